@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What holds for every test: a skip prints its reason, and is a failure where ``KCORO_NO_SKIPS=1`` says so.
+
+A machine may lack something that a test needs (a second user, an interpreter); the test then skips and says what is
+missing. Continuous integration has everything, so there a skip means that a check has quietly stopped working.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import hypothesis
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+REFUSE_SKIPS = os.environ.get("KCORO_NO_SKIPS") == "1"
+
+# The same examples in each run: a failure is seen by everybody, and shrunk once. Campaigns of many seeds have their own
+# commands. No deadline per example: a loaded machine is not a defect.
+hypothesis.settings.register_profile("kcoro", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("kcoro")
+
+
+def refuse_skip(report: Report) -> Report:
+    """Turn a skip into a failure that tells the reason; an expected failure stays what it is."""
+    if REFUSE_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"KCORO_NO_SKIPS=1 refuses this skip: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test."""
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that skips as a whole."""
+    return refuse_skip((yield))

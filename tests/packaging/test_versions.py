@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""All packages carry one version, and whoever names it names the same one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import pytest
+
+from .tree import PACKAGES, ROOT, project
+
+VERSION = project("kcoro_core")["project"]["version"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_packages_have_the_version_of_core(package: str) -> None:
+    assert project(package)["project"]["version"] == VERSION
+
+
+@pytest.mark.parametrize("package", [package for package in PACKAGES if package != "kcoro_core"])
+def test_a_plugin_asks_for_the_core_it_was_tested_with(package: str) -> None:
+    assert f"kcoro-core ~= {VERSION}" in project(package)["project"]["dependencies"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_installed_is_this_version(package: str) -> None:
+    """An environment that was installed before the version rose would test the wrong thing."""
+    try:
+        installed = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"{package} is not installed in this environment")
+    assert installed == VERSION
+
+
+def test_the_changelog_has_the_version() -> None:
+    assert f"\n## {VERSION} " in (ROOT / "CHANGELOG.md").read_text()
