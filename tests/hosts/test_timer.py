@@ -4,6 +4,7 @@
 
 import math
 import random
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,11 +18,11 @@ def test_ten_thousand_timers_fire_in_the_order_of_their_deadlines() -> None:
     queue, rng = TimerQueue(), random.Random(1)
     fired: list[tuple[float, int]] = []
     for serial in range(10_000):
-        deadline = float(rng.randrange(500))
-        queue.at(deadline, lambda key=(deadline, serial): fired.append(key))
+        key = (float(rng.randrange(500)), serial)
+        queue.at(key[0], partial(fired.append, key))
 
-    while (deadline := queue.next_deadline()) is not None:
-        queue.expire(deadline)
+    while (due := queue.next_deadline()) is not None:
+        queue.expire(due)
 
     assert len(fired) == 10_000
     assert fired == sorted(fired)
@@ -48,7 +49,7 @@ def test_cancel_answers_true_exactly_when_the_timer_will_not_fire(plan: list[tup
     def fire(index: int) -> None:
         fired[index] += 1
 
-    timers = [queue.at(float(at), lambda i=i: fire(i)) for i, (at, _, _) in enumerate(plan)]
+    timers = [queue.at(float(at), partial(fire, i)) for i, (at, _, _) in enumerate(plan)]
     for i, (_, before, _) in enumerate(plan):
         if before:
             taken[i] = timers[i].cancel()
