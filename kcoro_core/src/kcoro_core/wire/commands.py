@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The numbers of the wire: what a frame asks for, and which flags may stand on it.
+
+Rule 1: a number, once given, is never reused; what is named here and not built is answered ENOTSUP.
+Rule 2: a command whose top bit is set may be ignored by a peer that does not know it; any other may not.
+Rule 3: a flag nobody knows, or one that has no business on its command, is a protocol error.
+
+Normative twin: docs/spec/wire.md.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["ALLOWED_FLAGS", "BUILT", "IGNORABLE", "REQUESTS", "Command", "Flag", "command_name"]
+
+IGNORABLE: Final = 0x8000
+"""The top bit of a command (and of a TLV type): a peer that does not know the number may skip it."""
+
+
+class Command(enum.IntEnum):
+    """What a frame asks for or tells; the second field of its header."""
+
+    HELLO = 0
+    """First frame of each side: version range, identity of the node, limits, capabilities.
+    Use: exactly once, on channel 0, before anything else; its layout never changes between versions."""
+    REPLY = 1
+    """The answer to one request, named by its req_id; exactly one for each request.
+    Use: rc 0 with the body that the request's command defines, or a negative rc with a short text."""
+    OPEN = 2
+    """Asks for a channel by name; the answer carries its true attributes.
+    Use: first frame on a channel id of the asking side; nothing else may be sent there before the answer."""
+    CLOSE = 3
+    """Closes a channel gracefully, or tells that it was closed; carries the last seq before it.
+    Use: with a req_id from the opener, who needs the right; without one from the home, as news, once."""
+    RESET = 4
+    """Ends one channel abruptly with a number, for a peer that broke its credit.
+    Not built: belongs to flow mode. Until then a breach ends the connection."""
+    DATA = 5
+    """One element in flow mode, sent against a lent slot, without an answer of its own.
+    Not built: belongs to flow mode. Request mode sends by SEND."""
+    CREDIT = 6
+    """Grants for many channels in one frame.
+    Not built: belongs to flow mode; a single grant rides on the flag GRANT."""
+    SEND = 7
+    """One element by request: parks at the home until it is accepted, refused or cancelled.
+    Use: every send of request mode; the answer is the truth about the element."""
+    RECV = 8
+    """Asks for one element; the answer brings it.
+    Use: every receive of request mode; what arrives is settled by TAKEN or PUTBACK."""
+    CANCEL = 9
+    """Asks the home to give up the request of that req_id; has no answer of its own.
+    Use: behind the request it names, never in front; if success crosses it, success wins."""
+    PING = 10
+    """Asks for a sign of life with 8 opaque bytes; at most one is outstanding.
+    Use: after keepalive_ms without received traffic, on channel 0."""
+    PONG = 11
+    """Echo of the 8 bytes of the last PING.
+    Use: at once, in front of channel frames; unasked it is a protocol error."""
+    DRAIN = 12
+    """Announces an orderly end: no new channels above an id, existing ones until a deadline.
+    Not built: belongs to the drain of a whole link. BYE ends a connection until then."""
+    BYE = 13
+    """The last frame of a side: why the connection ends, as a number and a short text.
+    Use: for an orderly end with 0, after a breach with its number; answered by BYE."""
+    NACK = 14
+    """Tells a datagram peer which frames are missing.
+    Not built: belongs to unreliable transports. Streams lose nothing."""
+    DETACH = 15
+    """Gives up a handle on a channel without closing it; the home answers with a DETACH of its own.
+    Use: the last frame of each side on that channel; elements not yet TAKEN go back to the head."""
+    INFO = 16
+    """Asks for the state and the counters of a channel.
+    Use: where a local program reads a snapshot; the answer is true at the instant it was made."""
+    RECALL = 17
+    """Asks a link for its lent slots (with the flag KEEP: only for an answer behind its data).
+    Not built: belongs to lending. Nothing is lent in request mode."""
+    RETURN = 18
+    """Gives lent slots back, behind all data of the channel.
+    Not built: belongs to lending. Nothing is lent in request mode."""
+    LIST = 19
+    """Asks which names are exported.
+    Not built: belongs to discovery. OPEN by name answers ENOENT for what is absent."""
+    PUTBACK = 20
+    """Gives an element back that came too late for its cancelled receive; named by its req_id.
+    Use: when nobody is left to take it; the home puts it at the head, with the redelivered mark."""
+    CONFIRM = 21
+    """Second frame of each side: a hash over both HELLOs as seen from there.
+    Use: exactly once; a middle box that rewrote a HELLO is noticed here."""
+    TAKEN = 22
+    """Acknowledges received elements by the req_ids of their receives; only then their slots are free.
+    Use: when no frame of that channel was there to carry the flag TAKEN within one loop turn."""
+    SELECT_REGISTER = 32
+    """Registers a clause of a select of another node as a hint waiter.
+    Not built: belongs to remote select, which raises NotSupported until then."""
+    SELECT_CANCEL = 33
+    """Withdraws a registered clause.
+    Not built: belongs to remote select."""
+    SELECT_NOTIFY = 34
+    """Tells a selecting node that one of its clauses may be ready.
+    Not built: belongs to remote select."""
+    SELECT_CLAIM = 35
+    """Claims what a notify offered; answered by a REPLY.
+    Not built: belongs to remote select."""
+
+
+class Flag(enum.IntFlag):
+    """Bits of the third field of a header; each adds meaning, some add an extension in front of the payload."""
+
+    GRANT = 1
+    """A 12-byte grant (three u32) comes first. Not built: flow mode."""
+    FIRST = 2
+    """First fragment: an 8-byte total comes first. Not built: fragments."""
+    MORE = 4
+    """More fragments of this message follow. Not built: fragments."""
+    END = 8
+    """The sender will send no more elements on this channel. Not built: flow mode; DETACH says it in request mode."""
+    NOREPLY = 16
+    """The request wants no answer. Not built: calls of the experimental commands."""
+    TAKEN = 32
+    """A 4-byte req_id comes first: the element that answered this receive was taken. Use: instead of a TAKEN frame."""
+    REDELIVERED = 64
+    """This element was on its way to somebody before, so it may be out of order. Use: on the REPLY that brings it."""
+    KEEP = 128
+    """On RECALL: answer behind the data, and keep the slots. Not built: lending."""
+
+
+BUILT: Final = frozenset(
+    {
+        Command.HELLO, Command.REPLY, Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.CANCEL,
+        Command.PING, Command.PONG, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK, Command.CONFIRM,
+        Command.TAKEN,
+    }
+)  # fmt: skip
+"""The commands that this version carries out; the others are named so that nobody uses their numbers."""
+
+REQUESTS: Final = frozenset({Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO})
+"""The commands that are answered by exactly one REPLY."""
+
+ALLOWED_FLAGS: Final[Mapping[int, int]] = {
+    Command.REPLY: int(Flag.REDELIVERED),
+    # Frames of the opener may carry an acknowledgement; OPEN cannot, since nothing was received there yet.
+    **dict.fromkeys(
+        (Command.SEND, Command.RECV, Command.CANCEL, Command.CLOSE, Command.DETACH, Command.INFO, Command.PUTBACK),
+        int(Flag.TAKEN),
+    ),
+}
+"""Which flags may stand on a command; a command that is absent takes none."""
+
+
+def command_name(number: int) -> str:
+    """The name of a command for messages to people, or its number when nobody knows it."""
+    try:
+        return Command(number).name
+    except ValueError:
+        return f"command {number}"

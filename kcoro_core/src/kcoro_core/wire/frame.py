@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Frames: the 20-byte header, and how frames come out of a stream of bytes.
+
+Rule 1: the length is checked against the limit before a byte of the payload is kept or allocated for.
+Rule 2: nothing here knows what a command means; flags nobody knows are refused, commands are passed on.
+Rule 3: a frame is made and taken whole; half a frame exists only inside FrameDecoder.
+
+Unit of every length: bytes. Normative twin: docs/spec/wire.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from attrs import field, frozen
+
+from ..errors import ProtocolError
+from ..transport import RawFrame
+from .commands import Flag, command_name
+
+__all__ = [
+    "HEADER_SIZE",
+    "MAX_FRAME_CEILING",
+    "Frame",
+    "FrameDecoder",
+    "Header",
+    "decode_header",
+    "encode_header",
+    "frame_from_raw",
+]
+
+_HEADER: Final = struct.Struct(">IHHIII")
+_LENGTH: Final = struct.Struct(">I")
+
+HEADER_SIZE: Final = _HEADER.size
+"""Bytes of a header, always; the payload follows at once."""
+
+MAX_FRAME_CEILING: Final = 1 << 24
+"""No side may agree to payloads above this, whatever its configuration says."""
+
+_KNOWN_FLAGS: Final = sum(Flag)
+
+
+class Header(NamedTuple):
+    """The six fields of a header, checked by decode_header; all unsigned."""
+
+    length: int
+    command: int
+    flags: int
+    channel_id: int
+    request_id: int
+    seq: int
+
+
+def _joined(parts: tuple[bytes, ...]) -> bytes:
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@frozen
+class Frame:
+    """One frame: its header fields and its payload, in parts so that a large element is never copied to be framed.
+
+    ``command`` is a Command where that is known, else the plain number. Two frames are equal when their bytes are.
+    """
+
+    command: int
+    flags: int = 0
+    channel_id: int = 0
+    request_id: int = 0
+    seq: int = 0
+    parts: tuple[bytes, ...] = field(default=(), eq=_joined)
+
+    @property
+    def payload(self) -> bytes:
+        """What follows the header, in one piece."""
+        return _joined(self.parts)
+
+    @property
+    def length(self) -> int:
+        """Bytes that follow the header."""
+        return sum(map(len, self.parts))
+
+    @property
+    def header(self) -> bytes:
+        """The 20 bytes that go in front of the parts."""
+        return encode_header(self.length, self.command, self.flags, self.channel_id, self.request_id, self.seq)
+
+    def encode(self) -> bytes:
+        """The whole frame in one piece: for tests and for media that keep message borders."""
+        return b"".join((self.header, *self.parts))
+
+    def __str__(self) -> str:
+        name = command_name(self.command)
+        return f"{name} channel {self.channel_id} request {self.request_id} seq {self.seq}, {self.length} bytes"
+
+
+def encode_header(length: int, command: int, flags: int, channel_id: int, request_id: int, seq: int) -> bytes:
+    """Return the 20 bytes of a header; integers are unsigned and big-endian.
+
+    ======  ====  ==========================================================
+    offset  size  field
+    ======  ====  ==========================================================
+    0       4     length of what follows the header, extensions included
+    4       2     command
+    6       2     flags
+    8       4     channel id, 0 = the connection itself
+    12      4     request id, 0 = none
+    16      4     seq, counted per channel and direction
+    ======  ====  ==========================================================
+    """
+    return _HEADER.pack(length, command, flags, channel_id, request_id, seq)
+
+
+def decode_header(header: bytes, limit: int) -> Header:
+    """Return the fields of 20 bytes; refuse a length above ``limit`` bytes and flags nobody knows.
+
+    Raises ProtocolError; nothing was allocated for the payload then, and the stream cannot be read any further.
+    """
+    fields = Header._make(_HEADER.unpack(header))
+    _check_length(fields.length, limit)
+    if fields.flags & ~_KNOWN_FLAGS:
+        raise ProtocolError(f"{command_name(fields.command)} carries unknown flags {fields.flags & ~_KNOWN_FLAGS:#06x}")
+    return fields
+
+
+def frame_from_raw(raw: RawFrame, limit: int) -> Frame:
+    """Check what a transport delivered and return it as a frame. Raises ProtocolError naming what was wrong."""
+    if len(raw.header) != HEADER_SIZE:
+        raise ProtocolError(f"a header has {HEADER_SIZE} bytes, not {len(raw.header)}")
+    fields = decode_header(raw.header, limit)
+    if fields.length != len(raw.payload):
+        raise ProtocolError(f"the header announces {fields.length} bytes, {len(raw.payload)} came")
+    return Frame(fields.command, fields.flags, fields.channel_id, fields.request_id, fields.seq, (raw.payload,))
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes into frames: feed what was read, take frames until None, feed again.
+
+    Keeps at most one unfinished frame (header and ``limit`` bytes) and what was fed last; a frame that is too
+    long is refused as soon as its header is complete.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._start = 0
+        self._drained = True
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were fed and not yet taken; at the end of a stream anything but 0 means a torn frame."""
+        return len(self._buffer) - self._start
+
+    def feed(self, data: bytes) -> None:
+        """Add what was read from the stream, of any size.
+
+        Raises ValueError, and changes nothing, while complete frames may be waiting: otherwise a reader that feeds
+        faster than it takes would grow without bound.
+        """
+        if not self._drained:
+            raise ValueError("take frames until None before feeding more bytes")
+        del self._buffer[: self._start]
+        self._start = 0
+        self._buffer += data
+        self._drained = not data
+
+    def next_raw(self, limit: int) -> RawFrame | None:
+        """Take the next whole frame, or None when more bytes are needed.
+
+        Raises ProtocolError when a payload longer than ``limit`` is announced; nothing is consumed, so that the
+        call raises again: after a length that lies there is no next frame to find.
+        """
+        if self.buffered < HEADER_SIZE:
+            self._drained = True
+            return None
+        length: int = _LENGTH.unpack_from(self._buffer, self._start)[0]
+        _check_length(length, limit)
+        if self.buffered < HEADER_SIZE + length:
+            self._drained = True
+            return None
+        body = self._start + HEADER_SIZE
+        with memoryview(self._buffer) as view:
+            raw = RawFrame(bytes(view[self._start : body]), bytes(view[body : body + length]))
+        self._start = body + length
+        return raw
+
+    def next_frame(self, limit: int) -> Frame | None:
+        """Take the next frame with its header checked, or None; raises as next_raw and decode_header do."""
+        raw = self.next_raw(limit)
+        return None if raw is None else frame_from_raw(raw, limit)
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit:
+        raise ProtocolError(f"a frame announces {length} bytes, the limit is {limit}")
