@@ -38,7 +38,7 @@ def build(folders: list[str], into: Path, *kinds: str) -> list[Path]:
 def install(folders: list[str], wheels: list[Path]) -> None:
     """Replace what is installed by the wheels, with the dependencies that they name."""
     pip = (sys.executable, "-m", "pip", "-q")
-    run(*pip, "uninstall", "-y", *(folder.replace("_", "-") for folder in folders))
+    run(*pip, "-q", "uninstall", "-y", *(folder.replace("_", "-") for folder in folders))
     run(*pip, "install", *wheels)
     for folder in folders:
         check = f"import sys, {folder} as p; sys.exit(not p.__file__.startswith(sys.prefix) and p.__file__)"

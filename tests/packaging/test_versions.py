@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+from pathlib import Path
 
 import pytest
 
 from .tree import PACKAGES, ROOT, project
 
+SETTINGS = project(".")
+FRAGMENTS = sorted((ROOT / "docs" / "news.d").glob("*.*"))
 VERSION = project("kcoro_core")["project"]["version"]
 
 
@@ -33,5 +37,14 @@ def test_what_is_installed_is_this_version(package: str) -> None:
     assert installed == VERSION
 
 
-def test_the_changelog_has_the_version() -> None:
-    assert f"\n## {VERSION} " in (ROOT / "CHANGELOG.md").read_text()
+def test_the_changelog_tells_of_this_version_or_its_news_are_waiting() -> None:
+    assert f"\n## {VERSION} " in (ROOT / "CHANGELOG.md").read_text() or FRAGMENTS
+
+
+@pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: path.name)
+def test_a_news_fragment_is_one_sentence_of_a_known_kind(path: Path) -> None:
+    kinds = {kind["directory"] for kind in SETTINGS["tool"]["towncrier"]["type"]}
+    assert re.fullmatch(rf"[\w+-]+\.({'|'.join(kinds)})\.md", path.name)
+    text = path.read_text().strip()
+    assert text.endswith(".")
+    assert "\n\n" not in text
