@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Go-style channels and an exactly-once select for Python, the same inside one process and across processes."""
+
+from importlib.metadata import version as _version
+
+from .cancel import CancelToken
+from .channel import Channel, channel
+from .clauses import After, Clause, Done, Readable, Recv, Send, Signal, Triggered, Writable
+from .config import Settings, settings
+from .engine import ENGINE_API, ChannelSnapshot
+from .errors import (
+    AccessDenied,
+    AlreadyExists,
+    ChannelClosed,
+    CreditOverrun,
+    DeadlineExceeded,
+    Fault,
+    KcoroError,
+    LinkLost,
+    MessageTooLong,
+    NoBuffers,
+    NotFound,
+    NotSupported,
+    OperationCancelled,
+    Outcome,
+    PluginError,
+    ProtocolError,
+    TransportError,
+    WouldBlock,
+    WrongLoop,
+)
+from .halves import Receiver, Sender
+from .portal import Portal, portal
+from .run import run, sleep
+from .scope import Scope, Task, open_scope
+from .select import Selected, Selector, select, try_select
+from .semantics import (
+    BIASED,
+    BUFFERED,
+    CONFLATED,
+    DROP_LATEST,
+    DROP_OLDEST,
+    RAISE,
+    RENDEZVOUS,
+    RETURN,
+    ROUND_ROBIN,
+    SKIP,
+    SUSPEND,
+    UNBIASED,
+    UNLIMITED,
+    ClosedRule,
+    Kind,
+    Overflow,
+    SelectMode,
+    Undelivered,
+)
+from .transport import TRANSPORT_API
+
+__version__ = _version("kcoro-core")
+
+__all__ = [
+    "BIASED",
+    "BUFFERED",
+    "CONFLATED",
+    "DROP_LATEST",
+    "DROP_OLDEST",
+    "ENGINE_API",
+    "RAISE",
+    "RENDEZVOUS",
+    "RETURN",
+    "ROUND_ROBIN",
+    "SKIP",
+    "SUSPEND",
+    "TRANSPORT_API",
+    "UNBIASED",
+    "UNLIMITED",
+    "AccessDenied",
+    "After",
+    "AlreadyExists",
+    "CancelToken",
+    "Channel",
+    "ChannelClosed",
+    "ChannelSnapshot",
+    "Clause",
+    "ClosedRule",
+    "CreditOverrun",
+    "DeadlineExceeded",
+    "Done",
+    "Fault",
+    "KcoroError",
+    "Kind",
+    "LinkLost",
+    "MessageTooLong",
+    "NoBuffers",
+    "NotFound",
+    "NotSupported",
+    "OperationCancelled",
+    "Outcome",
+    "Overflow",
+    "PluginError",
+    "Portal",
+    "ProtocolError",
+    "Readable",
+    "Receiver",
+    "Recv",
+    "Scope",
+    "SelectMode",
+    "Selected",
+    "Selector",
+    "Send",
+    "Sender",
+    "Settings",
+    "Signal",
+    "Task",
+    "TransportError",
+    "Triggered",
+    "Undelivered",
+    "WouldBlock",
+    "Writable",
+    "WrongLoop",
+    "channel",
+    "open_scope",
+    "portal",
+    "run",
+    "select",
+    "settings",
+    "sleep",
+    "try_select",
+]

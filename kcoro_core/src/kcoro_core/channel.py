@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The user's face of a channel: argument checks, the loop it belongs to, and waiting; the engine does the rest.
+
+Each waiting method has one shape: token, cancel point, try now, else queue and park. A method that completes at once
+spends one credit of its host, and only the last credit of a quantum gives the other tasks a turn.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+
+from . import plugins
+from .engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, Engine
+from .errors import ChannelClosed, WouldBlock
+from .hosts.port import Host, current_host, find_host, here
+from .parking import HomeBound, cancelled_error, check_timeout, park, result
+from .reference.waiter import Operation
+from .semantics import BUFFERED, CANCELLED, RENDEZVOUS, SUSPEND, WAITING, Kind, Overflow, Undelivered
+from .semantics import CLOSED as CLAIM_CLOSED
+
+if TYPE_CHECKING:
+    from .cancel import CancelToken
+    from .halves import Receiver, Sender
+
+__all__ = ["Channel", "channel"]
+
+T = TypeVar("T")
+UndeliveredHook = Callable[[T, Undelivered, "Channel[T] | None"], object]
+
+
+def channel(
+    kind: Kind = RENDEZVOUS,
+    capacity: int | None = None,
+    overflow: Overflow = SUSPEND,
+    on_undelivered: UndeliveredHook[Any] | None = None,
+    name: str | None = None,
+) -> Channel[Any]:
+    """Make a channel.
+
+    ``capacity`` is a number of elements, at least 1, and belongs to BUFFERED (which needs it); so does an ``overflow``
+    other than SUSPEND. ``on_undelivered(value, reason, channel)`` is called once for each accepted value that reached
+    nobody; it may use ``try_*`` but cannot wait, and ``channel`` is None when the channel itself is gone.
+
+    :raises ValueError: a combination that makes no sense; the message says which ones do.
+    :raises NotSupported: the engine that KCORO_ENGINE names is not installed, or blocked.
+    """
+    _check(kind, capacity, overflow, on_undelivered)
+    return Channel(plugins.engine(), kind, capacity, overflow, on_undelivered, name)
+
+
+def _check(kind: object, capacity: object, overflow: object, hook: object) -> None:
+    if not isinstance(kind, Kind):
+        raise ValueError(f"kind must be RENDEZVOUS, BUFFERED, CONFLATED or UNLIMITED, not {kind!r}")
+    if not isinstance(overflow, Overflow):
+        raise ValueError(f"overflow must be SUSPEND, DROP_OLDEST or DROP_LATEST, not {overflow!r}")
+    if kind is BUFFERED:
+        if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
+            raise ValueError(f"a BUFFERED channel needs capacity=N with N >= 1, not {capacity!r}; for 0 use RENDEZVOUS")
+    elif capacity is not None:
+        raise ValueError(f"capacity belongs to BUFFERED channels; a {kind.name} channel has none")
+    if overflow is not SUSPEND and kind is not BUFFERED:
+        raise ValueError(f"{overflow.name} belongs to BUFFERED channels; a {kind.name} channel takes SUSPEND only")
+    if hook is not None and not callable(hook):
+        raise ValueError(f"on_undelivered must be callable, not {hook!r}")
+
+
+class Channel(HomeBound, Generic[T]):
+    """A channel with the rights of both ends; ``sender()`` and ``receiver()`` give out halves.
+
+    Every error of ``send`` leaves the value with the caller; every error of ``recv`` has taken nothing.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_core",
+        "_engine",
+        "_finalizer",
+        "_recv_now",
+        "_send_now",
+        "name",
+        "open_receivers",
+        "open_senders",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        kind: Kind,
+        capacity: int | None,
+        overflow: Overflow,
+        on_undelivered: UndeliveredHook[T] | None,
+        name: str | None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.open_senders = 0
+        self.open_receivers = 0
+        self._engine = engine
+        self._core = engine.channel(kind, capacity, overflow, _bind_hook(self, on_undelivered))
+        self._send_now = self._core.send_now
+        self._recv_now = self._core.recv_now
+        if on_undelivered is not None:
+            # What is queued when the last reference goes, or the interpreter ends, is reported too.
+            self._finalizer = weakref.finalize(self, self._core.cancel, None, Undelivered.DESTROYED)
+
+    # -- what it is
+
+    @property
+    def kind(self) -> Kind:
+        """RENDEZVOUS, BUFFERED, CONFLATED or UNLIMITED."""
+        return self._core.kind
+
+    @property
+    def capacity(self) -> int | None:
+        """The capacity of a BUFFERED channel, in elements; None for the other kinds."""
+        return self._core.capacity
+
+    @property
+    def overflow(self) -> Overflow:
+        """What a send does when the buffer is full."""
+        return self._core.overflow
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` or ``cancel`` was called; there may still be elements to receive."""
+        return self._core.closed
+
+    @property
+    def reason(self) -> object:
+        """What was given to ``close`` or ``cancel``."""
+        return self._core.reason
+
+    def __len__(self) -> int:
+        return len(self._core)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        core = self._core
+        size = f"{len(core)}" if core.capacity is None else f"{len(core)}/{core.capacity}"
+        name = f" {self.name!r}" if self.name else ""
+        return f"<Channel{name} {core.kind.name} {size}{' closed' if core.closed else ''} at {id(self):#x}>"
+
+    def snapshot(self) -> ChannelSnapshot:
+        """State and counters at this instant, in constant time (rows CH15, M2)."""
+        return self._core.snapshot()
+
+    # -- sending
+
+    async def send(self, value: T, timeout: float | None = None, cancel: CancelToken | None = None) -> None:
+        """Hand ``value`` to a receiver, or queue it; waits as long as there is neither a partner nor room.
+
+        ``timeout`` is in seconds, None waits for ever, 0 never waits. Whatever is raised, the value is still yours.
+
+        :raises WouldBlock: ``timeout`` is 0 and it would have to wait.
+        :raises DeadlineExceeded: nobody took it in time.
+        :raises OperationCancelled: ``cancel`` is set, or was set meanwhile.
+        :raises ChannelClosed: the channel is closed, or was closed meanwhile.
+        """
+        host = here.host
+        if host is None or host.ended:
+            host = current_host()
+        if self._home is not host:
+            self._enter(host)
+        if cancel is not None and cancel.is_set():
+            raise self._failed(CANCELLED, cancelled_error(cancel, f"send on {self!r}"))
+        if timeout is not None:
+            timeout = check_timeout(timeout)
+        await host.cancel_point()
+        answer = self._send_now(value)
+        if answer is OK:
+            host.credit -= 1
+            if host.credit <= 0:
+                await host.pause()
+            return
+        if answer is CLOSED:
+            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        await self._wait(host, self._engine.select.operation(host, True, value), timeout, cancel)
+
+    def try_send(self, value: T) -> None:
+        """Hand over or queue ``value`` now, without waiting; may be called outside any task of this loop.
+
+        :raises WouldBlock: nobody waits and there is no room; the value is still yours.
+        :raises ChannelClosed: the channel is closed; the value is still yours.
+        """
+        self._enter(find_host())
+        answer = self._send_now(value)
+        if answer is WOULD_BLOCK:
+            raise self._failed(WAITING, WouldBlock(f"no receiver waits and there is no room: {self!r}"))
+        if answer is CLOSED:
+            raise self._failed(CLAIM_CLOSED, self.closed_error())
+
+    # -- receiving
+
+    async def recv(self, timeout: float | None = None, cancel: CancelToken | None = None) -> T:
+        """Take the oldest element; waits while there is none.
+
+        ``timeout`` is in seconds, None waits for ever, 0 never waits. Whatever is raised, nothing was taken.
+
+        :raises WouldBlock: ``timeout`` is 0 and there is nothing to take.
+        :raises DeadlineExceeded: nothing came in time.
+        :raises OperationCancelled: ``cancel`` is set, or was set meanwhile.
+        :raises ChannelClosed: the channel is closed and drained, or became so meanwhile.
+        """
+        host = here.host
+        if host is None or host.ended:
+            host = current_host()
+        if self._home is not host:
+            self._enter(host)
+        if cancel is not None and cancel.is_set():
+            raise self._failed(CANCELLED, cancelled_error(cancel, f"recv on {self!r}"))
+        if timeout is not None:
+            timeout = check_timeout(timeout)
+        await host.cancel_point()
+        value = self._recv_now()
+        if value is WOULD_BLOCK:
+            op = self._engine.select.operation(host)
+            return cast(T, await self._wait(host, op, timeout, cancel))
+        if value is CLOSED:
+            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        host.credit -= 1
+        if host.credit <= 0:
+            await host.pause()
+        return cast(T, value)
+
+    def try_recv(self) -> T:
+        """Take the oldest element now, without waiting; may be called outside any task of this loop.
+
+        :raises WouldBlock: there is nothing to take.
+        :raises ChannelClosed: the channel is closed and drained.
+        """
+        self._enter(find_host())
+        value = self._recv_now()
+        if value is WOULD_BLOCK:
+            raise self._failed(WAITING, WouldBlock(f"nothing to receive: {self!r}"))
+        if value is CLOSED:
+            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        return cast(T, value)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.recv()
+        except ChannelClosed as closed:
+            end = end_of_iteration(closed)
+            raise end from end.__cause__
+
+    # -- waiting
+
+    async def _wait(self, host: Host, op: Operation, timeout: float | None, cancel: CancelToken | None) -> Any:
+        if timeout == 0:
+            raise self._failed(WAITING, WouldBlock(f"it would have to wait: {self!r}"))
+        self._home = host
+        core = self._core
+        core.enqueue(op)
+        if timeout is None and cancel is None:
+            try:
+                await host.park(op)
+            except BaseException:
+                core.withdraw(op)
+                core.count_failure(CANCELLED)
+                raise
+            if op.error is None:
+                return op.value
+            core.count_failure(CLAIM_CLOSED)
+            raise op.error
+        try:
+            await park(host, op, lambda: core.withdraw(op), timeout, cancel)
+            return await result(host, op, cancel, f"{'send' if op.sending else 'recv'} on {self!r}")
+        except BaseException:
+            core.count_failure(CLAIM_CLOSED if op.claim >= 0 else op.claim)
+            raise
+
+    def _failed(self, claim: int, error: Exception) -> Exception:
+        self._core.count_failure(claim)
+        return error
+
+    def closed_error(self) -> ChannelClosed:
+        """A new error that says that this channel is closed, and why."""
+        why = "" if self.reason is None else f", reason {self.reason!r}"
+        return ChannelClosed(f"{self!r} is closed{why}", reason=self.reason)
+
+    # -- the end
+
+    def close(self, reason: object = None) -> None:
+        """No more sends. Parked senders fail and keep their value; receivers drain what is queued, then ChannelClosed.
+
+        ``reason`` is found in the errors that follow; an exception as reason also ends ``async for`` with an error.
+        Harmless the second time; the first reason stays.
+        """
+        self._enter(find_host())
+        self._core.close(reason)
+
+    def cancel(self, reason: object = None) -> None:
+        """Close, and give up what is queued: each element goes to ``on_undelivered`` with CANCELLED, oldest first."""
+        self._enter(find_host())
+        self._core.cancel(reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- halves
+
+    def sender(self) -> Sender[T]:
+        """A sending half; when the last open one is closed, the channel closes."""
+        from .halves import Sender
+
+        return Sender(self)
+
+    def receiver(self) -> Receiver[T]:
+        """A receiving half; when the last open one is closed, the channel is cancelled: nobody could receive."""
+        from .halves import Receiver
+
+        return Receiver(self)
+
+
+def end_of_iteration(closed: ChannelClosed) -> Exception:
+    """What ``async for`` does about a close: an orderly one ends it, an exception as reason is raised."""
+    if isinstance(closed.reason, BaseException):
+        closed.__cause__ = closed.reason
+        return closed
+    return StopAsyncIteration()
+
+
+def _bind_hook(owner: Channel[T], hook: UndeliveredHook[T] | None) -> Callable[[Any, Undelivered], object] | None:
+    """The user's hook as the engine calls it; it must not keep the channel alive, so that its end can be seen."""
+    if hook is None:
+        return None
+    ref = weakref.ref(owner)
+    return lambda value, why: hook(value, why, ref())

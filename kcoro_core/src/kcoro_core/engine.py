@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What an engine is: the typed Protocols that the engine hooks return, and the engine that this process uses.
+
+An engine implements the core surface below. The face (``channel.py``, ``select.py``) talks to nothing else, so a
+readable engine, a recording one and a C twin are exchanged without a change in user programs.
+
+Rule 1: the core surface is synchronous and never suspends; only a host parks.
+Rule 2: ENGINE_API counts incompatible changes of this surface; an engine of another number is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+from attrs import frozen
+
+from .reference.waiter import Operation, Parker, SelectOperation, Waiter
+from .semantics import ClosedRule, Kind, Overflow, Undelivered
+from .transport import PollSpec
+
+__all__ = [
+    "CLOSED",
+    "ENGINE_API",
+    "OK",
+    "WOULD_BLOCK",
+    "ChannelCore",
+    "ChannelFactory",
+    "ChannelSnapshot",
+    "Engine",
+    "Scheduler",
+    "SchedulerFactory",
+    "SchedulerStats",
+    "SelectFactory",
+    "Sentinel",
+]
+
+ENGINE_API: Final = 1
+
+
+class Sentinel:
+    """A result of the core surface that is no value: compared by identity, shown by name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+OK: Final = Sentinel("OK")
+WOULD_BLOCK: Final = Sentinel("WOULD_BLOCK")
+CLOSED: Final = Sentinel("CLOSED")
+
+
+@frozen
+class ChannelSnapshot:
+    """The state and the counters of one channel at one instant; plain integers, taken in constant time (row M2).
+
+    ``sent`` counts sends that returned success, ``received`` elements that reached a receiver, ``dropped`` elements
+    that were reported as undelivered, ``handoffs`` elements that went straight from a sender to a waiting receiver.
+    ``peak_length`` is the largest ``length`` so far. The ``failed_*`` counters count operations that ended so.
+    """
+
+    kind: Kind
+    overflow: Overflow
+    capacity: int | None
+    length: int
+    peak_length: int
+    closed: bool
+    waiting_senders: int
+    waiting_receivers: int
+    sent: int
+    received: int
+    dropped: int
+    handoffs: int
+    failed_would_block: int
+    failed_deadline: int
+    failed_cancelled: int
+    failed_closed: int
+
+
+class ChannelCore(Protocol):
+    """One channel of an engine, without waiting: what ``kcoro_channel`` factories make.
+
+    ``send_now`` answers OK, WOULD_BLOCK or CLOSED; ``recv_now`` an element, WOULD_BLOCK or CLOSED. ``enqueue`` queues
+    a waiter (``w.sending`` says for what) behind those of its direction, and is called only right after a ``*_now``
+    answered WOULD_BLOCK, with no turn in between. ``withdraw`` takes a waiter out again; False when it was not queued.
+    ``close`` and ``cancel`` may be repeated. ``count_failure(claim)`` books a plain operation that failed, by the claim
+    word it ended with (WAITING stands for a try that would block).
+    ``hand_out`` says that an element just received now travels to another process; ``settle`` that so many of them
+    arrived, with those that came back (oldest first) to be put at the head again. While any is unsettled, a closed and
+    empty channel does not answer CLOSED to receivers. ``report`` passes a value to the undelivered hook, once.
+    """
+
+    kind: Kind
+    overflow: Overflow
+    capacity: int | None
+    closed: bool
+    reason: object
+
+    def send_now(self, value: Any, /) -> Sentinel: ...
+    def recv_now(self) -> Any: ...
+    def enqueue(self, w: Waiter, /) -> None: ...
+    def withdraw(self, w: Waiter, /) -> bool: ...
+    def close(self, reason: object = None) -> None: ...
+    def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None: ...
+    def hand_out(self) -> None: ...
+    def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None: ...
+    def report(self, value: Any, why: Undelivered) -> None: ...
+    def count_failure(self, claim: int, /) -> None: ...
+    def snapshot(self) -> ChannelSnapshot: ...
+    def __len__(self) -> int: ...
+
+
+OnUndelivered = Callable[[Any, Undelivered], object]
+
+
+class ChannelFactory(Protocol):
+    """Makes the channels of one engine; what ``kcoro_channel`` returns. Arguments were checked by the face."""
+
+    engine: str
+    api: int
+
+    def __call__(
+        self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None
+    ) -> ChannelCore: ...
+
+
+class SelectFactory(Protocol):
+    """Makes the operations of one engine; what ``kcoro_select`` returns."""
+
+    engine: str
+    api: int
+
+    def operation(self, parker: Parker, sending: bool = False, value: Any = None) -> Operation:
+        """A plain operation: its own and only waiter."""
+        ...
+
+    def select(self, closed_rule: ClosedRule, clauses: int) -> SelectOperation:
+        """The operation of a select over that many clauses, with nobody to wake until it parks."""
+        ...
+
+    def arm(self, op: SelectOperation, index: int, sending: bool = False, value: Any = None) -> Waiter:
+        """The waiter of one clause."""
+        ...
+
+
+@frozen
+class SchedulerStats:
+    """Counters of a scheduler since it was made; they only grow, but for ``tasks_alive`` and ``ready``."""
+
+    tasks_submitted: int
+    tasks_completed: int
+    tasks_alive: int
+    ready: int
+    steps: int
+    parks: int
+    unparks: int
+    timers_fired: int
+    fastpath_hits: int
+    inject_pulls: int
+
+
+class Scheduler(Protocol):
+    """Steps coroutines; what a ``kcoro_scheduler`` factory makes. Whoever owns a loop can drive it by ``poll_handle``."""
+
+    def spawn(self, coro: Coroutine[Any, Any, Any], name: str | None = None) -> Any:
+        """Accept a coroutine; it is runnable, and takes its first step in a later ``drain``."""
+        ...
+
+    def ready(self, task: Any, /) -> None:
+        """Make a parked task runnable; harmless while it already is."""
+        ...
+
+    def drain(self, steps: int | None = None) -> int:
+        """Take at most that many steps (None: until nothing is runnable now); returns how many were taken."""
+        ...
+
+    def stats(self) -> SchedulerStats:
+        """The counters, in constant time."""
+        ...
+
+    def poll_handle(self) -> PollSpec:
+        """What to wait for before the next ``drain``: runnable now, or a deadline, or nothing."""
+        ...
+
+
+class SchedulerFactory(Protocol):
+    """Makes schedulers of one engine; what ``kcoro_scheduler`` returns."""
+
+    engine: str
+    api: int
+
+    def __call__(self, *, now: Callable[[], float], pick: Callable[[int], int] | None = None) -> Scheduler:
+        """``now`` is the clock; ``pick(n)`` chooses which of n runnable tasks steps next (None: the oldest)."""
+        ...
+
+
+@frozen
+class Engine:
+    """An engine that was found, checked and accepted: the three factories, all of one distribution."""
+
+    name: str
+    distribution: str
+    channel: ChannelFactory
+    select: SelectFactory
+    scheduler: SchedulerFactory
+
+

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The port between kcoro and whatever runs its tasks: a host parks, nobody else does.
+
+Everything above this file works on any host that fills in these methods: trio, the seeded script host, a native loop,
+asyncio. A host is made for one run of one loop in one thread and is never used again after that run has ended.
+
+Rule 1: ``park`` returns once the operation is claimed, even when the host's own cancellation arrives after the claim.
+Rule 2: only ``park``, ``pause``, ``checkpoint`` and a cancelled ``cancel_point`` may suspend a task.
+Rule 3: callbacks (timers, watches, signals) run on the loop's thread, between two steps of tasks, and never raise.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from ..errors import WrongLoop
+
+if TYPE_CHECKING:
+    from ..reference.waiter import Operation
+
+__all__ = [
+    "READ",
+    "WRITE",
+    "CancelScope",
+    "Handle",
+    "Host",
+    "Nursery",
+    "current_host",
+    "find_host",
+    "here",
+    "register_detector",
+]
+
+READ, WRITE = 1, 2
+
+
+class Handle(Protocol):
+    """Something that was asked for and can be taken back: a timer, a watched fd, a signal handler."""
+
+    def cancel(self) -> bool:
+        """Take it back: True exactly when the callback has not run and now never will (for a watch: was active)."""
+        ...
+
+
+class CancelScope(Protocol):
+    """The host's own cancel scope, as in trio: a context manager around a block that ``cancel`` ends."""
+
+    cancelled_caught: bool
+
+    def __enter__(self) -> CancelScope: ...
+    def __exit__(self, *exc_info: Any) -> bool | None: ...
+    def cancel(self) -> None: ...
+
+
+class Nursery(Protocol):
+    """Structured children: leaving the block waits for them; a failure cancels the rest and leaves as ExceptionGroup."""
+
+    @property
+    def cancel_scope(self) -> CancelScope: ...
+    def start_soon(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> None: ...
+
+
+class Host:
+    """One run of one loop, as seen by kcoro; subclasses fill in the methods that raise NotImplementedError.
+
+    ``credit`` counts down with each operation that completes at once; at zero the face calls ``pause``, which gives the
+    other tasks a turn. ``quantum`` is where it starts again: 1 makes every operation a full checkpoint (strict).
+    """
+
+    name: ClassVar[str] = "?"
+
+    def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
+        self.quantum = quantum
+        self.credit = quantum
+        self.ended = False
+        self.random = random.Random(seed)
+
+    # -- time and tasks
+
+    def now(self) -> float:
+        """Seconds on the loop's clock; only differences mean anything."""
+        raise NotImplementedError
+
+    def current(self) -> object:
+        """The running task: an opaque, hashable identity; raises WrongLoop outside any task."""
+        raise NotImplementedError
+
+    async def park(self, op: Operation) -> None:
+        """Suspend the running task until ``op`` is claimed; sets ``op.task`` and starts a new quantum.
+
+        When the host cancels the task first, ``op.give_up()`` decides: True ends the wait with the host's own
+        exception; False means that somebody has claimed it (or is about to), and the wait goes on until that is known.
+        """
+        raise NotImplementedError
+
+    def unpark(self, op: Operation) -> None:
+        """Make the task parked on ``op`` runnable. Called once for each claimed operation, on the loop's thread."""
+        raise NotImplementedError
+
+    def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle:
+        """Call ``fn`` once when ``now() >= deadline``; equal deadlines in the order in which they were asked for."""
+        raise NotImplementedError
+
+    async def cancel_point(self) -> None:
+        """Raise the host's cancellation if the task has been cancelled; otherwise return without suspending."""
+        raise NotImplementedError
+
+    async def pause(self) -> None:
+        """Let the other tasks run once, shielded from cancellation, and start a new quantum."""
+        raise NotImplementedError
+
+    async def checkpoint(self) -> None:
+        """A cancel point and a turn for the others, in one."""
+        await self.cancel_point()
+        await self.pause()
+
+    # -- structure
+
+    def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        """Children as trio has them; errors leave as ExceptionGroup."""
+        raise NotImplementedError
+
+    def open_cancel_scope(self, *, shield: bool = False) -> CancelScope:
+        """A cancel scope as trio has it: level-triggered, swallows its own cancellation."""
+        raise NotImplementedError
+
+    def spawn(self, fn: Callable[..., Awaitable[Any]], *args: Any, name: str | None = None) -> Handle:
+        """Start a background task that lives at most as long as the run; ``Handle.cancel`` ends it."""
+        raise NotImplementedError
+
+    # -- the world
+
+    def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
+        """Call ``fn`` once when ``fd`` is readable (``want`` READ = 1) or writable (WRITE = 2)."""
+        raise NotImplementedError
+
+    def fd_ready(self, fd: int, want: int) -> bool:
+        """Whether ``fd`` is readable or writable at this instant; never waits."""
+        raise NotImplementedError
+
+    def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
+        """Call ``fn`` at each arrival of the signal until the handle is cancelled; the old handler then returns."""
+        raise NotImplementedError
+
+    def call_from_thread(self, fn: Callable[[], object]) -> None:
+        """Have ``fn`` called on the loop's thread soon; the one method that other threads may call.
+
+        :raises WrongLoop: the run has ended, and ``fn`` will not be called.
+        """
+        raise NotImplementedError
+
+
+class _Here(threading.local):
+    """The host of the run that is active in this thread, if any operation has asked for it yet."""
+
+    host: Host | None = None
+
+
+here = _Here()
+
+_detectors: list[Callable[[], Host | None]] = []
+
+
+def register_detector(detect: Callable[[], Host | None]) -> None:
+    """Let ``detect`` make the host when an operation is called in a loop that kcoro did not start itself.
+
+    It returns None when its loop is not the one running in this thread. Called at most once in a run of a loop.
+    """
+    if detect not in _detectors:
+        _detectors.append(detect)
+
+
+def find_host() -> Host | None:
+    """The host of the loop that runs in this thread, made at the first call in a run; None outside any loop."""
+    host = here.host
+    if host is not None and not host.ended:
+        return host
+    for detect in _detectors:
+        host = detect()
+        if host is not None:
+            here.host = host
+            return host
+    here.host = None
+    return None
+
+
+def current_host() -> Host:
+    """The host of the loop that runs in this thread.
+
+    :raises WrongLoop: no loop that kcoro knows is running here.
+    """
+    host = find_host()
+    if host is None:
+        raise WrongLoop(
+            "no loop is running in this thread: call this inside kcoro_core.run(main) or trio.run(main), "
+            "or enter from another thread through portal()"
+        )
+    return host

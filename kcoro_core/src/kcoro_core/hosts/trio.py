@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The trio host: parks trio tasks through ``trio.lowlevel``, with every operation a full checkpoint or a budget.
+
+One host is made for each ``trio.run``, by the first operation in it. A system task of that run owns all timers (one
+deadline that is moved, instead of a cancel scope for each wait) and says, when trio ends it, that the run is over.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
+
+import trio
+import trio.lowlevel
+
+from ..config import settings
+from ..errors import WrongLoop
+from ..reference.timer import TimerQueue
+from ..reference.waiter import Operation
+from ..unraisable import report_unraisable
+from .port import READ, CancelScope, Handle, Host, Nursery, here, register_detector
+from .signals import catch
+
+__all__ = ["TrioHost", "detect", "run"]
+
+
+class TrioHost(Host):
+    """One run of trio."""
+
+    name: ClassVar[str] = "trio"
+
+    def __init__(self, *, strict: bool) -> None:
+        super().__init__(quantum=1 if strict else settings().checkpoint_budget)
+        self._token = trio.lowlevel.current_trio_token()
+        self._timers = TimerQueue()
+        self._alarm: trio.CancelScope | None = None
+        self.now = trio.current_time  # type: ignore[method-assign]
+        self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
+        trio.lowlevel.spawn_system_task(self._run_timers, name="kcoro timers")
+
+    async def _run_timers(self) -> None:
+        try:
+            while True:
+                due = self._timers.next_deadline()
+                with trio.CancelScope(deadline=math.inf if due is None else due) as self._alarm:
+                    await trio.sleep_forever()
+                self._timers.expire(trio.current_time())
+        finally:
+            self.ended = True
+            if here.host is self:
+                here.host = None
+
+    def current(self) -> object:
+        try:
+            return trio.lowlevel.current_task()
+        except RuntimeError:
+            raise WrongLoop("no task is running here") from None
+
+    async def park(self, op: Operation) -> None:
+        op.task = trio.lowlevel.current_task()
+        self.credit = self.quantum
+        await trio.lowlevel.wait_task_rescheduled(
+            lambda _: trio.lowlevel.Abort.SUCCEEDED if op.give_up() else trio.lowlevel.Abort.FAILED
+        )
+
+    def unpark(self, op: Operation) -> None:
+        trio.lowlevel.reschedule(op.task)
+
+    def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle:
+        timer = self._timers.at(deadline, fn)
+        if self._alarm is not None and deadline < self._alarm.deadline:
+            self._alarm.deadline = deadline
+        return timer
+
+    async def pause(self) -> None:
+        self.credit = self.quantum
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        return trio.open_nursery()  # type: ignore[return-value]
+
+    def open_cancel_scope(self, *, shield: bool = False) -> CancelScope:
+        return trio.CancelScope(shield=shield)
+
+    def spawn(self, fn: Callable[..., Awaitable[Any]], *args: Any, name: str | None = None) -> Handle:
+        return _SystemTask(fn, args, name)
+
+    def fd_ready(self, fd: int, want: int) -> bool:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN if want == READ else select.POLLOUT)
+        return bool(poller.poll(0))
+
+    def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
+        wait = trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable
+
+        async def watch() -> None:
+            await wait(fd)
+            fn()
+
+        return _SystemTask(watch, (), f"kcoro watch of fd {fd}")
+
+    def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
+        return catch(signum, fn, self._token.run_sync_soon)
+
+    def call_from_thread(self, fn: Callable[[], object]) -> None:
+        try:
+            self._token.run_sync_soon(fn)
+        except trio.RunFinishedError:
+            raise WrongLoop("this run of trio has ended") from None
+
+
+class _SystemTask:
+    """A background task of the run; a failure in it is reported, and never ends the run."""
+
+    def __init__(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...], name: str | None) -> None:
+        self._scope = trio.CancelScope()
+        self._done = False
+        trio.lowlevel.spawn_system_task(self._run, fn, args, name=name or getattr(fn, "__qualname__", repr(fn)))
+
+    async def _run(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        with self._scope:
+            try:
+                await fn(*args)
+            except Exception as error:
+                report_unraisable(error, f"background task {fn!r}")
+        self._done = True
+
+    def cancel(self) -> bool:
+        """End it at its next checkpoint; False when it has ended already."""
+        if self._done:
+            return False
+        self._done = True
+        self._scope.cancel()
+        return True
+
+
+def detect() -> TrioHost | None:
+    """The host for a run of trio that kcoro did not start: strict, as trio users expect, unless configured."""
+    if not trio.lowlevel.in_trio_run():
+        return None
+    strict = settings().strict_checkpoints
+    return TrioHost(strict=True if strict is None else strict)
+
+
+register_detector(detect)
+
+
+class _Factory:
+    """What ``kcoro_host("trio")`` returns."""
+
+    name = "trio"
+
+    def run(
+        self,
+        main: Callable[..., Awaitable[Any]],
+        *args: Any,
+        clock: trio.abc.Clock | None = None,
+        strict_checkpoints: bool | None = None,
+    ) -> Any:
+        """Run ``main`` under trio; operations that complete at once share a budget unless strict is asked for."""
+        strict = settings().strict_checkpoints if strict_checkpoints is None else strict_checkpoints
+
+        async def start() -> Any:
+            here.host = TrioHost(strict=bool(strict))
+            return await main(*args)
+
+        return trio.run(start, clock=clock)
+
+
+factory = _Factory()
+run = factory.run

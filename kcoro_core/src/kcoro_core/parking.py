@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""How every waiting call waits: one place that joins a claim word, a deadline, a token and the host's cancellation.
+
+The order at the instant of a call is decided by the callers (cancel, close, ready, timeout). From the moment in which
+an operation is queued its claim word decides, and this file only turns the decision into a result or an exception.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .errors import DeadlineExceeded, OperationCancelled, WrongLoop
+from .hosts.port import Host
+from .semantics import CANCELLED, TIMED_OUT, WAITING
+
+if TYPE_CHECKING:
+    from .cancel import CancelToken
+    from .reference.waiter import Operation
+
+__all__ = ["HomeBound", "cancelled_error", "check_timeout", "park", "result"]
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """A timeout in seconds, 0 or more; None and infinity mean for ever.
+
+    :raises ValueError: it is negative, not a number, or no number at all.
+    """
+    if timeout is None or timeout == math.inf:
+        return None
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout >= 0:
+        raise ValueError(f"timeout must be a number of seconds >= 0, or None to wait for ever, not {timeout!r}")
+    return timeout
+
+
+def cancelled_error(token: CancelToken, what: str) -> OperationCancelled:
+    """The error for a call that ended because ``token`` is set."""
+    why = "" if token.reason is None else f": {token.reason!r}"
+    return OperationCancelled(f"{what} was cancelled by its token{why}", reason=token.reason)
+
+
+class HomeBound:
+    """Something that belongs to the run in which it first parks, until that run ends (row CH14)."""
+
+    __slots__ = ("_home",)
+
+    def __init__(self) -> None:
+        self._home: Host | None = None
+
+    def _enter(self, host: Host | None) -> None:
+        """Check that ``host``, the one running here, may touch this object.
+
+        :raises WrongLoop: it belongs to another run; nothing was touched.
+        """
+        home = self._home
+        if home is None or home is host or home.ended:
+            return
+        raise WrongLoop(
+            f"{self!r} belongs to another run of a loop or another thread; "
+            "use portal() of that run to call into it, or make it here"
+        )
+
+
+async def park(
+    host: Host,
+    op: Operation,
+    withdraw: Callable[[], object],
+    timeout: float | None,
+    token: CancelToken | None,
+) -> None:
+    """Wait until ``op``, queued already, is decided; ``result`` then says what that means.
+
+    ``withdraw`` takes the operation out of every queue it may still be in; it is called however the wait ends, also
+    when the host's own cancellation ends it.
+    """
+    op.parker = host
+    timer = None if timeout is None else host.call_at(host.now() + timeout, op.expire)
+    subscription = None if token is None else token._subscribe(host, op.revoke)
+    try:
+        await host.park(op)
+    finally:
+        withdraw()
+        if timer is not None:
+            timer.cancel()
+        if subscription is not None:
+            subscription.cancel()
+
+
+async def result(host: Host, op: Operation, token: CancelToken | None, what: str) -> Any:
+    """What a decided operation means to its caller: its value, or the error to raise. ``what`` names the call."""
+    if op.error is not None:
+        raise op.error
+    if op.claim >= 0:
+        return op.value
+    if token is not None and token.is_set():
+        raise cancelled_error(token, what)
+    if op.claim == TIMED_OUT:
+        raise DeadlineExceeded(f"{what} did not complete before its deadline")
+    assert op.claim in (CANCELLED, WAITING)
+    await host.cancel_point()  # the host's own cancellation, which waited for the answer to a remote claim
+    raise AssertionError("an operation was cancelled by nobody")

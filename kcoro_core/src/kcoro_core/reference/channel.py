@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""One channel: a queue of at most ``limit`` elements between two queues of waiters.
+
+The four kinds are one mechanism with different numbers: RENDEZVOUS has limit 0, CONFLATED limit 1 and replaces the
+oldest, BUFFERED its capacity, UNLIMITED no limit.
+
+Invariants, whenever no method is running:
+
+1. ``len(queue) <= limit``, but for elements that came back over a link.
+2. A receiver that can be won waits only while the queue is empty and no sender can be won.
+3. A sender that can be won waits only while the queue is full.
+4. Every accepted element is exactly one of: queued, received, dropped (and reported); hence
+   ``received == sent - dropped - len(queue)``, and two counters tell all three.
+
+Waiters whose claim word says CLAIMING cannot be won: they are passed over and keep their place.
+No method suspends, and hooks run last, when the channel is consistent again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, OnUndelivered, Sentinel
+from ..errors import ChannelClosed
+from ..semantics import (
+    CANCELLED,
+    DROP_LATEST,
+    SUSPEND,
+    TIMED_OUT,
+    WAITING,
+    Kind,
+    Overflow,
+    Undelivered,
+    limit_of,
+)
+from ..semantics import CLOSED as CLAIM_CLOSED
+from ..unraisable import report_unraisable
+from .waiter import Waiter
+
+__all__ = ["Channel"]
+
+Waiters = OrderedDict[Waiter, None]
+
+_FAILURES: Final = {WAITING: 0, TIMED_OUT: 1, CANCELLED: 2, CLAIM_CLOSED: 3}
+
+
+def _winner(waiters: Waiters) -> Waiter | None:
+    """Claim the oldest waiter that can be won and take it out of its queue."""
+    for w in waiters:
+        if w.win():
+            del waiters[w]
+            return w
+    return None
+
+
+class Channel:
+    """The reference engine's channel; see ``engine.ChannelCore`` for the contract of each method."""
+
+    __slots__ = (
+        "__weakref__",
+        "capacity",
+        "closed",
+        "dropped",
+        "failures",
+        "handoffs",
+        "kind",
+        "limit",
+        "on_undelivered",
+        "overflow",
+        "peak",
+        "queue",
+        "reason",
+        "receivers",
+        "senders",
+        "sent",
+        "travelling",
+    )
+
+    def __init__(
+        self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None = None
+    ) -> None:
+        self.kind = kind
+        self.capacity = capacity
+        self.overflow = overflow
+        self.limit = limit_of(kind, capacity)
+        self.on_undelivered = on_undelivered
+        self.queue: deque[Any] = deque()
+        self.senders: Waiters = OrderedDict()
+        self.receivers: Waiters = OrderedDict()
+        self.closed = False
+        self.reason: object = None
+        self.travelling = 0
+        self.sent = self.dropped = self.handoffs = self.peak = 0
+        self.failures = [0, 0, 0, 0]
+
+    # -- the two directions
+
+    def send_now(self, value: Any, /) -> Sentinel:
+        """Hand over to the oldest receiver, or queue, or apply the overflow policy."""
+        if self.closed:
+            return CLOSED
+        if self.receivers and (w := _winner(self.receivers)) is not None:
+            self.sent += 1
+            self.handoffs += 1
+            w.finish(value)
+            return OK
+        queue = self.queue
+        if len(queue) < self.limit:
+            self.sent += 1
+            queue.append(value)
+            if len(queue) > self.peak:
+                self.peak = len(queue)
+            return OK
+        if self.overflow is SUSPEND and self.kind is not Kind.CONFLATED:
+            return WOULD_BLOCK
+        self._overflow(value)
+        return OK
+
+    def recv_now(self) -> Any:
+        """Take the oldest element; the slot goes to the oldest sender in the same step."""
+        queue = self.queue
+        if queue:
+            value = queue.popleft()
+            if self.senders:
+                self._refill()
+            elif self.closed and not queue:
+                self._drained()
+            return value
+        if self.senders and (w := _winner(self.senders)) is not None:
+            self.sent += 1
+            self.handoffs += 1
+            value = w.value
+            w.finish()
+            return value
+        return CLOSED if self.closed and not self.travelling else WOULD_BLOCK
+
+    def _refill(self) -> None:
+        while len(self.queue) < self.limit and (w := _winner(self.senders)) is not None:
+            self.sent += 1
+            self.queue.append(w.value)
+            w.finish()
+
+    def _overflow(self, value: Any) -> None:
+        self.sent += 1
+        if self.overflow is DROP_LATEST:
+            dropped = value
+        else:
+            dropped = self.queue.popleft()
+            self.queue.append(value)
+        self.report(dropped, Undelivered.CONFLATED if self.kind is Kind.CONFLATED else Undelivered.OVERFLOW)
+
+    # -- waiting
+
+    def enqueue(self, w: Waiter, /) -> None:
+        """Queue a waiter behind those of its direction."""
+        (self.senders if w.sending else self.receivers)[w] = None
+
+    def withdraw(self, w: Waiter, /) -> bool:
+        """Take a waiter out; False when it was not queued any more."""
+        waiters = self.senders if w.sending else self.receivers
+        if w not in waiters:
+            return False
+        del waiters[w]
+        return True
+
+    # -- the end
+
+    def close(self, reason: object = None) -> None:
+        """No more sends: parked senders fail and keep their value, receivers drain what is queued."""
+        if self.closed:
+            return
+        self.closed = True
+        self.reason = reason
+        self._shut(self.senders)
+        if not self.queue:
+            self._drained()
+
+    def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None:
+        """Close, and report everything that is queued as undelivered, oldest first."""
+        unwanted, self.queue = self.queue, deque()
+        self.close(reason)
+        self._drained()
+        for value in unwanted:
+            self.report(value, why)
+
+    def _drained(self) -> None:
+        """Closed and empty: tell the receivers, unless an element is travelling and may come back."""
+        if not self.travelling:
+            self._shut(self.receivers)
+
+    def _shut(self, waiters: Waiters) -> None:
+        leaving = list(waiters)
+        waiters.clear()
+        for w in leaving:
+            w.shut(self.closed_error())
+
+    def closed_error(self) -> ChannelClosed:
+        """A new error for one caller; errors carry an index and a traceback, so they are never shared."""
+        why = "" if self.reason is None else f": {self.reason!r}"
+        return ChannelClosed(f"the channel is closed{why}", reason=self.reason)
+
+    # -- elements that travel to another process
+
+    def hand_out(self) -> None:
+        """An element that was just received travels, and is not known to have arrived."""
+        self.travelling += 1
+
+    def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
+        """So many have arrived or come back; those that came back go to the head, in their old order."""
+        self.travelling -= count
+        returned = deque(put_back)
+        while returned and (w := _winner(self.receivers)) is not None:
+            w.finish(returned.popleft())
+        self.queue.extendleft(reversed(returned))
+        if self.closed and not self.queue:
+            self._drained()
+
+    # -- books
+
+    def report(self, value: Any, why: Undelivered) -> None:
+        """Count a value that reached nobody, and hand it to the hook; the hook's own failure changes nothing."""
+        self.dropped += 1
+        if self.on_undelivered is None:
+            return
+        try:
+            self.on_undelivered(value, why)
+        except Exception as error:
+            report_unraisable(error, f"on_undelivered({value!r}, {why})")
+
+    def count_failure(self, claim: int, /) -> None:
+        """Book a plain operation that failed."""
+        self.failures[_FAILURES[claim]] += 1
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def snapshot(self) -> ChannelSnapshot:
+        """State and counters, in constant time."""
+        would_block, deadline, cancelled, closed = self.failures
+        return ChannelSnapshot(
+            kind=self.kind,
+            overflow=self.overflow,
+            capacity=self.capacity,
+            length=len(self.queue),
+            peak_length=self.peak,
+            closed=self.closed,
+            waiting_senders=len(self.senders),
+            waiting_receivers=len(self.receivers),
+            sent=self.sent,
+            received=self.sent - self.dropped - len(self.queue),
+            dropped=self.dropped,
+            handoffs=self.handoffs,
+            failed_would_block=would_block,
+            failed_deadline=deadline,
+            failed_cancelled=cancelled,
+            failed_closed=closed,
+        )

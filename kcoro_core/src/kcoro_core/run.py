@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Starting a program, and sleeping in it, on whichever host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from . import plugins
+from .hosts.port import current_host
+from .parking import check_timeout, park
+from .reference.waiter import Operation
+
+__all__ = ["run", "sleep"]
+
+T = TypeVar("T")
+
+
+def run(
+    main: Callable[..., Awaitable[T]],
+    *args: Any,
+    host: str = "trio",
+    clock: Any = None,
+    strict_checkpoints: bool | None = None,
+) -> T:
+    """Run ``await main(*args)`` on a host and return its result; plain ``trio.run(main)`` works as well.
+
+    ``host`` is ``"trio"``, ``"script"`` (seeded, virtual time) or one that a plugin brings. Operations that complete at
+    once give the other tasks a turn after every 64th; ``strict_checkpoints=True`` makes that every one.
+
+    :raises NotSupported: no host of that name is installed.
+    :raises WrongLoop: a loop is running in this thread already.
+    """
+    return plugins.host(host).run(main, *args, clock=clock, strict_checkpoints=strict_checkpoints)  # type: ignore[no-any-return]
+
+
+async def sleep(seconds: float) -> None:
+    """Sleep on the host's clock; 0 lets the other tasks run once. Works on every host, under virtual time too."""
+    limit = check_timeout(seconds)
+    host = current_host()
+    if limit == 0:
+        await host.checkpoint()
+        return
+    await host.cancel_point()
+    op = Operation(host)
+    timer = None if limit is None else host.call_at(host.now() + limit, lambda: op.win() and op.finish())
+    await park(host, op, lambda: timer is not None and timer.cancel(), None, None)

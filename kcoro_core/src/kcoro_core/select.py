@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Select: wait for several clauses, take the effect of exactly one.
+
+Every wait has the same steps: token, cancel point, poll all clauses in the order of the mode, then register them all,
+park, and withdraw them all. Between the first poll and the last register nothing else of this loop runs, which makes
+the poll a snapshot: if at every moment one clause is ready, a try never says that none is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import frozen
+
+from . import plugins
+from .clauses import Clause, check_loops
+from .engine import Engine
+from .errors import ChannelClosed, KcoroError, WouldBlock
+from .hosts.port import Host, current_host, find_host
+from .parking import cancelled_error, check_timeout, park, result
+from .reference.select import poll_order
+from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, WAITING, ClosedRule, SelectMode
+
+if TYPE_CHECKING:
+    from .cancel import CancelToken
+    from .reference.waiter import SelectOperation, Waiter
+
+__all__ = ["Selected", "Selector", "select", "try_select"]
+
+
+@frozen
+class Selected:
+    """The clause that won: its position, what it gave, the clause itself, and its error under ``closed=RETURN``.
+
+    Made for ``match``: ``case Selected(index=0, value=v)``.
+    """
+
+    index: int
+    value: Any = None
+    clause: Any = None
+    error: ChannelClosed | None = None
+
+
+class Selector:
+    """A select that is used again and again: it keeps its clauses, and remembers who won for ROUND_ROBIN (row SE8)."""
+
+    def __init__(self, *clauses: Clause, mode: SelectMode = BIASED, closed: ClosedRule = RAISE) -> None:
+        if not isinstance(mode, SelectMode):
+            raise ValueError(f"mode must be BIASED, UNBIASED or ROUND_ROBIN, not {mode!r}")
+        if not isinstance(closed, ClosedRule):
+            raise ValueError(f"closed must be RAISE, RETURN or SKIP, not {closed!r}")
+        self.mode = mode
+        self.closed = closed
+        self._clauses: list[Clause] = []
+        self._last = -1
+        self._busy = False
+        for clause in clauses:
+            self.add(clause)
+
+    def __repr__(self) -> str:
+        return f"<Selector {self.mode.name} over {self._clauses!r}>"
+
+    def add(self, clause: Clause) -> int:
+        """Append a clause; returns its index.
+
+        :raises ValueError: it is no clause, or of another engine than the others.
+        """
+        _check_clause(clause, self._clauses)
+        self._clauses.append(clause)
+        return len(self._clauses) - 1
+
+    def replace(self, index: int, clause: Clause) -> None:
+        """Put another clause in place of the one at ``index``, for instance a ``Send`` with the next value."""
+        _check_clause(clause, self._clauses[:index] + self._clauses[index + 1 :])
+        self._clauses[index] = clause
+
+    def reset(self) -> None:
+        """Drop all clauses and the memory of who won."""
+        self._clauses.clear()
+        self._last = -1
+
+    async def wait(self, timeout: float | None = None, cancel: CancelToken | None = None) -> Selected:
+        """Wait for exactly one clause; see ``select`` for arguments and errors."""
+        limit = check_timeout(timeout)
+        host = current_host()
+        self._begin(host)
+        try:
+            if cancel is not None and cancel.is_set():
+                raise cancelled_error(cancel, "select")
+            await host.cancel_point()
+            op, arms = self._poll(host)
+            if op.claim == WAITING:
+                if limit == 0:
+                    raise WouldBlock("no clause is ready")
+                await self._park(host, op, arms, limit, cancel)
+                if op.claim < 0:
+                    await result(host, op, cancel, "select")
+            else:
+                host.credit -= 1
+                if host.credit <= 0 and op.error is None:
+                    await host.pause()
+            return self._won(op)
+        finally:
+            self._busy = False
+
+    def try_wait(self) -> Selected:
+        """Take a clause that is ready now, without waiting.
+
+        :raises WouldBlock: none is.
+        """
+        self._begin(find_host())
+        try:
+            op, _ = self._poll(find_host())
+            if op.claim == WAITING:
+                raise WouldBlock("no clause is ready")
+            return self._won(op)
+        finally:
+            self._busy = False
+
+    # -- the steps
+
+    def _begin(self, host: Host | None) -> None:
+        if not self._clauses:
+            raise ValueError("a select needs at least one clause; one that waits for ever could never end")
+        if self._busy:
+            raise ValueError("this Selector is waiting in another task; use one Selector for each task")
+        check_loops(self._clauses)
+        self._busy = True
+
+    def _poll(self, host: Host | None) -> tuple[SelectOperation, list[Waiter]]:
+        """Ask every clause in the order of the mode until one has decided the operation."""
+        clauses = self._clauses
+        factory = _engine_of(clauses).select
+        op = factory.select(self.closed, len(clauses))
+        arms = [factory.arm(op, i, clause.sending, clause.value) for i, clause in enumerate(clauses)]
+        shuffle = _no_shuffle if host is None else host.random.shuffle
+        for index in poll_order(self.mode, len(clauses), self._last, shuffle):
+            if clauses[index].poll(arms[index]) or op.claim != WAITING:
+                break
+        return op, arms
+
+    async def _park(
+        self, host: Host, op: SelectOperation, arms: list[Waiter], limit: float | None, cancel: CancelToken | None
+    ) -> None:
+        registered: list[tuple[Clause, Waiter]] = []
+
+        def withdraw() -> None:
+            while registered:
+                clause, arm = registered.pop()
+                clause.withdraw(arm)
+
+        try:
+            for clause, arm in zip(self._clauses, arms, strict=True):
+                if op.claim != WAITING:
+                    return
+                registered.append((clause, arm))
+                clause.register(arm)
+            if op.claim == WAITING:
+                await park(host, op, withdraw, limit, cancel)
+        finally:
+            withdraw()
+
+    def _won(self, op: SelectOperation) -> Selected:
+        if op.claim < 0:
+            assert op.error is not None
+            raise op.error
+        index = self._last = op.claim
+        clause = self._clauses[index]
+        if op.error is None:
+            return Selected(index, op.value, clause)
+        if self.closed is RETURN and isinstance(op.error, ChannelClosed):
+            op.error.index, op.error.clause = index, clause
+            return Selected(index, None, clause, op.error)
+        if isinstance(op.error, KcoroError):
+            op.error.index, op.error.clause = index, clause
+        raise op.error
+
+
+def _check_clause(clause: object, others: list[Clause]) -> None:
+    if isinstance(clause, type) or not all(callable(getattr(clause, m, None)) for m in ("poll", "register", "withdraw")):
+        raise ValueError(f"a clause has poll, register and withdraw, such as Recv(ch); {clause!r} has not")
+    engines = {e for c in (clause, *others) if (e := getattr(c, "engine", None)) is not None}
+    if len(engines) > 1:
+        raise ValueError(f"one select cannot mix channels of several engines: {', '.join(sorted(engines))}")
+
+
+def _engine_of(clauses: list[Clause]) -> Engine:
+    for clause in clauses:
+        if clause.engine is not None:
+            return cast(Engine, getattr(clause, "channel")._engine)  # noqa: B009
+    return plugins.engine()
+
+
+def _no_shuffle(order: list[int]) -> None:
+    """Outside any loop there is no source of chance; the order stays as it is."""
+
+
+async def select(
+    *clauses: Clause,
+    timeout: float | None = None,
+    cancel: CancelToken | None = None,
+    mode: SelectMode = BIASED,
+    closed: ClosedRule = RAISE,
+) -> Selected:
+    """Wait until one clause is ready and take its effect; every other clause has had none.
+
+    ``timeout`` is in seconds, None waits for ever, 0 never waits. BIASED takes the lowest ready index, UNBIASED any
+    with equal chance; ROUND_ROBIN needs memory between calls, which a ``Selector`` has.
+
+    :raises WouldBlock: ``timeout`` is 0 and no clause is ready; ``index`` is None.
+    :raises DeadlineExceeded: none became ready in time; ``index`` is None.
+    :raises OperationCancelled: ``cancel`` is set; ``index`` is None.
+    :raises ChannelClosed: the channel of a clause is closed; ``index`` and ``clause`` tell which (see ``closed``).
+    :raises ValueError: no clause, something that is no clause, or channels of two engines.
+    """
+    return await _once(clauses, mode, closed).wait(timeout, cancel)
+
+
+def try_select(*clauses: Clause, mode: SelectMode = BIASED, closed: ClosedRule = RAISE) -> Selected:
+    """Take a clause that is ready now, without waiting; may be called outside any task of this loop.
+
+    :raises WouldBlock: none is ready.
+    """
+    return _once(clauses, mode, closed).try_wait()
+
+
+def _once(clauses: tuple[Clause, ...], mode: SelectMode, closed: ClosedRule) -> Selector:
+    if mode is ROUND_ROBIN:
+        raise ValueError("ROUND_ROBIN needs memory between calls: make a Selector(..., mode=ROUND_ROBIN) and wait on it")
+    return Selector(*clauses, mode=mode, closed=closed)

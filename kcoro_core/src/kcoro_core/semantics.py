@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The semantics as data: kinds, policies, claim states, and the outcome of every operation in every state.
+
+Rule 1: laws, documentation and the engines are checked against these tables; nothing here is computed from an engine.
+Rule 2: numbers in this file are part of the contract with other implementations; they are never reused.
+
+The order of precedence at the instant of a call is cancel, close, ready, timeout: see ``outcome``.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from . import errors
+
+__all__ = [
+    "BIASED",
+    "BUFFERED",
+    "CANCELLED",
+    "CLAIMING",
+    "CLOSED",
+    "CONFLATED",
+    "DROP_LATEST",
+    "DROP_OLDEST",
+    "RAISE",
+    "RENDEZVOUS",
+    "RETURN",
+    "ROUND_ROBIN",
+    "SKIP",
+    "SUSPEND",
+    "TIMED_OUT",
+    "UNBIASED",
+    "UNLIMITED",
+    "WAITING",
+    "ChannelState",
+    "ClosedRule",
+    "Direction",
+    "Kind",
+        "Overflow",
+    "Row",
+    "SelectMode",
+    "Situation",
+    "Undelivered",
+    "WaitForm",
+    "legal_combinations",
+    "limit_of",
+    "outcome",
+    "outcome_rows",
+]
+
+
+class Kind(enum.Enum):
+    """How many elements a channel holds between a sender and a receiver; chosen once, when it is made."""
+
+    RENDEZVOUS = 0
+    """Holds none: a send completes only together with a receive. Use it when both sides must know of each other."""
+    BUFFERED = 1
+    """Holds exactly ``capacity`` elements, then the overflow policy decides. Use it to decouple bursts, with a bound."""
+    CONFLATED = 2
+    """Holds the newest element only; a send never waits and replaces it. Use it for state, such as progress."""
+    UNLIMITED = 3
+    """Holds any number: a send never waits, memory is the only bound. Use it where the producer is known to end."""
+
+
+class Overflow(enum.Enum):
+    """What a send does when a BUFFERED channel is full; other kinds take SUSPEND only."""
+
+    SUSPEND = 0
+    """The sender waits for room. Use it for back-pressure; nothing is ever dropped."""
+    DROP_OLDEST = 1
+    """The oldest queued element makes room and is reported as undelivered. Use it where the newest matter most."""
+    DROP_LATEST = 2
+    """The element being sent is dropped and reported as undelivered. Use it where the first in line matter most."""
+
+
+class SelectMode(enum.Enum):
+    """Which of several ready clauses a select takes."""
+
+    BIASED = 0
+    """The lowest index that is ready, always. Use it for priorities; a busy first clause can starve the others."""
+    UNBIASED = 1
+    """A real shuffle of all clauses at each call. Use it where no clause may be preferred."""
+    ROUND_ROBIN = 2
+    """Starts behind the clause that won last. Use it with a Selector to bound the wins of one clause in a row."""
+
+
+class ClosedRule(enum.Enum):
+    """What a select does about a clause whose channel is closed (for a receiver: and drained)."""
+
+    RAISE = 0
+    """The clause is ready and raises ChannelClosed with its index. The default: a close is never missed."""
+    RETURN = 1
+    """The clause is ready and select returns ``Selected(index, error=...)``. Use it in loops that retire clauses."""
+    SKIP = 2
+    """The clause is ignored until every channel clause is closed, then ChannelClosed with index None is raised."""
+
+
+class Undelivered(enum.Enum):
+    """Why a value reached nobody: the second argument of ``on_undelivered``, once for each such value."""
+
+    OVERFLOW = "overflow"
+    """A DROP_OLDEST or DROP_LATEST policy dropped it because the buffer was full."""
+    CONFLATED = "conflated"
+    """A newer value replaced it in a CONFLATED channel."""
+    CANCELLED = "cancelled"
+    """It was queued when ``ch.cancel`` threw the queue away."""
+    DESTROYED = "destroyed"
+    """It was queued when the last reference to the channel went away, or the interpreter ended."""
+    CLOSED = "closed"
+    """It reached, over a link, a home whose channel had been destroyed already; reported there."""
+    IN_DOUBT = "in doubt"
+    """A link was lost after it was handed to the other side and before that side confirmed it."""
+
+
+class Direction(enum.Enum):
+    """The two directions of a channel operation."""
+
+    SEND = "send"
+    """Hands a value to the channel; what was not accepted is still the caller's."""
+    RECV = "recv"
+    """Takes the oldest value out of the channel, or from the oldest waiting sender."""
+
+
+class WaitForm(enum.Enum):
+    """How long an operation is willing to wait."""
+
+    TRY = "try"
+    """Not at all: ``try_*`` and ``timeout=0``; answers WouldBlock where another form would wait."""
+    TIMED = "timed"
+    """Until a deadline, then DeadlineExceeded."""
+    FOREVER = "for ever"
+    """Until it completes, is cancelled, or the channel closes."""
+
+
+class ChannelState(enum.Enum):
+    """Where a channel is in its life; it only ever moves forward."""
+
+    OPEN = "open"
+    """Sends and receives are possible."""
+    CLOSING = "closing"
+    """Closed with elements left: sends fail, receivers drain."""
+    CLOSED = "closed"
+    """Closed and drained: every operation answers ChannelClosed."""
+
+
+# Short names, as users write them.
+RENDEZVOUS, BUFFERED, CONFLATED, UNLIMITED = Kind
+SUSPEND, DROP_OLDEST, DROP_LATEST = Overflow
+BIASED, UNBIASED, ROUND_ROBIN = SelectMode
+RAISE, RETURN, SKIP = ClosedRule
+
+# The claim word of an operation. A value >= 0 is the index of the clause that won. CLAIMING(i), the revocable state
+# in which a clause of another process is being asked for, is CLAIMING - i: partners skip such a waiter, it stays queued.
+WAITING = -1
+CANCELLED = -2
+TIMED_OUT = -3
+CLOSED = -4
+CLAIMING = -16
+
+
+def limit_of(kind: Kind, capacity: int | None) -> float:
+    """How many elements a channel of that kind may hold: an int, or infinity for UNLIMITED."""
+    if kind is Kind.BUFFERED:
+        assert capacity is not None
+        return capacity
+    return {Kind.RENDEZVOUS: 0, Kind.CONFLATED: 1, Kind.UNLIMITED: math.inf}[kind]
+
+
+def legal_combinations() -> Iterator[tuple[Kind, Overflow]]:
+    """Every pair of kind and overflow policy that ``channel()`` accepts."""
+    for overflow in Overflow:
+        yield Kind.BUFFERED, overflow
+    for kind in (Kind.RENDEZVOUS, Kind.CONFLATED, Kind.UNLIMITED):
+        yield kind, Overflow.SUSPEND
+
+
+class Situation(enum.Enum):
+    """What an operation meets at the instant of its call, apart from a token that is set (which beats everything)."""
+
+    PARTNER = "a partner waits"
+    """Somebody of the other direction is parked on the channel, so that a hand-off is possible at once."""
+    READY = "room or data"
+    """No partner, but the buffer has room (for a send) or an element (for a receive)."""
+    FULL_OR_EMPTY = "full or empty"
+    """Open, and neither partner nor room nor data: the operation would have to wait."""
+    CLOSED_WITH_DATA = "closed, data left"
+    """Closed by somebody while elements were queued; they can still be received."""
+    CLOSED_DRAINED = "closed, nothing left"
+    """Closed, and the last element is gone."""
+
+
+DONE = "done"
+WAITS = "waits"
+DROPS = "done, one dropped"
+
+
+@frozen
+class Row:
+    """One line of the outcome table: what an operation answers in a situation (row E1)."""
+
+    kind: Kind
+    overflow: Overflow
+    operation: Direction
+    form: WaitForm
+    situation: Situation
+    answer: str | type[errors.KcoroError]
+
+
+def _reachable(kind: Kind, operation: Direction, situation: Situation) -> bool:
+    """Not every kind can be in every situation: a rendezvous holds nothing, an unlimited channel is never full."""
+    if situation is Situation.READY:
+        return kind is not Kind.RENDEZVOUS
+    if situation is Situation.CLOSED_WITH_DATA:
+        return kind is not Kind.RENDEZVOUS
+    if situation is Situation.PARTNER:
+        # Senders never wait on these kinds, so a receiver never meets one; receivers may always wait.
+        return operation is Direction.SEND or kind in (Kind.RENDEZVOUS, Kind.BUFFERED)
+    if situation is Situation.FULL_OR_EMPTY and operation is Direction.SEND:
+        return kind is not Kind.UNLIMITED
+    return True
+
+
+def _answer(
+    kind: Kind, overflow: Overflow, operation: Direction, form: WaitForm, situation: Situation
+) -> str | type[errors.KcoroError]:
+    if situation is Situation.CLOSED_DRAINED:
+        return errors.ChannelClosed
+    if situation is Situation.CLOSED_WITH_DATA:
+        return DONE if operation is Direction.RECV else errors.ChannelClosed
+    if situation is not Situation.FULL_OR_EMPTY:
+        return DONE
+    if operation is Direction.SEND and (overflow is not Overflow.SUSPEND or kind is Kind.CONFLATED):
+        return DROPS
+    return {WaitForm.TRY: errors.WouldBlock, WaitForm.TIMED: errors.DeadlineExceeded, WaitForm.FOREVER: WAITS}[form]
+
+
+def outcome_rows() -> Iterator[Row]:
+    """The whole outcome table, one row for each combination that can occur; docs and laws are made from it."""
+    for kind, overflow in legal_combinations():
+        for operation in Direction:
+            for situation in Situation:
+                if not _reachable(kind, operation, situation):
+                    continue
+                if situation is Situation.PARTNER and operation is Direction.RECV and overflow is not Overflow.SUSPEND:
+                    continue  # DROP_* senders never wait either
+                for form in WaitForm:
+                    yield Row(kind, overflow, operation, form, situation, _answer(kind, overflow, operation, form, situation))
+
+
+def outcome(
+    *, cancelled: bool, closed: bool, ready: bool, expired: bool
+) -> type[errors.KcoroError] | None:
+    """What beats what at the instant of a call: cancel, close, ready, timeout; None means that it succeeds or waits.
+
+    ``closed`` means, for a receiver, closed and drained. An expired deadline never hides a partner that is ready.
+    """
+    if cancelled:
+        return errors.OperationCancelled
+    if closed:
+        return errors.ChannelClosed
+    if ready:
+        return None
+    return errors.DeadlineExceeded if expired else None
