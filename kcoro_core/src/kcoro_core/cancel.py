@@ -14,7 +14,7 @@ from .errors import WouldBlock
 from .hosts.port import CancelScope, Handle, Host, current_host, find_host
 from .parking import HomeBound, check_timeout, park, result
 from .reference.cancel import Subscription, Token
-from .reference.waiter import Operation
+from .reference.waiter import Operation, complete
 
 __all__ = ["CancelToken"]
 
@@ -31,7 +31,7 @@ class CancelToken(HomeBound):
 
     def __init__(self, parent: CancelToken | None = None) -> None:
         super().__init__()
-        self._token = Token(None if parent is None else parent._token)
+        self._token: Token = Token(None if parent is None else parent._token)
         self._home = None if parent is None else parent._home
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class CancelToken(HomeBound):
     def on_trigger(self, fn: Callable[[], object]) -> Handle:
         """Call ``fn`` once when the token is set; at once when it is set already.
 
-        ``fn`` must not wait. ``cancel()`` of the result is True exactly when ``fn`` has not been called and will not be.
+        ``fn`` must not wait. ``cancel()`` of the result is True exactly when ``fn`` was not called and will not be.
         """
         self._enter(find_host())
         if self._token.is_set:
@@ -92,7 +92,7 @@ class CancelToken(HomeBound):
             if limit == 0:
                 raise WouldBlock("the token is not set")
             op = Operation(host)
-            subscription = self._subscribe(host, lambda: op.win() and op.finish())
+            subscription = self._subscribe(host, lambda: complete(op))
             await park(host, op, subscription.cancel, limit, None)
             await result(host, op, None, "waiting for a cancel token")
         return self.reason

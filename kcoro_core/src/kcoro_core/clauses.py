@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from .engine import CLOSED, OK, WOULD_BLOCK
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 __all__ = ["After", "Clause", "Done", "Readable", "Recv", "Send", "Signal", "Triggered", "Writable"]
 
 T = TypeVar("T")
+
+
+class HasFileno(Protocol):
+    """A socket, a file, anything that knows its descriptor."""
+
+    def fileno(self) -> int: ...
 
 
 class Clause(Protocol):
@@ -160,7 +167,7 @@ class _EventClause:
 
     def register(self, w: Waiter) -> None:
         """Subscribe, so that the event wins for ``w``."""
-        self._handles[w] = self._subscribe(lambda: w.win() and w.finish(self._result()))
+        self._handles[w] = self._subscribe(lambda: self._win(w))
 
     def withdraw(self, w: Waiter) -> None:
         """Take the subscription back."""
@@ -245,13 +252,11 @@ class Readable(_EventClause):
 
     want = READ
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int | HasFileno) -> None:
         super().__init__()
-        if not isinstance(fd, int):
-            fd = fd.fileno()
-        if fd < 0:
-            raise ValueError(f"a file descriptor is a number >= 0, not {fd}")
-        self.fd = fd
+        self.fd = fd if isinstance(fd, int) else fd.fileno()
+        if self.fd < 0:
+            raise ValueError(f"a file descriptor is a number >= 0, not {self.fd}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fd})"
@@ -295,7 +300,7 @@ class Signal(_EventClause):
     def __enter__(self) -> Self:
         host = current_host()
         for signum in self.signums:
-            self._installed.append(host.on_signal(signum, lambda signum=signum: self._arrived(signum)))
+            self._installed.append(host.on_signal(signum, partial(self._arrived, signum)))
         return self
 
     def __exit__(self, *exc_info: object) -> None:

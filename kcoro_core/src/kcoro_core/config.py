@@ -29,8 +29,10 @@ MAX_FILE_BYTES: Final = 1 << 20
 log = logging.getLogger("kcoro.config")
 
 
-def _setting(default: Any, help: str, parse: Callable[[str], Any], check: Callable[[Any], bool] = lambda _: True) -> Any:
-    return field(default=default, metadata={"help": help, "parse": parse, "check": check})
+def _setting(
+    default: Any, purpose: str, parse: Callable[[str], Any], check: Callable[[Any], bool] = lambda _: True
+) -> Any:
+    return field(default=default, metadata={"purpose": purpose, "parse": parse, "check": check})
 
 
 def _boolean(text: str) -> bool:
@@ -42,6 +44,10 @@ def _positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _natural(value: Any) -> bool:
     return isinstance(value, int) and _positive(value)
 
@@ -50,7 +56,7 @@ def _natural(value: Any) -> bool:
 class Settings:
     """All settings with their values; ``source`` is the file they came from, ``skipped`` the keys nobody knows."""
 
-    engine: str = _setting("auto", "engine of new channels: auto, reference, native, or a registered name", str)
+    engine: str = _setting("auto", "engine of new channels: auto, reference, native, or a registered name", str, _text)
     strict_checkpoints: bool | None = _setting(
         None,
         "make every operation a full checkpoint; unset: yes under plain trio.run, no under kcoro_core.run",
@@ -61,7 +67,7 @@ class Settings:
         64, "operations that complete at once before the other tasks get a turn", int, _natural
     )
     debug: str = _setting(
-        "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, lambda v: isinstance(v, str)
+        "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, _text
     )
     max_frame: int = _setting(65536, "largest frame payload accepted from a peer, in bytes", int, _natural)
     max_message: int = _setting(1 << 20, "largest message accepted from a peer, in bytes", int, _natural)
@@ -69,9 +75,14 @@ class Settings:
     max_requests: int = _setting(1024, "requests that a peer may have in flight on one link", int, _natural)
     receive_budget: int = _setting(8 << 20, "bytes of parked messages that one peer may cost this side", int, _natural)
     hello_timeout: float = _setting(5.0, "seconds for the handshake of a new link", float, _positive)
-    keepalive: float = _setting(30.0, "seconds of silence after which a peer is asked for a sign of life", float, _positive)
+    keepalive: float = _setting(
+        30.0, "seconds of silence after which a peer is asked for a sign of life", float, _positive
+    )
     cancel_grace: float = _setting(
-        1.0, "seconds that a cancelled remote operation waits for the peer's answer before it is in doubt", float, _positive
+        1.0,
+        "seconds that a cancelled remote operation waits for the peer's answer before it is in doubt",
+        float,
+        _positive,
     )
     backlog: int = _setting(64, "connections that may wait to be accepted", int, _natural)
     source: Path | None = field(default=None, metadata={"fact": True})
@@ -124,10 +135,10 @@ def _accept_text(values: dict[str, Any], f: attrs.Attribute[Any], text: str) -> 
 
 
 def _accept(values: dict[str, Any], f: attrs.Attribute[Any], value: Any, where: str) -> None:
-    if f.metadata["check"](value) and (f.type != "str" or isinstance(value, str)):
+    if f.metadata["check"](value):
         values[f.name] = value
     else:
-        log.warning("%s: %s=%r is not possible and was ignored: %s", where, f.name, value, f.metadata["help"])
+        log.warning("%s: %s=%r is not possible and was ignored: %s", where, f.name, value, f.metadata["purpose"])
 
 
 _current: Settings | None = None

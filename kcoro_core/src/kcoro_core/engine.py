@@ -166,7 +166,7 @@ class SchedulerStats:
 
 
 class Scheduler(Protocol):
-    """Steps coroutines; what a ``kcoro_scheduler`` factory makes. Whoever owns a loop can drive it by ``poll_handle``."""
+    """Steps coroutines; what a ``kcoro_scheduler`` factory makes. Any loop can drive it by ``poll_handle``."""
 
     def spawn(self, coro: Coroutine[Any, Any, Any], name: str | None = None) -> Any:
         """Accept a coroutine; it is runnable, and takes its first step in a later ``drain``."""
@@ -209,5 +209,3 @@ class Engine:
     channel: ChannelFactory
     select: SelectFactory
     scheduler: SchedulerFactory
-
-

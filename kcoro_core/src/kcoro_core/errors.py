@@ -236,7 +236,7 @@ class TransportError(KcoroError):
 
 
 class PluginError(KcoroError):
-    """An installed plugin cannot be used; the message names its distribution, the hook and the command that mends it."""
+    """An installed plugin cannot be used; the message names its distribution, the hook and what mends it."""
 
     errno = _errno.ENOTSUP
     code = "KC-PLUGIN"

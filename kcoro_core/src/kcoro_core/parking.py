@@ -30,7 +30,8 @@ def check_timeout(timeout: float | None) -> float | None:
     """
     if timeout is None or timeout == math.inf:
         return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout >= 0:
+    number: object = timeout  # whatever the annotation says, callers pass anything
+    if not isinstance(number, (int, float)) or isinstance(number, bool) or not number >= 0:
         raise ValueError(f"timeout must be a number of seconds >= 0, or None to wait for ever, not {timeout!r}")
     return timeout
 

@@ -57,14 +57,14 @@ class Portal:
     def _start(self, future: Future[Any], fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             self._host.spawn(_complete, future, fn, args, name="kcoro portal")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the caller in the other thread gets it
             future.set_exception(_ended(error))
 
 
 async def _complete(future: Future[Any], fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
     try:
         value = await fn(*args)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the caller in the other thread gets it
         future.set_exception(error)
     except BaseException as cancelled:
         future.set_exception(_ended(cancelled))

@@ -19,7 +19,7 @@ from .cancel import CancelToken
 from .errors import OperationCancelled, WouldBlock
 from .hosts.port import Handle, Nursery, current_host
 from .parking import cancelled_error, check_timeout, park, result
-from .reference.waiter import Operation
+from .reference.waiter import Operation, complete
 
 __all__ = ["Scope", "Task", "open_scope"]
 
@@ -83,7 +83,7 @@ class Task(Generic[T]):
         if limit == 0:
             raise WouldBlock(f"{self!r} has not ended")
         op = Operation(host)
-        handle = self._on_done(lambda: op.win() and op.finish())
+        handle = self._on_done(lambda: complete(op))
         await park(host, op, handle.cancel, limit, cancel)
         await result(host, op, cancel, f"waiting for {self!r}")
 
@@ -139,7 +139,8 @@ class Scope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._manager is not None and self._subscription is not None
+        assert self._manager is not None
+        assert self._subscription is not None
         try:
             return await self._manager.__aexit__(kind, error, trace)
         finally:
@@ -156,7 +157,7 @@ class Scope:
             raise ValueError("this scope is not open: use it inside its `async with` block")
         if self.token.is_set():
             raise cancelled_error(self.token, "launch")
-        task: Task[T] = Task(name or getattr(fn, "__qualname__", repr(fn)))
+        task: Task[T] = Task(name or str(getattr(fn, "__qualname__", fn)))
         self._running[task] = None
         self._nursery.start_soon(self._run, task, fn, args, name=task.name)
         return task
@@ -198,7 +199,7 @@ class Scope:
         if limit == 0:
             raise WouldBlock(f"{len(self._running)} children are running")
         op = Operation(host)
-        waiting = _Waiting(Task("idle"), lambda: op.win() and op.finish())
+        waiting = _Waiting(Task("idle"), lambda: complete(op))
         self._idle[waiting] = None
         await park(host, op, lambda: self._idle.pop(waiting, None), limit, None)
         await result(host, op, None, "wait_all")

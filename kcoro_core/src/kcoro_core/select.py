@@ -178,7 +178,9 @@ class Selector:
 
 
 def _check_clause(clause: object, others: list[Clause]) -> None:
-    if isinstance(clause, type) or not all(callable(getattr(clause, m, None)) for m in ("poll", "register", "withdraw")):
+    if isinstance(clause, type) or not all(
+        callable(getattr(clause, m, None)) for m in ("poll", "register", "withdraw")
+    ):
         raise ValueError(f"a clause has poll, register and withdraw, such as Recv(ch); {clause!r} has not")
     engines = {e for c in (clause, *others) if (e := getattr(c, "engine", None)) is not None}
     if len(engines) > 1:
@@ -227,5 +229,7 @@ def try_select(*clauses: Clause, mode: SelectMode = BIASED, closed: ClosedRule =
 
 def _once(clauses: tuple[Clause, ...], mode: SelectMode, closed: ClosedRule) -> Selector:
     if mode is ROUND_ROBIN:
-        raise ValueError("ROUND_ROBIN needs memory between calls: make a Selector(..., mode=ROUND_ROBIN) and wait on it")
+        raise ValueError(
+            "ROUND_ROBIN needs memory between calls: make a Selector(..., mode=ROUND_ROBIN) and wait on it"
+        )
     return Selector(*clauses, mode=mode, closed=closed)

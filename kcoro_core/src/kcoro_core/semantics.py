@@ -41,7 +41,7 @@ __all__ = [
     "ClosedRule",
     "Direction",
     "Kind",
-        "Overflow",
+    "Overflow",
     "Row",
     "SelectMode",
     "Situation",
@@ -60,7 +60,7 @@ class Kind(enum.Enum):
     RENDEZVOUS = 0
     """Holds none: a send completes only together with a receive. Use it when both sides must know of each other."""
     BUFFERED = 1
-    """Holds exactly ``capacity`` elements, then the overflow policy decides. Use it to decouple bursts, with a bound."""
+    """Holds exactly ``capacity`` elements, then the overflow policy decides. Use it for bursts, with a bound."""
     CONFLATED = 2
     """Holds the newest element only; a send never waits and replaces it. Use it for state, such as progress."""
     UNLIMITED = 3
@@ -155,7 +155,7 @@ BIASED, UNBIASED, ROUND_ROBIN = SelectMode
 RAISE, RETURN, SKIP = ClosedRule
 
 # The claim word of an operation. A value >= 0 is the index of the clause that won. CLAIMING(i), the revocable state
-# in which a clause of another process is being asked for, is CLAIMING - i: partners skip such a waiter, it stays queued.
+# in which a clause of another process is being asked for, is CLAIMING - i: partners skip such a waiter, it stays.
 WAITING = -1
 CANCELLED = -2
 TIMED_OUT = -3
@@ -225,6 +225,13 @@ def _reachable(kind: Kind, operation: Direction, situation: Situation) -> bool:
     return True
 
 
+_WHEN_WAITING: dict[WaitForm, str | type[errors.KcoroError]] = {
+    WaitForm.TRY: errors.WouldBlock,
+    WaitForm.TIMED: errors.DeadlineExceeded,
+    WaitForm.FOREVER: WAITS,
+}
+
+
 def _answer(
     kind: Kind, overflow: Overflow, operation: Direction, form: WaitForm, situation: Situation
 ) -> str | type[errors.KcoroError]:
@@ -236,7 +243,7 @@ def _answer(
         return DONE
     if operation is Direction.SEND and (overflow is not Overflow.SUSPEND or kind is Kind.CONFLATED):
         return DROPS
-    return {WaitForm.TRY: errors.WouldBlock, WaitForm.TIMED: errors.DeadlineExceeded, WaitForm.FOREVER: WAITS}[form]
+    return _WHEN_WAITING[form]
 
 
 def outcome_rows() -> Iterator[Row]:
@@ -249,12 +256,12 @@ def outcome_rows() -> Iterator[Row]:
                 if situation is Situation.PARTNER and operation is Direction.RECV and overflow is not Overflow.SUSPEND:
                     continue  # DROP_* senders never wait either
                 for form in WaitForm:
-                    yield Row(kind, overflow, operation, form, situation, _answer(kind, overflow, operation, form, situation))
+                    yield Row(
+                        kind, overflow, operation, form, situation, _answer(kind, overflow, operation, form, situation)
+                    )
 
 
-def outcome(
-    *, cancelled: bool, closed: bool, ready: bool, expired: bool
-) -> type[errors.KcoroError] | None:
+def outcome(*, cancelled: bool, closed: bool, ready: bool, expired: bool) -> type[errors.KcoroError] | None:
     """What beats what at the instant of a call: cancel, close, ready, timeout; None means that it succeeds or waits.
 
     ``closed`` means, for a receiver, closed and drained. An expired deadline never hides a partner that is ready.

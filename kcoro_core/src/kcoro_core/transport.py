@@ -18,7 +18,17 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-__all__ = ["READ", "TRANSPORT_API", "WRITE", "Capability", "Identity", "PollSpec", "RawFrame", "TransportInfo", "Vtable"]
+__all__ = [
+    "READ",
+    "TRANSPORT_API",
+    "WRITE",
+    "Capability",
+    "Identity",
+    "PollSpec",
+    "RawFrame",
+    "TransportInfo",
+    "Vtable",
+]
 
 TRANSPORT_API: Final = 1
 """Counts incompatible changes of the transport contract; a plugin of another number is refused by name."""
@@ -108,12 +118,12 @@ class RawFrame:
 class Vtable:
     """A transport resolved to plain functions: no hook call is left on the data path (row H2).
 
-    ``connect(uri, config) -> conn`` returns at once, still connecting; a refusal shows up in ``pump`` as TransportError.
+    ``connect(uri, config) -> conn`` returns at once, still connecting; ``pump`` raises TransportError if it is refused.
     ``listen(uri, config) -> listener`` · ``accept(listener) -> conn | None``
     ``send_frame(conn, header, parts, lane) -> bool``: all or nothing; False means no room now.
     ``recv_frame(conn, limit) -> RawFrame | None``: None means nothing complete yet.
     ``pump(conn_or_listener, now, ready)``: do the I/O that ``ready`` (READ | WRITE bits) allows, run due timers.
-    ``poll_handle(conn_or_listener) -> PollSpec`` · ``tx_backlog(conn) -> int`` bytes accepted and not yet in the medium.
+    ``poll_handle(conn_or_listener) -> PollSpec`` · ``tx_backlog(conn) -> int`` bytes not yet in the medium.
     ``peer(conn) -> Identity`` · ``set_waker(conn_or_listener, callback)``: called when ``ready_now`` became true.
     ``local_uri(listener) -> str``: the address that others can connect to.
     ``close(conn_or_listener)`` orderly; ``abort(conn)`` at once; both may be repeated.

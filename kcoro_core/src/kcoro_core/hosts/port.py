@@ -58,7 +58,7 @@ class CancelScope(Protocol):
 
 
 class Nursery(Protocol):
-    """Structured children: leaving the block waits for them; a failure cancels the rest and leaves as ExceptionGroup."""
+    """Structured children: leaving the block waits for them; a failure cancels the rest, leaves as ExceptionGroup."""
 
     @property
     def cancel_scope(self) -> CancelScope: ...

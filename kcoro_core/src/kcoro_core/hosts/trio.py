@@ -81,7 +81,7 @@ class TrioHost(Host):
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
-        return trio.open_nursery()  # type: ignore[return-value]
+        return trio.open_nursery()
 
     def open_cancel_scope(self, *, shield: bool = False) -> CancelScope:
         return trio.CancelScope(shield=shield)
@@ -125,7 +125,7 @@ class _SystemTask:
         with self._scope:
             try:
                 await fn(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
                 report_unraisable(error, f"background task {fn!r}")
         self._done = True
 

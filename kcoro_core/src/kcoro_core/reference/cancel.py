@@ -42,7 +42,7 @@ class Token:
         self.pinned: dict[int, Token] = {}
         self.next_key = 0
         self.waiting: dict[Subscription, None] = {}
-        self.is_set = parent is not None and parent.is_set
+        self.is_set: bool = parent is not None and parent.is_set
         self.reason: object = parent.reason if parent is not None and parent.is_set else None
         self.key = parent._adopt(self) if parent is not None and not self.is_set else -1
 
@@ -107,13 +107,15 @@ class Token:
         """This token and all unset ones below it, parents first; without recursion, so depth has no limit."""
         found = [self]
         for token in found:
-            found.extend(child for ref in list(token.children.values()) if (child := ref()) is not None and not child.is_set)
+            found.extend(
+                child for ref in list(token.children.values()) if (child := ref()) is not None and not child.is_set
+            )
         return found
 
 
 def _call(fn: Callable[[], object]) -> Exception | None:
     try:
         fn()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - collected for whoever triggers
         return error
     return None

@@ -227,7 +227,7 @@ class Channel:
             return
         try:
             self.on_undelivered(value, why)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a hook changes no outcome
             report_unraisable(error, f"on_undelivered({value!r}, {why})")
 
     def count_failure(self, claim: int, /) -> None:

@@ -17,9 +17,7 @@ from .waiter import Arm, Operation, Parker, SelectOperation
 __all__ = ["SelectFactory", "poll_order"]
 
 
-def poll_order(
-    mode: SelectMode, clauses: int, last: int, shuffle: Callable[[list[int]], object]
-) -> Sequence[int]:
+def poll_order(mode: SelectMode, clauses: int, last: int, shuffle: Callable[[list[int]], object]) -> Sequence[int]:
     """In which order the clauses are looked at; ``last`` is the index that won the previous time, -1 at first.
 
     UNBIASED is a real shuffle: rotating from a random start would favour a clause that follows unready ones.
@@ -30,7 +28,7 @@ def poll_order(
         order = list(range(clauses))
         shuffle(order)
         return order
-    return [*range(last + 1, clauses), *range(0, last + 1)]
+    return [*range(last + 1, clauses), *range(last + 1)]
 
 
 class SelectFactory:

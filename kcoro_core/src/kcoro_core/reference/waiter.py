@@ -28,7 +28,7 @@ from typing import Any, Protocol
 from ..errors import ChannelClosed, KcoroError
 from ..semantics import CANCELLED, CLAIMING, CLOSED, SKIP, TIMED_OUT, WAITING, ClosedRule
 
-__all__ = ["NOBODY", "Arm", "Operation", "Parker", "SelectOperation", "Waiter", "claiming_index"]
+__all__ = ["NOBODY", "Arm", "Operation", "Parker", "SelectOperation", "Waiter", "claiming_index", "complete"]
 
 
 class Parker(Protocol):
@@ -66,6 +66,14 @@ NOBODY: Parker = _Nobody()
 def claiming_index(claim: int) -> int | None:
     """The clause that is being claimed remotely, or None when the word is in another state."""
     return CLAIMING - claim if claim <= CLAIMING else None
+
+
+def complete(w: Waiter, value: Any = None) -> bool:
+    """Win and finish in one, for whoever has nothing to move between the two; False when somebody was faster."""
+    if not w.win():
+        return False
+    w.finish(value)
+    return True
 
 
 class Operation:
