@@ -31,6 +31,7 @@ from .errors import (
     WrongLoop,
 )
 from .halves import Receiver, Sender
+from .hosts import trio as _trio  # noqa: F401 - registers itself, so that plain trio.run(main) works
 from .portal import Portal, portal
 from .run import run, sleep
 from .scope import Scope, Task, open_scope
