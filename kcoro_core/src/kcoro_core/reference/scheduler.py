@@ -68,7 +68,19 @@ _CREATED, _READY, _RUNNING, _PARKED, _FINISHED = TaskState
 class SchedulerTask:
     """One coroutine with a name, a number, a state, a context of its own, and at the end a result."""
 
-    __slots__ = ("_owner", "_permit", "_thrown", "context", "coro", "error", "id", "injected", "name", "result", "state")
+    __slots__ = (
+        "_owner",
+        "_permit",
+        "_thrown",
+        "context",
+        "coro",
+        "error",
+        "id",
+        "injected",
+        "name",
+        "result",
+        "state",
+    )
 
     def __init__(
         self, owner: ReferenceScheduler, number: int, coro: Coroutine[Any, Any, Any], name: str | None
