@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The command ``kcoro``: each module of this package whose name has no underscore is one subcommand.
+
+A subcommand is a file with ``SUMMARY`` (one line), ``EXAMPLE`` (command lines that work), ``configure(parser)`` and
+``run(args) -> int``. Nothing is registered anywhere else.
+
+Exit codes, the same for every command: 0 all is well, 1 the command found something wrong and says what, 2 it could not
+be understood or started, 130 Ctrl-C.
+
+Rule 1: in a pipe the output is plain text, one record a line; ``--json`` is for programs.
+Rule 2: an error goes to stderr as one line that says what to do next; KCORO_DEBUG=1 adds the traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from ..errors import KcoroError
+
+__all__ = ["Command", "main"]
+
+
+class Command(Protocol):
+    """What a module of this package looks like."""
+
+    SUMMARY: str
+    EXAMPLE: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of this subcommand."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; the result is the exit code."""
+        ...
+
+
+def commands() -> dict[str, Command]:
+    """Every subcommand by name, in the order of the alphabet."""
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if "_" not in info.name)
+    return {name: cast(Command, importlib.import_module(f"{__name__}.{name}")) for name in names}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="kcoro",
+        description="Channels and an exactly-once select, inside a process and across processes.",
+        epilog="Each command has its own help with an example: kcoro doctor --help",
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in commands().items():
+        sub = subparsers.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=command.SUMMARY,
+            epilog=f"example:\n{_indented(command.EXAMPLE)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.configure(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (None: the one of this process) and return its exit code; argparse may exit with 0 or 2."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has gone (`kcoro plugins | head -1`). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (KcoroError, ValueError, OSError) as error:
+        logging.getLogger("kcoro.cli").debug("%s failed", args.command, exc_info=True)
+        print(f"kcoro {args.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines())

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""``kcoro doctor``: what this installation is, and whether anything in it is broken (rows X6, CF1, CF2).
+
+Exit code 1 when a plugin failed or fits no API, the engine cannot be used, or the configuration has faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import select
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import config, plugins
+from ..engine import ENGINE_API
+from ..errors import KcoroError
+from ..transport import TRANSPORT_API
+from ._output import print_json
+from .plugins import as_json, serves
+
+SUMMARY = "show what this installation is made of, and what is broken in it"
+EXAMPLE = """
+kcoro doctor
+kcoro doctor --json > doctor.json      # to attach to a report
+"""
+
+DISTRIBUTIONS = ("kcoro-core", "pluggy", "attrs", "trio", "rich")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``kcoro doctor``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, print, and judge."""
+    findings = examine()
+    if args.json:
+        print_json(findings)
+    else:
+        _print(findings)
+    return 1 if findings["problems"] else 0
+
+
+def examine() -> dict[str, Any]:
+    """Everything that doctor knows, as ``--json`` prints it; ``problems`` is a list of sentences, empty when well."""
+    reports = plugins.reports()
+    problems = [f"plugin {r.name}: {r.error}" for r in reports if r.state in ("failed", "incompatible")]
+    engine = _engine(problems)
+    settings = config.settings()
+    problems += [f"{settings.source}: nobody knows the key {key!r}" for key in settings.skipped]
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
+        "platform": f"{platform.platform()} on {platform.machine()}",
+        "versions": {name: _version(name) for name in DISTRIBUTIONS},
+        "apis": {"engine": ENGINE_API, "transport": TRANSPORT_API},
+        "engine": engine,
+        "hosts": sorted({host for report in reports for host in report.hosts}),
+        "poller": "epoll" if hasattr(select, "epoll") else "kqueue" if hasattr(select, "kqueue") else "poll",
+        "configuration": str(settings.source) if settings.source else None,
+        "environment": {key: os.environ[key] for key in sorted(os.environ) if key.startswith("KCORO_")},
+        "plugins": [as_json(report) for report in reports],
+        "serving": {report.name: serves(report) for report in reports},
+        "problems": problems,
+    }
+
+
+def _engine(problems: list[str]) -> dict[str, str]:
+    try:
+        choice = plugins.choice()
+    except KcoroError as error:
+        problems.append(f"engine: {error}")
+        return {"name": "none", "why": str(error)}
+    return {"name": choice.name, "why": choice.why}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _print(findings: dict[str, Any]) -> None:
+    for heading, text in _lines(findings):
+        print(f"{heading:<14}{text}")
+    for problem in findings["problems"]:
+        print(f"PROBLEM       {problem}")
+    if not findings["problems"]:
+        print("all is well")
+
+
+def _lines(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "python", findings["python"]
+    yield "platform", findings["platform"]
+    yield "versions", ", ".join(f"{name} {v or 'not installed'}" for name, v in findings["versions"].items())
+    yield "APIs", ", ".join(f"{name} {number}" for name, number in findings["apis"].items())
+    yield "engine", f"{findings['engine']['name']} ({findings['engine']['why']})"
+    yield "hosts", ", ".join(findings["hosts"]) or "none"
+    yield "poller", findings["poller"]
+    yield "configuration", findings["configuration"] or "no file; defaults and environment"
+    yield "environment", " ".join(f"{k}={v}" for k, v in findings["environment"].items()) or "no KCORO_ variable is set"
+    for report in findings["plugins"]:
+        serving = findings["serving"][report["name"]]
+        yield "plugin", f"{report['name']} ({report['distribution']} {report['version']}): {report['state']}, {serving}"
