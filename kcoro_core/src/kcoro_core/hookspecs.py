@@ -166,7 +166,8 @@ class TransportHooks(Protocol):
 
         :param uri: as for ``kcoro_connect``. An empty address, such as ``"uds:"``, asks for a fresh private one, which
             ``kcoro_local_uri`` then tells.
-        :param config: as for ``kcoro_connect``.
+        :param config: as for ``kcoro_connect``; every transport knows ``backlog``, how many connections may wait to be
+            accepted.
         :returns: a listener.
         :raises AlreadyExists: somebody else listens there, or something that is not ours to remove is in the way.
         :raises AccessDenied: the place is not writable, or others could replace what we put there.
@@ -225,7 +226,8 @@ class TransportHooks(Protocol):
 
         :param now: seconds on the caller's clock, the one in which ``PollSpec.deadline`` is meant; never runs back.
         :param ready: READ, WRITE or both; a bit that proves wrong does no harm.
-        :raises TransportError: the connection has ended or was refused, and no frame is left to be received.
+        :raises TransportError: the connection has ended or was refused, not by our own ``close`` or ``abort``, and no
+            frame is left to be received.
         """
 
     @hookspec
@@ -259,8 +261,8 @@ class TransportHooks(Protocol):
         """Have ``callback`` called whenever ``PollSpec.ready_now`` becomes true without a call on this object.
 
         Called before the first wait, and with ``None`` when nobody waits any more. The callback may be called more
-        often than needed, and must not be called from another thread. Media that show everything on a descriptor
-        accept it and never call it.
+        often than needed, from inside a call on another object, and never from another thread; it only notes that
+        there is work, and calls nothing of the transport. Media that show everything on a descriptor never call it.
         """
 
     @hookspec

@@ -127,7 +127,7 @@ class Connection:
     def send(self, frame: RawFrame) -> bool:
         """Pass a frame to the other end, or refuse it for lack of room."""
         if self.end is not None:
-            raise self.end
+            raise self._told(self.end)
         if not self.tx.has_room(len(frame.header) + len(frame.payload)):
             self.wants_room = True
             return False
@@ -148,7 +148,7 @@ class Connection:
             self.pair.other(self).room_was_made()
             return frame
         if self.end is not None:
-            raise self.end
+            raise self._told(self.end)
         return None
 
     def room_was_made(self) -> None:
@@ -159,11 +159,15 @@ class Connection:
             self.wake()
 
     def pump(self) -> None:
-        """Nothing moves here; only the end is told, when nothing is left to be received."""
+        """Nothing moves here; only an end that was not our doing is told, when nothing is left to be received."""
         self.has_news = False
-        if self.end is not None and (self.closed or not self.rx.arrived):
-            self.end_was_told = True
-            raise self.end
+        if self.end is not None and not self.closed and not self.rx.arrived:
+            raise self._told(self.end)
+
+    def _told(self, end: TransportError) -> TransportError:
+        """The end is about to be raised; from now on nobody needs to be woken for it."""
+        self.end_was_told = True
+        return end
 
     def poll(self) -> PollSpec:
         """Work that is there now; there is no descriptor."""

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""One connection over a Unix-domain stream socket: whole frames in, whole frames out, never blocking.
+
+    connecting --pump--> open --close--> closing --pump--> closed
+        |                 |                                   ^
+        +--- refused -----+------ other side ended, abort ----+
+
+Rule 1: a frame that was accepted goes out whole, or the connection has ended; the rest of a partial write stays first.
+Rule 2: bytes are read only when no whole frame is left in the decoder, so that it holds one frame and one read at most.
+Rule 3: ``end`` is set once; every data call raises that object from then on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from attrs import define, field
+
+from kcoro_core.errors import ProtocolError, TransportError
+from kcoro_core.transport import READ, WRITE, Identity, PollSpec, RawFrame
+from kcoro_core.wire.frame import FrameDecoder
+
+__all__ = ["Connection", "Options", "identity_of"]
+
+READ_BYTES: Final = 65536
+"""How much is read at once."""
+BACKLOG_BYTES: Final = 65536
+"""How much may wait for the kernel, besides a single frame that is larger; then ``send_frame`` answers False."""
+BUFFERS_AT_ONCE: Final = 256
+"""How many buffers one system call takes; far below IOV_MAX everywhere."""
+FIRST_RETRY: Final = 0.005
+LAST_RETRY: Final = 0.1
+
+NOBODY: Final = Identity("none")
+_CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+
+@define(kw_only=True)
+class Options:
+    """What ``config`` may say: the length of the queue of a listener, the kernel's send buffer, patience."""
+
+    backlog: int = 64
+    # Modest: what lies in the kernel cannot be overtaken, so a large buffer makes urgent frames wait.
+    sndbuf_bytes: int = 65536
+    connect_timeout: float = 5.0
+
+
+@define(eq=False, repr=False)
+class Connection:
+    """One end of a connection; ``path`` is where it leads, empty on the accepting side."""
+
+    sock: socket.socket
+    path: str = ""
+    patience: float = 0.0
+    peer: Identity = NOBODY
+    end: TransportError | None = None
+    # Connecting: when to try again, and until when. Unix sockets give no event for room in a listener's queue.
+    connecting: bool = False
+    retry_at: float | None = None
+    retry_after: float = FIRST_RETRY
+    give_up_at: float | None = None
+    # Receiving: whether the decoder has said that it needs more bytes; the error that made its stream unreadable.
+    decoder: FrameDecoder = field(factory=FrameDecoder)
+    starved: bool = True
+    unreadable: ProtocolError | None = None
+    # Sending: what was accepted and is not in the kernel, in order; why nothing goes out any more.
+    backlog: deque[bytes | memoryview] = field(factory=deque)
+    backlog_bytes: int = 0
+    tx_end: TransportError | None = None
+    # Ending.
+    closing: bool = False
+    closed: bool = False
+    end_was_told: bool = False
+
+    # -- connecting
+
+    def try_connect(self) -> None:
+        """Connect now, or find out that it is worth trying again, or that it is not."""
+        answer = self.sock.connect_ex(self.path)
+        self.connecting = answer == errno.EAGAIN  # the listener's queue is full
+        if answer == 0:
+            self.peer = identity_of(self.sock)
+        elif not self.connecting:
+            self._finish(f"nobody can be reached at uds:{self.path}: {os.strerror(answer)}; is the server running?")
+
+    def _retry(self, now: float) -> None:
+        if self.give_up_at is None:
+            self.give_up_at = now + self.patience
+        if self.retry_at is not None and now < self.retry_at:
+            return
+        self.try_connect()
+        if self.connecting and now >= self.give_up_at:
+            self.connecting = False
+            self._finish(
+                f"the server at uds:{self.path} has not accepted anybody for {self.patience} s; it is overloaded"
+            )
+        self.retry_at = now + self.retry_after
+        self.retry_after = min(2 * self.retry_after, LAST_RETRY)
+
+    # -- sending
+
+    def send(self, header: bytes, parts: Sequence[bytes]) -> bool:
+        """Accept a frame whole, or answer False; it goes out with the next pump."""
+        self._raise_if_unsendable()
+        if self.connecting:
+            return False
+        size = len(header) + sum(map(len, parts))
+        if not self._has_room(size):
+            self._flush()
+            self._raise_if_unsendable()
+            if not self._has_room(size):
+                return False
+        self.backlog.append(header)
+        self.backlog.extend(part for part in parts if part)
+        self.backlog_bytes += size
+        return True
+
+    def _has_room(self, size: int) -> bool:
+        return not self.backlog_bytes or self.backlog_bytes + size <= BACKLOG_BYTES
+
+    def _raise_if_unsendable(self) -> None:
+        if self.end is not None:
+            raise self._told(self.end)
+        if self.tx_end is not None:
+            raise self.tx_end
+
+    def _flush(self) -> None:
+        """Hand the kernel what it takes."""
+        while self.backlog:
+            try:
+                self._sent(self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE))))
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # What the other side sent before it left can still be received, so this is not the end yet.
+                self.tx_end = TransportError(f"the other side does not take frames any more: {error.strerror}")
+                self.backlog.clear()
+                self.backlog_bytes = 0
+
+    def _sent(self, size: int) -> None:
+        """Take ``size`` bytes off the front of the backlog; the rest of a buffer stays first."""
+        self.backlog_bytes -= size
+        while size:
+            first = self.backlog.popleft()
+            if size < len(first):
+                self.backlog.appendleft(memoryview(first)[size:])
+                return
+            size -= len(first)
+
+    # -- receiving
+
+    def receive(self, limit: int) -> RawFrame | None:
+        """Take the oldest whole frame."""
+        if self.closing and self.end is not None:
+            raise self.end
+        if self.unreadable is not None:
+            raise self.unreadable
+        try:
+            frame = self.decoder.next_raw(limit)
+        except ProtocolError as error:
+            self.unreadable = error
+            raise
+        if frame is None:
+            self.starved = True
+            if self.end is not None:
+                raise self._told(self.end)
+        return frame
+
+    def _fill(self) -> None:
+        """Read once, if that can be of use."""
+        try:
+            data = self.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._finish(f"the connection broke: {error.strerror}")
+            return
+        if data:
+            self.starved = False
+            self.decoder.feed(data)
+        elif self.decoder.buffered:
+            self._finish("the connection broke inside a frame")
+        else:
+            self._finish("the other side closed the connection")
+
+    # -- driving
+
+    def pump(self, now: float, ready: int) -> None:
+        """Connect, write, read once; tell an end that was not our doing when nothing is left to be received."""
+        if self.connecting and self.end is None:
+            self._retry(now)
+        if ready & WRITE and self.backlog and not self.closed:
+            self._flush()
+        if self.closing:
+            self._close_when_flushed()
+            return
+        if ready & READ and self.starved and self.end is None and not self.connecting:
+            self._fill()
+        if self.end is not None and self.starved:
+            raise self._told(self.end)
+
+    def poll(self) -> PollSpec:
+        """What to wait for."""
+        if self.closed:
+            return PollSpec()
+        write = WRITE if self.backlog else 0
+        if self.closing:
+            return PollSpec(fd=self.sock.fileno(), want=write)
+        if self.end is not None:
+            return PollSpec(ready_now=not self.end_was_told)
+        if self.connecting:
+            return PollSpec(deadline=self.retry_at, ready_now=self.retry_at is None)
+        if self.unreadable is not None:
+            return PollSpec(fd=self.sock.fileno(), want=write)
+        return PollSpec(fd=self.sock.fileno(), want=write | (READ if self.starved else 0), ready_now=not self.starved)
+
+    # -- ending
+
+    def close(self) -> None:
+        """End in good order: what was accepted goes out first, now or by pumping."""
+        if self.closing:
+            return
+        self._finish("the connection was closed by this side")
+        self.closing = True
+        if not self.connecting:
+            self._flush()
+        self._close_when_flushed()
+
+    def abort(self) -> None:
+        """End now."""
+        self._finish("the connection was given up by this side")
+        self.closing = True
+        self.backlog.clear()
+        self._close_when_flushed()
+
+    def _close_when_flushed(self) -> None:
+        if not self.backlog and not self.closed:
+            self.closed = True
+            self.backlog_bytes = 0
+            self.sock.close()
+
+    def _finish(self, reason: str) -> None:
+        if self.end is None:
+            self.end = self.tx_end or TransportError(reason)
+
+    def _told(self, end: TransportError) -> TransportError:
+        """The end is about to be raised; from now on nobody needs to be woken for it."""
+        self.end_was_told = True
+        return end
+
+
+def identity_of(sock: socket.socket) -> Identity:
+    """Who made the other end, as the kernel says; unverified, and so nobody, when it does not say."""
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, gid = _CREDENTIALS.unpack(raw)
+    except (OSError, struct.error):
+        return NOBODY
+    if uid == 0xFFFFFFFF:  # the kernel's word for "unknown"
+        return NOBODY
+    return Identity("uid", verified=True, uid=uid, gid=gid, pid=pid)
