@@ -16,13 +16,10 @@ The engine that KCORO_ENGINE names brings the scheduler that steps the tasks.
 
 from __future__ import annotations
 
-import contextvars
-import functools
 import hashlib
 import threading
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -33,7 +30,9 @@ from ..reference.timer import TimerQueue
 from ..unraisable import report_unraisable
 from .port import READ, WRITE, CancelScope, Handle, Host, Nursery, find_host, here
 from .scopes import Cancelled, Scope, TaskNursery
-from .stacks import standing
+from .script_run import Run
+from .script_task import Deadlock, StepLimit, Task, current_task, name_of
+from .script_world import ScriptedWorld
 
 if TYPE_CHECKING:
     from ..engine import Scheduler
@@ -44,66 +43,8 @@ __all__ = ["Cancelled", "Deadlock", "ScriptHost", "StepLimit", "factory", "run"]
 MAX_STEPS: Final = 10_000_000
 """How many steps a run may take before StepLimit, unless it asks for another number."""
 
-# How long a quiet run waits for threads that the program has started, in real seconds, before it goes on without them.
-_THREAD_GRACE: Final = 1.0
-# How often it looks whether such a thread still lives, in real seconds.
-_THREAD_POLL: Final = 0.01
-
 # ``op.task`` of an operation that was unparked before its owner came to park.
 _EARLY: Final = object()
-
-
-class Deadlock(RuntimeError):
-    """Every task waits, no timer is set, and nothing is scripted: nobody could ever wake anybody.
-
-    ``tasks`` has one line for each task that waits: its number, its name, and what it waits for.
-    """
-
-    def __init__(self, tasks: tuple[str, ...]) -> None:
-        super().__init__("deadlock: every task waits, and nothing can wake any of them\n" + "\n".join(tasks))
-        self.tasks = tasks
-
-
-class StepLimit(RuntimeError):
-    """The run took more steps than it was allowed: probably some tasks wake each other without end.
-
-    ``tasks`` has one line for each task that had not ended.
-    """
-
-    def __init__(self, steps: int, tasks: tuple[str, ...]) -> None:
-        super().__init__(
-            f"the run did not end within {steps} steps; raise max_steps if that is right\n" + "\n".join(tasks)
-        )
-        self.tasks = tasks
-
-
-class Task:
-    """One task of a run: numbered in the order in which they were started."""
-
-    __slots__ = ("coro", "handle", "id", "interrupted", "name", "op", "scope", "why")
-
-    def __init__(self, number: int, name: str, scope: Scope) -> None:
-        self.id = number
-        self.name = name
-        self.scope = scope
-        self.op: Operation | None = None
-        # The host has cancelled the wait, and the task has not run since.
-        self.interrupted = False
-        self.why: Callable[[], str] | None = None
-        self.coro: Coroutine[Any, Any, None] | None = None
-        self.handle: Any = None
-
-    def __repr__(self) -> str:
-        return f"<script task {self.id} {self.name!r}>"
-
-    def line(self) -> str:
-        """What it waits for, in one line."""
-        operation, place = standing(self.coro)
-        why = f"waits {operation or 'for its turn'}" if self.why is None else self.why()
-        return f"  task {self.id} {self.name!r} {why}, {place}"
-
-
-_current: contextvars.ContextVar[Task | None] = contextvars.ContextVar("kcoro script task", default=None)
 
 
 class ScriptHost(Host):
@@ -128,16 +69,17 @@ class ScriptHost(Host):
         self._timers = TimerQueue()
         self._tasks: dict[int, Task] = {}
         self._started = 0
+        # True once any scope was cancelled; until then cancel points need not look.
         self._cancelling = False
+        # True once the main task has ended; the background then ends too.
+        self._finishing = False
         self._root = Scope(self)
         self._background: dict[int, Scope] = {}
         self._hooks: dict[int, Callable[[], object]] = {}
         self._calls: deque[Callable[[], object]] = deque()
         self._called = threading.Event()
         self._lock = threading.Lock()
-        self._ready_fds: set[tuple[int, int]] = set()
-        self._watches: list[_Watch] = []
-        self._signals: list[_Caught] = []
+        self._world = ScriptedWorld(self._calls.append)
         from .. import plugins
 
         self._scheduler: Scheduler = plugins.engine().scheduler(now=self.now, pick=self._pick)
@@ -158,10 +100,13 @@ class ScriptHost(Host):
             raise WrongLoop("a loop is running in this thread already; await what you need, or use another thread")
         here.host = self
         try:
-            return _Main(self, main, args).drive()
+            return Run(self, main, args).drive()
         finally:
             with self._lock:
                 self.ended = True
+            # Whoever called in at the last moment is told now, by what fails when it finds the run ended.
+            while self._calls:
+                self._calls.popleft()()
             here.host = None
 
     def trace_hash(self) -> str:
@@ -185,7 +130,7 @@ class ScriptHost(Host):
         return self._clock
 
     def current(self) -> Task:
-        task = _current.get()
+        task = current_task.get()
         if task is None or here.host is not self:
             raise WrongLoop("no task of this run is running here")
         return task
@@ -246,6 +191,8 @@ class ScriptHost(Host):
 
         task = self.start_task(fn, args, name, scope, done)
         self._background[task.id] = scope
+        if self._finishing:
+            scope.cancel()
         return _Background(self, task)
 
     def start_task(
@@ -257,8 +204,10 @@ class ScriptHost(Host):
         done: Callable[[Any, BaseException | None], object],
     ) -> Task:
         """Run ``fn(*args)`` as a task inside ``scope``; ``done(result, error)`` is called at its end."""
+        if self.ended:
+            raise WrongLoop("this run of the script host has ended")
         self._started += 1
-        task = Task(self._started, name or _name_of(fn), scope)
+        task = Task(self._started, name or name_of(fn), scope)
         self._tasks[task.id] = task
         task.coro = self._drive(task, fn, args, done)
         task.handle = self._scheduler.spawn(task.coro, task.name)
@@ -271,7 +220,7 @@ class ScriptHost(Host):
         args: tuple[Any, ...],
         done: Callable[[Any, BaseException | None], object],
     ) -> None:
-        _current.set(task)
+        current_task.set(task)
         self.trace.append(("start", task.id, 0))
         result = error = None
         try:
@@ -298,6 +247,12 @@ class ScriptHost(Host):
                 self.trace.append(("cancel", task.id, 0))
                 self._scheduler.ready(task.handle)
 
+    def finish(self) -> None:
+        """Cancel the background tasks, and those that are spawned from now on."""
+        self._finishing = True
+        for scope in list(self._background.values()):
+            scope.cancel()
+
     async def block(self, why: Callable[[], str]) -> None:
         """Park the running task until ``wake``, whatever is cancelled."""
         task = self.current()
@@ -314,45 +269,27 @@ class ScriptHost(Host):
 
     def set_readable(self, fd: int, ready: bool = True) -> None:
         """Say that ``fd`` is readable from now on, or is not any more; any number will do."""
-        self._set_ready(fd, READ, ready)
+        self._world.set_ready(fd, READ, ready)
 
     def set_writable(self, fd: int, ready: bool = True) -> None:
         """Say that ``fd`` is writable from now on, or is not any more."""
-        self._set_ready(fd, WRITE, ready)
-
-    def _set_ready(self, fd: int, want: int, ready: bool) -> None:
-        if not ready:
-            self._ready_fds.discard((fd, want))
-            return
-        self._ready_fds.add((fd, want))
-        for watch in self._watches:
-            if (watch.fd, watch.want) == (fd, want):
-                self._calls.append(watch.fire)
-
-    def fd_ready(self, fd: int, want: int) -> bool:
-        return (fd, want) in self._ready_fds
-
-    def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
-        watch = _Watch(self, fd, want, fn)
-        self._watches.append(watch)
-        if self.fd_ready(fd, want):
-            self._calls.append(watch.fire)
-        return watch
+        self._world.set_ready(fd, WRITE, ready)
 
     def send_signal(self, signum: int) -> None:
         """Let a signal arrive; every callback for it runs before the next step.
 
         :raises RuntimeError: nobody has asked for this signal; a real one would have had its default effect.
         """
-        caught = [c for c in self._signals if c.signum == signum]
-        if not caught:
-            raise RuntimeError(f"signal {signum} arrived, and nobody in this run has asked for it")
-        self._calls.extend(c.fire for c in caught)
+        self._world.send_signal(signum)
+
+    def fd_ready(self, fd: int, want: int) -> bool:
+        return self._world.fd_ready(fd, want)
+
+    def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
+        return self._world.wait_fd(fd, want, fn)
 
     def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
-        caught = _Caught(self, signum, fn)
-        self._signals.append(caught)
-        return caught
+        return self._world.on_signal(signum, fn)
 
     def call_from_thread(self, fn: Callable[[], object]) -> None:
         with self._lock:
@@ -360,153 +297,6 @@ class ScriptHost(Host):
                 raise WrongLoop("this run of the script host has ended")
             self._calls.append(fn)
         self._called.set()
-
-
-class _Main:
-    """Drives one run: steps, callbacks, the clock, and the end."""
-
-    def __init__(self, host: ScriptHost, main: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
-        self.host = host
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-        # Deadlock or StepLimit: everything is being cancelled, and this leaves the run in the end.
-        self.failure: RuntimeError | None = None
-        self.limit = host._max_steps
-        self.threads = threading.active_count()
-        host.start_task(main, args, "main" if isinstance(main, functools.partial) else None, host._root, self.ended)
-
-    def ended(self, result: Any, error: BaseException | None) -> None:
-        """The main task has ended: the background ends with it."""
-        self.done, self.result, self.error = True, result, error
-        for scope in list(self.host._background.values()):
-            scope.cancel()
-
-    def drive(self) -> Any:
-        try:
-            self._loop()
-        finally:
-            self._close()
-        try:
-            if self.failure is not None:
-                if self.error is not None and not isinstance(self.error, Cancelled):
-                    self.failure.add_note(f"while it was being ended, main raised {self.error!r}")
-                raise self.failure
-            if self.error is not None:
-                raise self.error
-            return self.result
-        finally:
-            self.error = None
-
-    def _loop(self) -> None:
-        host = self.host
-        timers, scheduler = host._timers, host._scheduler
-        while host._tasks:
-            if host._calls:
-                self._call()
-            if host._hooks and (hook := host._hooks.pop(host.steps, None)) is not None:
-                hook()
-            if timers:
-                self._expire()
-            if scheduler.drain(1):
-                host.steps += 1
-                if host.steps > self.limit and not self._give_up(StepLimit(self.limit, host.lines())):
-                    return
-            elif not (self._hear_threads() or self._jump() or self._give_up(Deadlock(host.lines()))):
-                return
-
-    def _close(self) -> None:
-        """Close what is left of a run that was given up, the youngest task first; ``finally`` blocks run."""
-        for task in reversed(list(self.host._tasks.values())):
-            assert task.coro is not None
-            try:
-                task.coro.close()
-            except BaseException as error:  # noqa: BLE001 - the failure that ended the run goes first
-                report_unraisable(error, f"closing task {task.name!r} of a run that was given up")
-
-    def _call(self) -> None:
-        while self.host._calls:
-            self.host._calls.popleft()()
-
-    def _expire(self) -> None:
-        """Fire what is due; in a hurry, also what is not, as if the last step had taken that long."""
-        host = self.host
-        deadline = host._timers.next_deadline()
-        if deadline is None:
-            return
-        if deadline > host._clock:
-            if not host._hurry or host.random.random() >= host._hurry:
-                return
-            host._clock = deadline
-        host.trace.append(("timers", 0, host._clock))
-        host._timers.expire(host._clock)
-
-    def _jump(self) -> bool:
-        """Nothing can run: move the clock to the next deadline. False when there is none."""
-        host = self.host
-        deadlines = (host._timers.next_deadline(), host._scheduler.poll_handle().deadline)
-        known = [deadline for deadline in deadlines if deadline is not None]
-        if known:
-            host._clock = max(host._clock, min(known))
-        return bool(known)
-
-    def _hear_threads(self) -> bool:
-        """Give threads that were started during the run a moment to call in; True when one did."""
-        host = self.host
-        end = time.monotonic() + _THREAD_GRACE
-        while not host._calls and threading.active_count() > self.threads and time.monotonic() < end:
-            host._called.wait(_THREAD_POLL)
-            host._called.clear()
-        return bool(host._calls)
-
-    def _give_up(self, failure: RuntimeError) -> bool:
-        """Cancel everything and go on, once; False when that did not help either."""
-        if self.failure is not None:
-            return False
-        self.failure = failure
-        self.limit = self.host.steps + self.host._max_steps
-        self.host._root.cancel()
-        for scope in list(self.host._background.values()):
-            scope.cancel()
-        return True
-
-
-class _Watch:
-    """One wait for a scripted descriptor."""
-
-    def __init__(self, host: ScriptHost, fd: int, want: int, fn: Callable[[], object]) -> None:
-        self.host, self.fd, self.want, self.fn = host, fd, want, fn
-
-    def fire(self) -> None:
-        """Call back, unless it was taken back or the descriptor is not ready any more."""
-        if self.host.fd_ready(self.fd, self.want) and self.cancel():
-            self.fn()
-
-    def cancel(self) -> bool:
-        """Take it back; False when it has been called."""
-        if self not in self.host._watches:
-            return False
-        self.host._watches.remove(self)
-        return True
-
-
-class _Caught:
-    """One callback for a scripted signal."""
-
-    def __init__(self, host: ScriptHost, signum: int, fn: Callable[[], object]) -> None:
-        self.host, self.signum, self.fn = host, signum, fn
-
-    def fire(self) -> None:
-        """Call back, unless it was taken back."""
-        if self in self.host._signals:
-            self.fn()
-
-    def cancel(self) -> bool:
-        """Stop; False when it had been stopped before."""
-        if self not in self.host._signals:
-            return False
-        self.host._signals.remove(self)
-        return True
 
 
 class _Background:
@@ -522,12 +312,6 @@ class _Background:
             return False
         scope.cancel()
         return True
-
-
-def _name_of(fn: Callable[..., object]) -> str:
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return getattr(fn, "__qualname__", type(fn).__name__)
 
 
 class _Factory:
@@ -547,7 +331,7 @@ class _Factory:
         if clock is not None:
             raise ValueError("the script host has a virtual clock of its own; leave clock out")
         strict = settings().strict_checkpoints if strict_checkpoints is None else strict_checkpoints
-        return ScriptHost(seed=seed, quantum=1 if strict else settings().checkpoint_budget).run(main, *args)
+        return ScriptHost(seed=seed, quantum=0 if strict else settings().checkpoint_budget).run(main, *args)
 
 
 factory: Final = _Factory()
