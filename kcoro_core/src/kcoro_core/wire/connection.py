@@ -1,0 +1,623 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""One connection, sans-IO: frames and time come in, events and frames go out; it knows no channel, no loop, no socket.
+
+How it is driven, by whoever owns the medium (all from one thread; no call suspends or calls back):
+
+1. ``start(now)`` when the medium is up; then write what ``poll_transmit`` gives.
+2. For each frame that was read: ``events = receive(raw, now)``; handle them in order, then write.
+3. Commands (``open`` to ``bye``) and answers (``accept`` to ``tell_closed``) at any time; then write.
+4. Write: ``while (frame := poll_transmit(flush)): hand it to the medium; mark_written()``, until the medium is full.
+   ``flush=False`` holds acknowledgements back that no frame carries yet; call with True within one loop turn.
+5. ``handle_timeout(now)`` at ``next_deadline()``, which changes with every call.
+6. ``lose(cause)`` when the medium ends. When ``state`` is DEAD and ``poll_transmit`` gives None, close the medium.
+
+Rule 1: a breach by the peer never raises here: it ends the connection, as an event, with a BYE that says why.
+Rule 2: misuse by the owner is ValueError, and a command that can do nothing raises its error; both change nothing.
+Rule 3: ConnectionEnded comes exactly once and last, and its report is complete: nothing is left in doubt unsaid.
+Rule 4: reading never waits for writing. Every queue has a bound of its own instead; two peers that both stopped reading
+because their answers pile up would wait for each other for ever.
+
+Normative twin: docs/spec/wire.md.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Final
+
+from attrs import field, frozen
+
+from ..errors import KcoroError, LinkLost, NotSupported, ProtocolError
+from ..transport import RawFrame
+from .codes import WireCode, code_of, error_of
+from .commands import ALLOWED_FLAGS, BUILT, IGNORABLE, REQUESTS, Command, Flag, command_name
+from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
+from .fields import Fields
+from .frame import Frame, frame_from_raw
+from .handles import Handle, HandleTable
+from .handshake import Handshake
+from .hello import Agreement, Hello, Limits
+from .home import Home
+from .liveness import Liveness
+from .messages import (
+    FOREVER_MS,
+    Attributes,
+    ChannelInfo,
+    Closing,
+    OpenRequest,
+    decode_bye,
+    encode_bye,
+)
+from .opener import Opener
+from .order import Order
+from .outbox import Entry, Outbox
+from .states import MOVES, HandleState, State, Step, move
+
+__all__ = ["Connection", "ConnectionConfig", "ConnectionStats", "Side"]
+
+_U32: Final = struct.Struct(">I")
+_MASK: Final = 0xFFFF_FFFF
+_PING_SIZE: Final = 8
+
+
+class Side(enum.Enum):
+    """Which end of a connection this is: decides the parity of channel ids and whose HELLO is hashed first."""
+
+    CONNECTING = "connecting"
+    """Dialled; opens channels with odd ids."""
+    ACCEPTING = "accepting"
+    """Listened; opens channels with even ids."""
+
+
+@frozen
+class ConnectionConfig:
+    """What one end decides alone, in seconds of the clock that is passed in.
+
+    ``hello_limit``   how long the handshake may take
+    ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
+    ``bye_limit``     how long our BYE waits for room and for the peer's
+    ``software``      what HELLO tells people, at most 64 bytes
+    """
+
+    hello_limit: float = 5.0
+    cancel_grace: float = 1.0
+    bye_limit: float = 5.0
+    software: str = ""
+
+
+_DEFAULTS: Final = ConnectionConfig()
+_ALL_LIMITS: Final = Limits()
+
+
+@frozen
+class ConnectionStats:
+    """Counters of one connection at one instant; frames and bytes include headers and control frames."""
+
+    frames_written: int
+    frames_read: int
+    bytes_written: int
+    bytes_read: int
+    requests_in_flight: int
+    queued_frames: int
+    late_replies: int
+    ignored_cancels: int
+
+
+@frozen
+class _Offer:
+    """The frame that poll_transmit gave last, and what mark_written has to record for it."""
+
+    frame: Frame
+    entry: Entry | None
+    handle: Handle | None
+    acks: list[int] = field(factory=list)
+
+
+class Connection:
+    """The protocol of one connection, from HELLO to BYE; see the module for how it is driven."""
+
+    def __init__(
+        self,
+        side: Side,
+        node_id: bytes,
+        nonce: bytes,
+        limits: Limits = _ALL_LIMITS,
+        config: ConnectionConfig = _DEFAULTS,
+    ) -> None:
+        """Make one end. ``node_id`` (16 bytes) is the same for all connections of a node, ``nonce`` (8) never twice."""
+        self._side = side
+        self._config = config
+        self._hello = Hello(node_id, nonce, limits, software=config.software)
+        self._handshake = Handshake(side is Side.CONNECTING, self._hello)
+        self._state = State.CONNECTING
+        self._deadline: float | None = None  # of the handshake, or of the farewell
+        self._liveness: Liveness | None = None
+        self._report: LossReport | None = None
+        self._bye_written = False
+        self._order = Order()  # of channel 0
+        self._outbox = Outbox()
+        self._handles = HandleTable(side is Side.CONNECTING)
+        self._opener = Opener(self._outbox, self._handles, config.cancel_grace)
+        self._home = Home(self._outbox, self._handles)
+        self._from_opener = self._home.handlers()
+        self._from_home = self._opener.handlers()
+        self._offer: _Offer | None = None
+        self._written = self._read = self._bytes_written = self._bytes_read = 0
+
+    # --- getters -----------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._state
+
+    @property
+    def side(self) -> Side:
+        """Which end this is."""
+        return self._side
+
+    @property
+    def peer(self) -> Hello | None:
+        """What the peer said of itself, once it was heard."""
+        return self._handshake.peer
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """What both sides hold to, from Established on."""
+        return None if self._liveness is None else self._handshake.agreement
+
+    @property
+    def frame_limit(self) -> int:
+        """Payload bytes of the largest frame that may come now: pass it to the medium's recv_frame."""
+        return self._handshake.frame_limit
+
+    @property
+    def report(self) -> LossReport | None:
+        """What the end left behind; the same that ConnectionEnded told."""
+        return self._report
+
+    def is_waiting(self, request_id: int) -> bool:
+        """Whether an answer to this request of the peer is still owed."""
+        return self._home.is_waiting(request_id)
+
+    def in_flight(self, request_id: int) -> bool:
+        """Whether this request of ours is not over: unanswered, given up without an answer, or not settled."""
+        return request_id in self._opener.requests
+
+    def attributes(self, channel_id: int) -> Attributes | None:
+        """What a handle of either side truly is, or None when it is not open."""
+        handle = self._handles.find(channel_id)
+        return None if handle is None or handle.state is HandleState.ASKED else handle.attributes
+
+    def accepted(self, channel_id: int) -> int:
+        """How many sends on this handle of ours the home has accepted; 0 when it is gone."""
+        handle = self._handles.find(channel_id)
+        return 0 if handle is None else handle.accepted
+
+    def unsettled(self, channel_id: int) -> int:
+        """At the home: elements that were pushed and are neither confirmed nor returned; a close waits for 0."""
+        handle = self._handles.find(channel_id)
+        return 0 if handle is None else handle.ledger.unsettled
+
+    def has_frames(self) -> bool:
+        """Whether something waits to be written, acknowledgements included."""
+        return bool(len(self._outbox) or self._opener.acking)
+
+    def stats(self) -> ConnectionStats:
+        """The counters, in constant time."""
+        return ConnectionStats(
+            self._written,
+            self._read,
+            self._bytes_written,
+            self._bytes_read,
+            len(self._opener.requests),
+            len(self._outbox),
+            self._opener.requests.late_replies,
+            self._home.ignored_cancels,
+        )
+
+    # --- what the owner handles ---------------------------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """The medium is up: queue our HELLO, and give the peer ``hello_limit`` seconds for its own."""
+        self._state = move(MOVES, self._state, Step.START)
+        self._deadline = now + self._config.hello_limit
+        self._control(Command.HELLO, self._handshake.hello)
+
+    def receive(self, raw: RawFrame, now: float) -> list[Event]:
+        """Take one frame as a transport delivered it. Returns what happened; never raises because of the peer."""
+        self._check_started()
+        try:
+            frame = frame_from_raw(raw, self.frame_limit)
+        except ProtocolError as error:
+            return self._breach(error, now)
+        return self.receive_frame(frame, now)
+
+    def receive_frame(self, frame: Frame, now: float) -> list[Event]:
+        """Take one frame whose header was checked. Returns what happened; never raises because of the peer."""
+        self._check_started()
+        if self._report is not None:
+            return []
+        self._read += 1
+        self._bytes_read += len(frame.header) + frame.length
+        self.note_alive(now)
+        events: list[Event] = []
+        try:
+            self._take(frame, now, events)
+        except (ProtocolError, NotSupported) as error:
+            events += self._breach(error, now)
+        return events
+
+    def note_alive(self, now: float) -> None:
+        """Bytes of an unfinished frame came: proof of life."""
+        if self._liveness is not None:
+            self._liveness.heard(now)
+
+    def next_deadline(self) -> float | None:
+        """When handle_timeout has something to do; None when nothing is awaited."""
+        times = [self._deadline]
+        if self._report is None:
+            times.append(self._opener.next_deadline())
+            times.append(None if self._liveness is None else self._liveness.next_deadline())
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Do what is due: end a handshake or a silent peer, ask for a sign of life, give up cancelled requests."""
+        events: list[Event] = []
+        if self._deadline is not None and now >= self._deadline:
+            what = "the handshake" if self._state is State.HELLO else "the farewell"
+            events += self.lose(LinkLost(f"the peer did not finish {what} in time"))
+        elif self._report is None and self._liveness is not None:
+            self._opener.expire(now, events)
+            if self._liveness.dead(now):
+                events += self.lose(LinkLost("the peer has been silent for too long"))
+            elif (payload := self._liveness.due(now)) is not None and self._state is State.OPEN:
+                self._control(Command.PING, payload)
+        return events
+
+    def lose(self, cause: Exception) -> list[Event]:
+        """The medium ended. Returns ConnectionEnded, or nothing when that was told before."""
+        if self._state is State.DEAD:
+            return []
+        self._state = move(MOVES, self._state, Step.LOSE)
+        self._outbox.clear()
+        self._deadline = None
+        return self._finish_report(cause, orderly=False)
+
+    # --- what is written ----------------------------------------------------------------------------------------------
+
+    def poll_transmit(self, flush: bool = True) -> Frame | None:
+        """The frame to write next, or None. It stays queued until mark_written; ask again as often as you like.
+
+        Write ``frame.header`` and ``frame.parts`` whole or not at all. With ``flush`` False an acknowledgement that no
+        queued frame can carry waits; it must be flushed within one loop turn, since a slot is held for it.
+        """
+        entry = self._outbox.head()
+        if self._state is State.DEAD:
+            self._offer = None
+        elif entry is None:
+            owing = None if self._bye_written or not flush else self._opener.first_acking()
+            self._offer = None if owing is None else self._offer_acks(owing)
+        elif (owing := self._opener.acknowledge_first(entry)) is not None:
+            self._offer = self._offer_acks(owing)
+        else:
+            self._offer = self._offer_entry(entry)
+        return None if self._offer is None else self._offer.frame
+
+    def mark_written(self) -> None:
+        """The frame that poll_transmit gave last was taken by the medium, whole. Raises ValueError without one."""
+        offer, self._offer = self._offer, None
+        if offer is None or (offer.entry is not None and self._outbox.head() is not offer.entry):
+            raise ValueError("no frame is offered: call poll_transmit first, and nothing between the two")
+        (self._order if offer.handle is None else offer.handle.order).written()
+        self._written += 1
+        self._bytes_written += len(offer.frame.header) + offer.frame.length
+        if offer.acks and offer.handle is not None:
+            self._opener.acknowledged(offer.handle, offer.acks)
+        if offer.entry is not None:
+            self._outbox.pop(offer.entry)
+
+    # --- commands of the opener ---------------------------------------------------------------------------------------
+
+    def open(self, wanted: OpenRequest) -> int:
+        """Ask for a channel by name; ends with Opened or ReplyReceived. Returns the request id.
+
+        Raises NoBuffers at max_channels or max_inflight_requests, ValueError for a name or codec that is too long,
+        LinkLost once the connection ends. Like all commands: what raises has changed nothing.
+        """
+        self._check_open()
+        return self._opener.open(wanted)
+
+    def send(self, channel_id: int, element: bytes, timeout_ms: int = FOREVER_MS) -> int:
+        """Ask the home to accept an element; ends with ReplyReceived. ``timeout_ms`` 0 is the exact try.
+
+        Raises ChannelClosed when the close was heard, AccessDenied without the right, MessageTooLong, NoBuffers when
+        too many requests or bytes wait, LinkLost; ValueError for what is no open handle of ours.
+        """
+        self._check_open()
+        return self._opener.send(channel_id, element, timeout_ms)
+
+    def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS) -> int:
+        """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send."""
+        self._check_open()
+        return self._opener.recv(channel_id, timeout_ms)
+
+    def info(self, channel_id: int) -> int:
+        """Ask for state and counters of a channel; ends with InfoReceived or ReplyReceived."""
+        self._check_open()
+        return self._opener.info(channel_id)
+
+    def close(self, channel_id: int, closing: Closing) -> int:
+        """Ask the home to close (or, ``closing.cancel``, to cancel) the channel; ends with ReplyReceived."""
+        self._check_open()
+        return self._opener.close(channel_id, closing)
+
+    def cancel(self, request_id: int, now: float) -> bool:
+        """Give a request of ours up. True: it was not written, is gone, known not done, and no event follows.
+
+        False: its answer decides, whatever it is, or RequestInDoubt after ``cancel_grace``. Repeating is harmless.
+        Raises ValueError when the request is over, or its element is here and waits to be settled.
+        """
+        return self._opener.cancel(request_id, now)
+
+    def taken(self, request_id: int) -> None:
+        """Settle ElementReceived: somebody has it. The acknowledgement goes with the next frame of that channel.
+
+        Raises ValueError when there is nothing to settle, as after detach, which gave the element back.
+        """
+        if self._report is None:
+            self._opener.taken(request_id)
+
+    def putback(self, request_id: int) -> None:
+        """Settle ElementReceived: nobody can have it any more; it goes back to the head. Raises like taken."""
+        if self._report is None:
+            self._opener.putback(request_id)
+
+    def detach(self, channel_id: int) -> tuple[int, ...]:
+        """Give a handle up; Detached follows when the home has answered everything.
+
+        Returns the receives that end by it: nothing was taken for them, and no event follows. Elements that were not
+        settled go back. Other requests of the handle are cancelled by the home, and still end with their answer.
+        """
+        self._check_open()
+        return self._opener.detach(channel_id)
+
+    # --- answers of the home ------------------------------------------------------------------------------------------
+    # Each returns False, without effect, when nobody is left to hear: the connection ended, or (push) the receiver
+    # detached. Each raises ValueError for a request that waits for no answer, or for another one.
+
+    def accept(self, request_id: int, attributes: Attributes) -> bool:
+        """Answer OpenRequested. ``max_message`` is lowered to what this link carries."""
+        return self._answering() and self._home.accept(request_id, attributes)
+
+    def done(self, request_id: int) -> bool:
+        """Answer SendRequested (the element is accepted) or CloseRequested."""
+        return self._answering() and self._home.done(request_id)
+
+    def push(self, request_id: int, element: bytes, redelivered: bool = False) -> bool:
+        """Answer RecvRequested with an element: its slot is held until ElementTaken or ElementsReturned.
+
+        False: the receiver is gone, nothing was queued, and the element is still yours.
+        """
+        return self._answering() and self._home.push(request_id, element, redelivered)
+
+    def inform(self, request_id: int, info: ChannelInfo) -> bool:
+        """Answer InfoRequested."""
+        return self._answering() and self._home.inform(request_id, info)
+
+    def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
+        """Answer any request with an error; the text is for people, and cut to 256 bytes."""
+        return self._answering() and self._home.refuse(request_id, code, text)
+
+    def tell_closed(self, channel_id: int, closing: Closing) -> bool:
+        """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
+        return self._answering() and self._home.tell_closed(channel_id, closing)
+
+    # --- both sides ---------------------------------------------------------------------------------------------------
+
+    def ping(self, now: float) -> bool:
+        """Ask for a sign of life; PongReceived follows. False while an earlier PING is unanswered."""
+        self._check_open()
+        payload = None if self._liveness is None else self._liveness.ping(now)
+        if payload is not None:
+            self._control(Command.PING, payload)
+        return payload is not None
+
+    def bye(self, now: float, code: WireCode = WireCode.OK, text: str = "") -> None:
+        """End the connection behind everything that is queued; ConnectionEnded follows with the peer's BYE.
+
+        Answers to what was asked before are still heard; nothing new is asked or answered. Raises ValueError unless
+        the connection is open or shaking hands.
+        """
+        self._state = move(MOVES, self._state, Step.FAREWELL)
+        self._deadline = now + self._config.bye_limit
+        self._queue_bye(code, text)
+
+    # --- inside: what comes in ----------------------------------------------------------------------------------------
+
+    def _take(self, frame: Frame, now: float, events: list[Event]) -> None:
+        if self._liveness is None:
+            self._take_handshake(frame, now, events)
+        elif not frame.channel_id:
+            self._order.read(frame.seq)
+            self._take_control(frame, now, events)
+        else:
+            self._take_channel(frame, events)
+
+    def _take_handshake(self, frame: Frame, now: float, events: list[Event]) -> None:
+        self._order.read(frame.seq)
+        if frame.command == Command.BYE and self._handshake.peer is not None:
+            self._take_control(frame, now, events)
+            return
+        self._handshake.check(frame)
+        if frame.command == Command.CONFIRM:
+            self._agree(*self._handshake.hear_confirm(frame), now, events)
+            return
+        confirm = self._handshake.hear_hello(frame)
+        if self._state is State.HELLO:
+            self._control(Command.CONFIRM, confirm)
+
+    def _agree(self, agreement: Agreement, peer: Hello, now: float, events: list[Event]) -> None:
+        limits = agreement.limits
+        # Spread by the nonce, +-20 %, so that many connections made at once do not all ask at the same second.
+        spread = 0.8 + 0.4 * self._hello.nonce[-1] / 255
+        self._liveness = Liveness(limits.keepalive_ms / 1000 * spread, limits.idle_ms / 1000, now)
+        self._opener.agree(agreement)
+        self._home.agree(limits)
+        self._handles.limit = limits.max_channels
+        if self._state is State.HELLO:  # else we have said goodbye meanwhile
+            self._state = move(MOVES, self._state, Step.AGREE)
+            self._deadline = None
+            events.append(Established(agreement, peer))
+
+    def _take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
+        if frame.command not in (Command.PING, Command.PONG, Command.BYE):
+            self._take_unknown(None, frame)
+            return
+        if frame.flags or frame.request_id:
+            raise ProtocolError(f"{command_name(frame.command)} takes neither flags nor a request id")
+        if frame.command == Command.BYE:
+            self._heard_bye(frame, now, events)
+        elif frame.length != _PING_SIZE:
+            raise ProtocolError(f"{command_name(frame.command)} has {frame.length} bytes, not {_PING_SIZE}")
+        elif frame.command == Command.PING:
+            if self._state is State.OPEN:
+                self._control(Command.PONG, frame.payload)
+        elif self._liveness is not None and (seconds := self._liveness.pong(frame.payload, now)) is not None:
+            events.append(PongReceived(seconds))
+
+    def _heard_bye(self, frame: Frame, now: float, events: list[Event]) -> None:
+        code, text = decode_bye(Fields(frame.payload, "BYE"))
+        events.append(PeerBye(code, text))
+        said = f": {text}" if text else ""
+        cause: Exception = LinkLost(f"the peer said goodbye{said}") if not code else error_of(code, text)
+        self._farewell(WireCode.OK, "", now)
+        events += self._finish_report(cause, orderly=not code)
+
+    def _take_channel(self, frame: Frame, events: list[Event]) -> None:
+        handle = self._handles.find(frame.channel_id)
+        if handle is None:
+            self._take_unbound(frame, events)
+            return
+        handle.order.read(frame.seq)
+        if frame.command not in BUILT:
+            self._take_unknown(handle, frame)
+            return
+        self._check_flags(frame)
+        handler = (self._from_home if handle.mine else self._from_opener).get(frame.command)
+        if handler is None:
+            raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
+        fields = Fields(frame.payload, command_name(frame.command))
+        if frame.flags & Flag.TAKEN:
+            self._home.take(handle, int(fields.take(_U32)[0]), events)
+        if self._state is State.CLOSING and not handle.mine and frame.command in REQUESTS:
+            return  # our BYE is on its way: nobody is left to work on it
+        handler(handle, frame, fields, events)
+
+    def _take_unbound(self, frame: Frame, events: list[Event]) -> None:
+        """A frame on a channel that is not open."""
+        if self._state is State.CLOSING or (frame.command not in BUILT and frame.command & IGNORABLE):
+            return
+        self._check_flags(frame)
+        if frame.command == Command.OPEN:
+            self._home.on_open(frame, Fields(frame.payload, "OPEN"), events)
+        elif frame.command == Command.CANCEL and self._handles.was_theirs(frame.channel_id):
+            self._home.ignored_cancels += 1  # crossed our refusal of the OPEN
+        else:
+            raise ProtocolError(f"{command_name(frame.command)} on channel {frame.channel_id}, which is not open")
+
+    def _take_unknown(self, handle: Handle | None, frame: Frame) -> None:
+        if frame.command in BUILT:
+            raise ProtocolError(f"{command_name(frame.command)} on channel 0, or in the middle of a connection")
+        if not frame.command & IGNORABLE and self._state is State.OPEN:
+            self._home.refuse_unknown(handle, frame)
+
+    def _check_flags(self, frame: Frame) -> None:
+        foreign = frame.flags & ~ALLOWED_FLAGS.get(frame.command, 0)
+        if foreign:
+            raise ProtocolError(f"{command_name(frame.command)} carries the flags {foreign:#x}, which it does not take")
+
+    # --- inside: what goes out ----------------------------------------------------------------------------------------
+
+    def _control(self, command: Command, payload: bytes) -> None:
+        self._outbox.put_control(Entry(command, parts=(payload,)))
+
+    def _offer_entry(self, entry: Entry) -> _Offer:
+        handle = self._handles.find(entry.channel_id)
+        order = self._order if handle is None else handle.order
+        parts, flags, acks = entry.parts, entry.flags, list[int]()
+        if entry.command is Command.CLOSE:
+            parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
+        if handle is not None and handle.acks and ALLOWED_FLAGS.get(entry.command, 0) & Flag.TAKEN:
+            acks = [handle.acks[0]]
+            parts, flags = (_U32.pack(acks[0]), *parts), flags | Flag.TAKEN
+        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
+        return _Offer(frame, entry, handle, acks)
+
+    def _offer_acks(self, handle: Handle) -> _Offer:
+        acks, frame = self._opener.acknowledgements(handle)
+        return _Offer(frame, None, handle, acks)
+
+    # --- inside: the end ----------------------------------------------------------------------------------------------
+
+    def _check_started(self) -> None:
+        if self._state is State.CONNECTING:
+            raise ValueError("start the connection before frames are given to it")
+
+    def _check_open(self) -> None:
+        if self._state in (State.CONNECTING, State.HELLO):
+            raise ValueError("the handshake is not over; wait for Established")
+        if self._state is not State.OPEN:
+            raise LinkLost("the connection is ending or over; nothing was sent")
+
+    def _answering(self) -> bool:
+        return self._state is State.OPEN
+
+    def _breach(self, error: KcoroError, now: float) -> list[Event]:
+        """The peer broke the protocol, or wants what cannot be: end the connection, and say why."""
+        if self._report is not None:
+            return []
+        self._farewell(code_of(error), str(error.args[0]), now)
+        return self._finish_report(error, orderly=False)
+
+    def _farewell(self, code: WireCode, text: str, now: float) -> None:
+        """Drop what is queued, and queue a BYE unless one was written; nothing that comes back matters any more."""
+        self._outbox.clear()
+        self._opener.acking.clear()
+        if self._state is not State.CLOSING:
+            self.bye(now, code, text)
+        elif not self._bye_written:
+            self._queue_bye(code, text)
+
+    def _queue_bye(self, code: WireCode, text: str) -> None:
+        self._outbox.seal(Entry(Command.BYE, parts=(encode_bye(code, text),), on_written=self._bye_was_written))
+
+    def _bye_was_written(self) -> None:
+        self._bye_written = True
+        if self._report is not None:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._state = move(MOVES, self._state, Step.FINISH)
+        self._deadline = None
+
+    def _finish_report(self, cause: Exception, orderly: bool) -> list[Event]:
+        if self._report is not None:
+            return []
+        accepted = {handle.id: handle.accepted for handle in self._handles if handle.mine}
+        self._report = LossReport(
+            cause,
+            orderly,
+            self._opener.lost(),
+            self._home.lost_elements(),
+            self._home.parked(),
+            self._opener.unacknowledged(),
+            accepted,
+        )
+        self._opener.acking.clear()
+        self._handles.clear()
+        if self._state is State.CLOSING and self._bye_written:
+            self._finish()
+        return [ConnectionEnded(self._report)]

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What a connection tells its owner: one class per kind of news, frozen, in the order in which things happened.
+
+Rule 1: an event is news, not a question, but for those named ...Requested: each of them is answered exactly once.
+Rule 2: request ids in ...Requested events are the peer's; all others are our own. The two spaces never mix.
+Rule 3: an element in an event is the receiver's own copy; the connection keeps none.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from .codes import WireCode
+from .commands import Command
+from .hello import Agreement, Hello
+from .messages import Attributes, ChannelInfo, Closing, OpenRequest
+
+__all__ = [
+    "CancelRequested",
+    "ChannelCloseHeard",
+    "CloseRequested",
+    "ConnectionEnded",
+    "Detached",
+    "ElementReceived",
+    "ElementTaken",
+    "ElementsReturned",
+    "Established",
+    "Event",
+    "Fate",
+    "InfoReceived",
+    "InfoRequested",
+    "LossReport",
+    "LostElement",
+    "LostRequest",
+    "OpenRequested",
+    "Opened",
+    "ParkedRequest",
+    "PeerBye",
+    "PongReceived",
+    "RecvRequested",
+    "ReplyReceived",
+    "RequestInDoubt",
+    "SendRequested",
+]
+
+
+class Event:
+    """Base of all news; match on the class."""
+
+    __slots__ = ()
+
+
+# --- the connection --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Established(Event):
+    """Both sides agree; channels can be opened."""
+
+    agreement: Agreement
+    peer: Hello
+
+
+@frozen
+class PongReceived(Event):
+    """The peer answered a PING after ``seconds``."""
+
+    seconds: float
+
+
+@frozen
+class PeerBye(Event):
+    """The peer ends the connection; ``code`` 0 is an orderly end. ConnectionEnded follows at once."""
+
+    code: int
+    text: str
+
+
+# --- at the home of a channel: the peer asks -------------------------------------------------------------------------
+
+
+@frozen
+class OpenRequested(Event):
+    """The peer wants a handle. Answer with accept or refuse."""
+
+    request_id: int
+    channel_id: int
+    wanted: OpenRequest
+
+
+@frozen
+class SendRequested(Event):
+    """The peer sends an element; 0 ms is the exact try. Answer with done (accepted) or refuse."""
+
+    request_id: int
+    channel_id: int
+    timeout_ms: int
+    element: bytes
+
+
+@frozen
+class RecvRequested(Event):
+    """The peer wants one element; 0 ms is the exact try. Answer with push or refuse."""
+
+    request_id: int
+    channel_id: int
+    timeout_ms: int
+
+
+@frozen
+class InfoRequested(Event):
+    """The peer wants the state of the channel. Answer with inform or refuse."""
+
+    request_id: int
+    channel_id: int
+
+
+@frozen
+class CloseRequested(Event):
+    """The peer, who has the right, closes or (``closing.cancel``) cancels the channel. Answer with done or refuse."""
+
+    request_id: int
+    channel_id: int
+    closing: Closing
+
+
+@frozen
+class CancelRequested(Event):
+    """The peer gives a request up that is not yet answered: withdraw it, and refuse it with ECANCELED.
+
+    If it cannot be withdrawn any more, the answer that it gets anyway is the one. Also told for each unanswered request
+    of a handle that was detached.
+    """
+
+    request_id: int
+    channel_id: int
+    command: Command
+
+
+@frozen
+class ElementTaken(Event):
+    """A pushed element was received; its slot is free now."""
+
+    request_id: int
+    channel_id: int
+
+
+@frozen
+class ElementsReturned(Event):
+    """Pushed elements that nobody took: put them back at the head, in this order, all at once.
+
+    ``redelivered`` says that others may have overtaken them meanwhile, so that they carry the mark from now on.
+    """
+
+    channel_id: int
+    request_ids: tuple[int, ...]
+    redelivered: bool
+
+
+# --- at the opener of a channel: the home answers --------------------------------------------------------------------
+
+
+@frozen
+class Opened(Event):
+    """OPEN was accepted; the handle is ``channel_id``."""
+
+    request_id: int
+    channel_id: int
+    attributes: Attributes
+
+
+@frozen
+class ReplyReceived(Event):
+    """A request is over: SEND or CLOSE with code 0 is done, any request with another code is known not done.
+
+    ``code`` is a number of WireCode, or one from the future; ``codes.error_of(code, text)`` makes the error.
+    """
+
+    request_id: int
+    channel_id: int
+    command: Command
+    code: int = WireCode.OK
+    text: str = ""
+
+
+@frozen
+class ElementReceived(Event):
+    """A receive is over with an element. Settle it with taken or putback before anything else is done."""
+
+    request_id: int
+    channel_id: int
+    element: bytes
+    redelivered: bool
+
+
+@frozen
+class InfoReceived(Event):
+    """The state of the channel, true at its home when it was asked."""
+
+    request_id: int
+    channel_id: int
+    info: ChannelInfo
+
+
+@frozen
+class ChannelCloseHeard(Event):
+    """The channel was closed at its home: new sends fail, receives drain what is left there. Told at most once."""
+
+    channel_id: int
+    closing: Closing
+
+
+@frozen
+class RequestInDoubt(Event):
+    """A cancelled request was not answered within the grace; what the home did with it is not known here.
+
+    Its answer, if one comes, is dropped and counted; a late element goes back to the home by itself.
+    """
+
+    request_id: int
+    channel_id: int
+    command: Command
+
+
+@frozen
+class Detached(Event):
+    """A handle is given up: at its home, the opener let it go; at the opener, the home has answered everything."""
+
+    channel_id: int
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+class Fate(enum.Enum):
+    """What is known of something that the end of a connection cut off."""
+
+    DONE = "done"
+    """It happened, and this side knows."""
+    NOT_DONE = "not done"
+    """It was never written, so it did not happen."""
+    IN_DOUBT = "in doubt"
+    """It was written and not answered; only the other side knows."""
+
+
+@frozen
+class LostRequest:
+    """A request of ours that was over for nobody when the connection ended. A receive that is DONE has its element."""
+
+    request_id: int
+    channel_id: int
+    command: Command
+    fate: Fate
+
+
+@frozen
+class LostElement:
+    """An element that was pushed to the peer and not confirmed: NOT_DONE goes back to the head, IN_DOUBT by policy.
+
+    ``returned``: it had come back already and waited for its neighbours; it carries the redelivered mark.
+    """
+
+    request_id: int
+    channel_id: int
+    fate: Fate
+    returned: bool = False
+
+
+@frozen
+class ParkedRequest:
+    """A request of the peer that was not answered: withdraw it; there is nobody left to answer."""
+
+    request_id: int
+    channel_id: int
+    command: Command
+
+
+@frozen
+class LossReport:
+    """What the end of a connection leaves behind, complete: whatever is not named here was over before.
+
+    ``requests``  ours, in the order in which they were made
+    ``elements``  pushed by us and not confirmed, per channel in the order in which they were pushed
+    ``parked``    the peer's requests that wait here
+    ``unacknowledged``  our receives that are done, but whose acknowledgement was not written: in doubt at their home
+    ``accepted``  per channel id of ours: how many sends the home accepted
+    """
+
+    cause: Exception
+    orderly: bool
+    requests: tuple[LostRequest, ...] = ()
+    elements: tuple[LostElement, ...] = ()
+    parked: tuple[ParkedRequest, ...] = ()
+    unacknowledged: tuple[int, ...] = ()
+    accepted: Mapping[int, int] = field(factory=dict)
+
+
+@frozen
+class ConnectionEnded(Event):
+    """The last event of every connection, exactly once, whatever ended it."""
+
+    report: LossReport

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Handles: what both ends know of each open channel on one connection, and which channel ids are in use.
+
+Rule 1: the connecting side's ids are odd, the accepting side's even; an id is used once in the life of a connection.
+Rule 2: whoever opened is the *opener*, the other end is the *home*; the two send different commands, for ever.
+Rule 3: at most max_channels handles of each side; an id behind the last one of its side is gone, or never was.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import define, field
+
+from ..errors import NoBuffers, ProtocolError
+from ..semantics import Kind, Overflow
+from .events import Event
+from .fields import Fields
+from .frame import Frame
+from .ledger import Ledger
+from .messages import Attributes, Closing, Rights
+from .order import Order
+from .states import CHANNEL_MOVES, ChannelStep, HandleState, move
+
+__all__ = ["Handle", "HandleTable", "Handler"]
+
+_LAST_ID: Final = 0xFFFF_FFFF
+
+
+# Until the home has answered, a handle may do nothing at all.
+_NOTHING_YET: Final = Attributes(Kind.RENDEZVOUS, Overflow.SUSPEND, 0, Rights(0), 0)
+
+
+@define(eq=False)
+class Handle:
+    """One channel as seen from one end of the connection; ``mine``: this end opened it."""
+
+    id: int
+    mine: bool
+    state: HandleState = HandleState.ASKED
+    order: Order = field(factory=Order)
+    attributes: Attributes = _NOTHING_YET
+    closing: Closing | None = None  # heard by the opener, or told by the home
+    # At the opener: receives whose elements were taken and whose acknowledgement is not written; sends accepted.
+    acks: deque[int] = field(factory=deque)
+    accepted: int = 0
+    detach_written: bool = False
+    # At the home: requests of the peer without an answer; elements pushed and not settled.
+    unanswered: set[int] = field(factory=set)
+    ledger: Ledger = field(factory=Ledger)
+
+    def step(self, step: ChannelStep) -> None:
+        """Move on, as the table allows. Raises ValueError otherwise."""
+        self.state = move(CHANNEL_MOVES, self.state, step)
+
+
+Handler = Callable[[Handle, Frame, Fields, list[Event]], None]
+"""What takes a frame on a handle: adds what happened to the list, or raises ProtocolError."""
+
+
+class HandleTable:
+    """All handles of one connection, by channel id."""
+
+    def __init__(self, connecting: bool) -> None:
+        self._handles: dict[int, Handle] = {}
+        self._next = 1 if connecting else 2
+        self._peer_last = 0 if connecting else -1
+        self.limit = 0
+
+    def __iter__(self) -> Iterator[Handle]:
+        return iter(list(self._handles.values()))
+
+    def count(self, mine: bool) -> int:
+        """How many handles one side has open or asked for."""
+        return sum(handle.mine is mine for handle in self._handles.values())
+
+    def open_mine(self) -> Handle:
+        """A handle with the next id of this side. Raises NoBuffers at the limit."""
+        if self.count(mine=True) >= self.limit:
+            raise NoBuffers(f"{self.limit} channels are open on this link; detach from some")
+        if self._next > _LAST_ID:
+            raise NoBuffers("all channel ids of this link were used once; dial again")
+        handle = self._handles[self._next] = Handle(self._next, mine=True)
+        self._next += 2
+        return handle
+
+    def open_theirs(self, channel_id: int) -> Handle:
+        """A handle for an id that the peer has chosen. Raises ProtocolError for an id that is ours, or not new."""
+        if channel_id <= self._peer_last or (channel_id - self._peer_last) % 2:
+            raise ProtocolError(f"OPEN on channel {channel_id}, which is not a new id of the peer")
+        self._peer_last = channel_id
+        handle = self._handles[channel_id] = Handle(channel_id, mine=False)
+        return handle
+
+    def find(self, channel_id: int) -> Handle | None:
+        """The handle a frame is about, or None."""
+        return self._handles.get(channel_id)
+
+    def mine(self, channel_id: int) -> Handle:
+        """The open handle that our owner names as opener. Raises ValueError for any other id."""
+        handle = self._handles.get(channel_id)
+        if handle is None or not handle.mine or handle.state is not HandleState.OPEN:
+            raise ValueError(f"channel {channel_id} is not a handle that is open here")
+        return handle
+
+    def was_theirs(self, channel_id: int) -> bool:
+        """Whether the peer used this id before."""
+        return channel_id <= self._peer_last and not (channel_id - self._peer_last) % 2
+
+    def remove(self, handle: Handle) -> None:
+        """The handle is gone."""
+        self._handles.pop(handle.id, None)
+
+    def clear(self) -> None:
+        """The connection is over, and every handle with it."""
+        self._handles.clear()

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The home's half of a connection: hears requests, hands them on as events, and carries the answers.
+
+Rule 1: each request gets exactly one answer; what breaks a limit that both sides know ends the connection.
+Rule 2: what can be refused without asking the owner (no right, too long, not known here) is refused here.
+Rule 3: a pushed element is on the ledger of its channel until the peer settles it; only then its slot is free.
+Rule 4: nothing of the peer's waits here beyond max_inflight_requests, receive_budget and max_channels.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+
+from attrs import define, evolve
+
+from ..errors import NotSupported, ProtocolError
+from .codes import WireCode
+from .commands import Command, Flag, command_name
+from .events import (
+    CancelRequested,
+    CloseRequested,
+    Detached,
+    ElementsReturned,
+    ElementTaken,
+    Event,
+    Fate,
+    InfoRequested,
+    LostElement,
+    OpenRequested,
+    ParkedRequest,
+    RecvRequested,
+    SendRequested,
+)
+from .fields import Fields
+from .frame import Frame
+from .handles import Handle, Handler, HandleTable
+from .hello import Limits, charge
+from .messages import (
+    Attributes,
+    ChannelInfo,
+    Closing,
+    Rights,
+    decode_closing,
+    decode_open,
+    decode_taken,
+    decode_timeout,
+    encode_attributes,
+    encode_closing,
+    encode_info,
+    encode_reply,
+)
+from .order import next_serial
+from .outbox import Entry, Outbox
+from .states import ChannelStep, HandleState
+
+__all__ = ["Home"]
+
+_OK = encode_reply(WireCode.OK)
+
+
+class _Stage(enum.Enum):
+    WAITING = "waiting"  # handed on; the owner owes an answer
+    ANSWERED = "answered"  # its REPLY is queued
+    PUSHED = "pushed"  # its REPLY, queued or written, carries an element that is not settled
+
+
+@define(eq=False)
+class _Asked:
+    """One request of the peer."""
+
+    id: int
+    command: Command
+    handle: Handle
+    charge: int = 0
+    stage: _Stage = _Stage.WAITING
+    entry: Entry | None = None
+
+
+class Home:
+    """Requests of the peer, from the frame to the written answer, and elements until they are settled."""
+
+    def __init__(self, outbox: Outbox, handles: HandleTable) -> None:
+        self.ignored_cancels = 0
+        self._outbox = outbox
+        self._handles = handles
+        self._asked: dict[int, _Asked] = {}
+        self._bytes = 0
+        self._limits = Limits()
+
+    def agree(self, limits: Limits) -> None:
+        """What the peer must hold to is known."""
+        self._limits = limits
+
+    def handlers(self) -> dict[int, Handler]:
+        """What the opener may send on a handle of its own; OPEN, which makes the handle, is not among them."""
+        return {
+            Command.SEND: self.on_send,
+            Command.RECV: self.on_recv,
+            Command.INFO: self.on_info,
+            Command.CLOSE: self.on_close,
+            Command.CANCEL: self.on_cancel,
+            Command.TAKEN: self.on_taken,
+            Command.PUTBACK: self.on_putback,
+            Command.DETACH: self.on_detach,
+        }
+
+    # --- what is heard -----------------------------------------------------------------------------------------------
+
+    def on_open(self, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The first frame on a new channel id."""
+        handle = self._handles.open_theirs(frame.channel_id)
+        handle.order.read(frame.seq)
+        asked = self._admit(handle, frame)
+        try:
+            wanted = decode_open(fields)
+        except NotSupported as error:
+            self._refuse(asked, WireCode.ENOTSUP, str(error.args[0]))
+            return
+        if self._handles.count(mine=False) > self._limits.max_channels:
+            self._refuse(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
+            return
+        events.append(OpenRequested(asked.id, handle.id, wanted))
+
+    def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """An element of the peer."""
+        timeout_ms, element = decode_timeout(fields), fields.rest()
+        cost = charge(len(element))
+        if self._bytes + cost > self._limits.receive_budget:
+            raise ProtocolError(f"SENDs of {self._bytes + cost} bytes wait, {self._limits.receive_budget} were agreed")
+        asked = self._admit(handle, frame, Rights.SEND, cost)
+        if len(element) > handle.attributes.max_message:
+            self._refuse(asked, WireCode.EMSGSIZE, f"{len(element)} bytes")
+        if asked.stage is _Stage.WAITING:
+            events.append(SendRequested(asked.id, handle.id, timeout_ms, element))
+
+    def on_recv(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer wants an element."""
+        timeout_ms = decode_timeout(fields)
+        fields.end()
+        asked = self._admit(handle, frame, Rights.RECV)
+        if asked.stage is _Stage.WAITING:
+            events.append(RecvRequested(asked.id, handle.id, timeout_ms))
+
+    def on_info(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer wants to know the state."""
+        fields.end()
+        asked = self._admit(handle, frame)
+        events.append(InfoRequested(asked.id, handle.id))
+
+    def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer closes the channel."""
+        closing = decode_closing(fields)
+        if next_serial(closing.last_seq) != frame.seq:
+            raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
+        asked = self._admit(handle, frame, Rights.CLOSE)
+        if asked.stage is _Stage.WAITING:
+            events.append(CloseRequested(asked.id, handle.id, closing))
+
+    def on_cancel(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer gives a request up; if the answer is on its way already, that one counts."""
+        fields.end()
+        asked = self._asked.get(frame.request_id)
+        if asked is None or asked.handle is not handle or asked.stage is not _Stage.WAITING:
+            self.ignored_cancels += 1
+        else:
+            events.append(CancelRequested(asked.id, handle.id, asked.command))
+
+    def on_taken(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """Acknowledgements that found no other frame."""
+        if frame.request_id:
+            raise ProtocolError("TAKEN: the ids stand in the payload, not in the header")
+        for request_id in decode_taken(fields):
+            self.take(handle, request_id, events)
+
+    def take(self, handle: Handle, request_id: int, events: list[Event]) -> None:
+        """One pushed element was received."""
+        ready = handle.ledger.take(request_id)
+        del self._asked[request_id]
+        events.append(ElementTaken(request_id, handle.id))
+        self._returned(handle, ready, events)
+
+    def on_putback(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """One pushed element comes back."""
+        fields.end()
+        ready = handle.ledger.put_back(frame.request_id)
+        del self._asked[frame.request_id]
+        self._returned(handle, ready, events)
+
+    def on_detach(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer gives a handle up: what it did not confirm it has not taken, what it asked for it wants no more."""
+        fields.end()
+        if handle.state is not HandleState.OPEN or frame.request_id:
+            raise ProtocolError(f"DETACH on channel {handle.id}: unanswered OPEN, told twice, or a request id")
+        handle.step(ChannelStep.DETACH)
+        left = handle.ledger.clear()
+        for request_id, _written, _returned in left:
+            self._forget_push(request_id)
+        if left:
+            ids = tuple(request_id for request_id, _, _ in left)
+            events.append(ElementsReturned(handle.id, ids, any(written for _, written, _ in left)))
+        unanswered = [self._asked[request_id] for request_id in sorted(handle.unanswered)]
+        events.extend(CancelRequested(asked.id, handle.id, asked.command) for asked in unanswered)
+        events.append(Detached(handle.id))
+        self._maybe_detached(handle)
+
+    def refuse_unknown(self, handle: Handle | None, frame: Frame) -> None:
+        """Answer ENOTSUP to a request that this version does not carry out. Raises NotSupported if it cannot be."""
+        name = command_name(frame.command)
+        if handle is not None and handle.state is not HandleState.OPEN:
+            raise ProtocolError(f"{name} on channel {handle.id}, which is {handle.state.value}")
+        if not frame.request_id:
+            raise NotSupported(f"{name} is not known here, may not be ignored, and cannot be answered")
+        if len(self._asked) >= self._limits.max_inflight_requests or frame.request_id in self._asked:
+            raise ProtocolError(f"{name}: request {frame.request_id} is in flight, or one too many")
+        # Counted like any request until its answer is written, so that a flood of these is bounded as well.
+        asked = _Asked(frame.request_id, Command.REPLY, handle or Handle(0, mine=False), stage=_Stage.ANSWERED)
+        self._asked[asked.id] = asked
+        reply = encode_reply(WireCode.ENOTSUP, f"{name} is not built")
+        self._put_reply(asked, (reply,), 0)
+
+    # --- the owner's answers -----------------------------------------------------------------------------------------
+
+    def is_waiting(self, request_id: int) -> bool:
+        """Whether the owner owes an answer to this request of the peer."""
+        asked = self._asked.get(request_id)
+        return asked is not None and asked.stage is _Stage.WAITING
+
+    def accept(self, request_id: int, attributes: Attributes) -> bool:
+        """Answer OPEN with what the channel truly is."""
+        size = min(attributes.max_message, self._limits.element_limit)
+        attributes = evolve(attributes, max_message=size)
+        payload = encode_attributes(attributes)
+        asked = self._waiting(request_id, Command.OPEN)
+        asked.handle.attributes = attributes
+        asked.handle.step(ChannelStep.ACCEPT)
+        return self._answer(asked, (_OK, payload))
+
+    def done(self, request_id: int) -> bool:
+        """Answer SEND or CLOSE: it is done."""
+        return self._answer(self._waiting(request_id, Command.SEND, Command.CLOSE), (_OK,))
+
+    def inform(self, request_id: int, info: ChannelInfo) -> bool:
+        """Answer INFO."""
+        return self._answer(self._waiting(request_id, Command.INFO), (_OK, encode_info(info)))
+
+    def push(self, request_id: int, element: bytes, redelivered: bool) -> bool:
+        """Answer RECV with an element, which stays on the ledger; False: the receiver is gone, nothing was queued."""
+        asked = self._waiting(request_id, Command.RECV)
+        if len(element) > self._limits.element_limit:
+            raise ValueError(f"an element of {len(element)} bytes does not fit into a frame of this link")
+        if asked.handle.state is HandleState.DETACHING:
+            return self._answer(asked, ())
+        handle = asked.handle
+        asked.stage = _Stage.PUSHED
+        handle.unanswered.discard(asked.id)
+        handle.ledger.push(asked.id)
+        entry = Entry(Command.REPLY, handle.id, asked.id, (_OK, element), Flag.REDELIVERED if redelivered else 0)
+        entry.on_written = partial(handle.ledger.written, asked.id)
+        asked.entry = self._outbox.put(entry)
+        return True
+
+    def refuse(self, request_id: int, code: WireCode, text: str) -> bool:
+        """Answer any request with an error."""
+        if code is WireCode.OK:
+            raise ValueError("a refusal needs an error number")
+        return self._refuse(self._waiting(request_id), code, text)
+
+    def tell_closed(self, channel_id: int, closing: Closing) -> bool:
+        """Tell the opener that its channel was closed; False: it was told before, or has detached."""
+        handle = self._handles.find(channel_id)
+        if handle is None or handle.mine or handle.state is not HandleState.OPEN or handle.closing is not None:
+            return False
+        handle.closing = closing
+        self._outbox.put(Entry(Command.CLOSE, handle.id, 0, (encode_closing(closing),)))
+        return True
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def lost_elements(self) -> tuple[LostElement, ...]:
+        """The connection is over: what is known of each pushed element. All are forgotten."""
+        lost = []
+        for handle in self._handles:
+            for request_id, written, returned in handle.ledger.clear():
+                fate = Fate.IN_DOUBT if written and not returned else Fate.NOT_DONE
+                lost.append(LostElement(request_id, handle.id, fate, returned))
+        return tuple(lost)
+
+    def parked(self) -> tuple[ParkedRequest, ...]:
+        """The connection is over: requests that wait here for nobody. All are forgotten."""
+        waiting = [asked for asked in self._asked.values() if asked.stage is _Stage.WAITING]
+        self._asked.clear()
+        return tuple(ParkedRequest(asked.id, asked.handle.id, asked.command) for asked in waiting)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> _Asked:
+        """Enter a request of the peer; it is refused already when the handle has not the right."""
+        command = Command(frame.command)
+        if not frame.request_id or frame.request_id in self._asked:
+            raise ProtocolError(f"{command.name}: request id {frame.request_id} is 0, or in flight")
+        if len(self._asked) >= self._limits.max_inflight_requests:
+            raise ProtocolError(f"{command.name}: more than {len(self._asked)} requests are in flight")
+        if command is not Command.OPEN and handle.state is not HandleState.OPEN:
+            raise ProtocolError(f"{command.name} on channel {handle.id}, which is {handle.state.value}")
+        asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
+        self._bytes += cost
+        handle.unanswered.add(asked.id)
+        if right is not None and not handle.attributes.rights & right:
+            self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
+        return asked
+
+    def _waiting(self, request_id: int, *commands: Command) -> _Asked:
+        asked = self._asked.get(request_id)
+        if asked is None or asked.stage is not _Stage.WAITING:
+            raise ValueError(f"request {request_id} of the peer waits for no answer")
+        if commands and asked.command not in commands:
+            raise ValueError(f"request {request_id} of the peer is {asked.command.name}; this is no answer to it")
+        return asked
+
+    def _refuse(self, asked: _Asked, code: WireCode, text: str) -> bool:
+        if asked.stage is not _Stage.WAITING:
+            return False
+        if asked.command is Command.OPEN:
+            asked.handle.step(ChannelStep.REFUSE)
+        return self._answer(asked, (encode_reply(code, text),))
+
+    def _answer(self, asked: _Asked, parts: tuple[bytes, ...]) -> bool:
+        """Queue the REPLY; False for a receive whose handle was given up: its opener waits for nothing."""
+        handle = asked.handle
+        asked.stage = _Stage.ANSWERED
+        handle.unanswered.discard(asked.id)
+        heard = handle.state is not HandleState.DETACHING or asked.command is not Command.RECV
+        if heard:
+            self._put_reply(asked, parts, 0)
+        else:
+            self._forget(asked)
+        self._maybe_detached(handle)
+        return heard
+
+    def _put_reply(self, asked: _Asked, parts: tuple[bytes, ...], flags: int) -> None:
+        entry = Entry(Command.REPLY, asked.handle.id, asked.id, parts, flags, partial(self._forget, asked))
+        asked.entry = self._outbox.put(entry)
+
+    def _forget(self, asked: _Asked) -> None:
+        """The answer is written: the peer's request is over."""
+        self._asked.pop(asked.id, None)
+        self._bytes -= asked.charge
+        if asked.handle.state is HandleState.GONE:
+            self._handles.remove(asked.handle)
+
+    def _forget_push(self, request_id: int) -> None:
+        asked = self._asked.pop(request_id, None)
+        if asked is not None and asked.entry is not None:
+            self._outbox.withdraw(asked.entry)
+
+    def _returned(self, handle: Handle, request_ids: tuple[int, ...], events: list[Event]) -> None:
+        if request_ids:
+            events.append(ElementsReturned(handle.id, request_ids, redelivered=True))
+
+    def _maybe_detached(self, handle: Handle) -> None:
+        if handle.state is HandleState.DETACHING and not handle.unanswered:
+            handle.step(ChannelStep.DETACHED)
+            self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(self._handles.remove, handle)))

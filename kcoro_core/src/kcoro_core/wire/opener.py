@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The opener's half of a connection: asks, cancels, hears answers, confirms elements.
+
+Rule 1: nothing is queued that the home would have to refuse for size, right, close or bound: it fails here, unsent.
+Rule 2: a cancelled request that was written asks, and the answer decides: if success crosses the cancel, success wins.
+Rule 3: an element that arrives is settled exactly once: taken, put back, or given back by DETACH.
+Rule 4: what the home may count as in flight is never more than was agreed: acknowledgements go first when it is near.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from itertools import islice
+
+from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
+from .codes import WireCode
+from .commands import Command, Flag
+from .events import (
+    ChannelCloseHeard,
+    Detached,
+    ElementReceived,
+    Event,
+    Fate,
+    InfoReceived,
+    LostRequest,
+    Opened,
+    ReplyReceived,
+    RequestInDoubt,
+)
+from .fields import Fields
+from .frame import Frame
+from .handles import Handle, Handler, HandleTable
+from .hello import Agreement, charge
+from .messages import (
+    MAX_TAKEN,
+    Closing,
+    OpenRequest,
+    Rights,
+    decode_attributes,
+    decode_closing,
+    decode_info,
+    decode_reply,
+    encode_closing,
+    encode_open,
+    encode_taken,
+    encode_timeout,
+)
+from .order import next_serial
+from .outbox import Entry, Outbox
+from .requests import Request, RequestMap, RequestState
+from .states import ChannelStep, HandleState
+
+__all__ = ["Opener"]
+
+_FATES = {
+    RequestState.QUEUED: Fate.NOT_DONE,
+    RequestState.WRITTEN: Fate.IN_DOUBT,
+    RequestState.CANCELLING: Fate.IN_DOUBT,
+    RequestState.ARRIVED: Fate.DONE,
+}
+
+
+class Opener:
+    """Requests of this side, from the command to the settled answer."""
+
+    def __init__(self, outbox: Outbox, handles: HandleTable, grace: float) -> None:
+        self.requests = RequestMap()
+        self.acking: dict[int, Handle] = {}
+        self._outbox = outbox
+        self._handles = handles
+        self._grace = grace
+        self._cancelling: OrderedDict[int, Request] = OrderedDict()
+        self._unacknowledged: dict[int, None] = {}
+        self._at_home = 0  # requests that the home may count against us
+        self._bytes_at_home = 0
+        self._peer_budget = 0
+
+    def agree(self, agreement: Agreement) -> None:
+        """The limits are known; requests can be made."""
+        self._peer_budget = agreement.peer_budget
+        self.requests.limit = agreement.limits.max_inflight_requests
+
+    def handlers(self) -> dict[int, Handler]:
+        """What the home may send on a handle that this side opened."""
+        return {Command.REPLY: self.on_reply, Command.CLOSE: self.on_close, Command.DETACH: self.on_detach}
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def open(self, wanted: OpenRequest) -> int:
+        """Ask for a channel; the id of the request."""
+        payload = encode_open(wanted)
+        self.requests.check_room()
+        handle = self._handles.open_mine()
+        return self._ask(handle, Command.OPEN, (payload,))
+
+    def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
+        """Ask the home to accept an element."""
+        handle = self._usable(channel_id, Rights.SEND)
+        if handle.closing is not None:
+            text = handle.closing.text
+            raise ChannelClosed(text or "the channel was closed at its home", text or None)
+        self._check_element(handle, element)
+        cost = charge(len(element))
+        self.requests.check_room()
+        if self._bytes_at_home + cost > self._peer_budget:
+            raise NoBuffers(f"{self._bytes_at_home} bytes wait at the peer, which holds {self._peer_budget}")
+        self._bytes_at_home += cost
+        return self._ask(handle, Command.SEND, (encode_timeout(timeout_ms), element), cost)
+
+    def recv(self, channel_id: int, timeout_ms: int) -> int:
+        """Ask the home for an element."""
+        handle = self._usable(channel_id, Rights.RECV)
+        self.requests.check_room()
+        return self._ask(handle, Command.RECV, (encode_timeout(timeout_ms),))
+
+    def info(self, channel_id: int) -> int:
+        """Ask the home for the state of a channel."""
+        handle = self._handles.mine(channel_id)
+        self.requests.check_room()
+        return self._ask(handle, Command.INFO, ())
+
+    def close(self, channel_id: int, closing: Closing) -> int:
+        """Ask the home to close a channel."""
+        handle = self._usable(channel_id, Rights.CLOSE)
+        self.requests.check_room()
+        return self._ask(handle, Command.CLOSE, (encode_closing(closing),))
+
+    def cancel(self, request_id: int, now: float) -> bool:
+        """Give a request up; True: it was not written, and is gone without a trace."""
+        request = self.requests.mine(request_id)
+        if request.state is RequestState.ARRIVED:
+            raise ValueError(f"request {request_id} has its element; settle it with taken or putback")
+        if request.state is RequestState.QUEUED:
+            self._withdraw(request)
+            return True
+        if request.state is RequestState.WRITTEN:
+            self._ask_to_cancel(request, now)
+        return False
+
+    def taken(self, request_id: int) -> None:
+        """The element of this receive was received: acknowledge it on the next frame of its channel."""
+        request = self._arrived(request_id)
+        handle = self._handles.mine(request.channel_id)
+        self.requests.remove(request)
+        handle.acks.append(request.id)
+        self.acking[handle.id] = handle
+        self._unacknowledged[request.id] = None
+
+    def putback(self, request_id: int) -> None:
+        """Nobody can receive the element of this receive any more: give it back."""
+        request = self._arrived(request_id)
+        self._give_back(request)
+
+    def detach(self, channel_id: int) -> tuple[int, ...]:
+        """Give a handle up; the ids of receives that end by it, cancelled."""
+        handle = self._handles.mine(channel_id)
+        ended = [self._end_receive(request) for request in self._of(handle) if request.command is Command.RECV]
+        handle.step(ChannelStep.DETACH)
+        self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(_detach_written, handle)))
+        return tuple(number for number in ended if number)
+
+    # --- what is written ---------------------------------------------------------------------------------------------
+
+    def acknowledge_first(self, entry: Entry) -> Handle | None:
+        """The handle whose acknowledgements must be written before ``entry``, if there is one.
+
+        DETACH gives back what was not confirmed; BYE is the last frame of all; and a request must not be one too many
+        in the home's count, which holds a receive until its element is confirmed.
+        """
+        if entry.command is Command.DETACH:
+            handle = self.acking.get(entry.channel_id)
+            return handle if handle is not None and len(handle.acks) > 1 else None
+        if entry.command is Command.BYE:
+            return self.first_acking()
+        if entry.request_id in self.requests and self._at_home >= self.requests.limit:
+            return self.first_acking()
+        return None
+
+    def first_acking(self) -> Handle | None:
+        """A handle that has acknowledgements to write, or None."""
+        return next(iter(self.acking.values()), None)
+
+    def acknowledgements(self, handle: Handle) -> tuple[list[int], Frame]:
+        """What a TAKEN frame of this handle says, and the frame."""
+        ids = list(islice(handle.acks, MAX_TAKEN))
+        return ids, Frame(Command.TAKEN, 0, handle.id, 0, handle.order.outgoing, (encode_taken(ids),))
+
+    def acknowledged(self, handle: Handle, request_ids: list[int]) -> None:
+        """The acknowledgement of these receives, the oldest of this handle, was written."""
+        for request_id in request_ids:
+            handle.acks.popleft()
+            self._unacknowledged.pop(request_id, None)
+            self._at_home -= 1
+        if not handle.acks:
+            self.acking.pop(handle.id, None)
+
+    # --- what is heard -----------------------------------------------------------------------------------------------
+
+    def on_reply(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """One answer."""
+        request = self.requests.answered(frame.request_id, handle.id)
+        code, text = decode_reply(fields)
+        if frame.flags & Flag.REDELIVERED and (code or request.command is not Command.RECV):
+            raise ProtocolError("REPLY: only an element can be redelivered")
+        late = request.state is RequestState.ABANDONED
+        self.requests.late_replies += late
+        news = self._refused(request, handle, code, text) if code else self._succeeded(request, handle, frame, fields)
+        if not late:
+            events.append(news)
+
+    def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """News that the channel was closed at its home."""
+        closing = decode_closing(fields)
+        if handle.state is HandleState.ASKED or handle.closing is not None or frame.request_id:
+            raise ProtocolError(
+                f"CLOSE on channel {handle.id} is not news: unanswered OPEN, told twice, or a request id"
+            )
+        if next_serial(closing.last_seq) != frame.seq:
+            raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
+        handle.closing = closing
+        if handle.state is HandleState.OPEN:
+            events.append(ChannelCloseHeard(handle.id, closing))
+
+    def on_detach(self, handle: Handle, _frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The home has answered everything on a handle that was given up."""
+        fields.end()
+        rest = self._of(handle)
+        if not handle.detach_written or any(request.command is not Command.RECV for request in rest):
+            raise ProtocolError(f"DETACH on channel {handle.id}, which was not asked for or is not answered")
+        for request in rest:
+            self._over(request)
+        handle.step(ChannelStep.DETACHED)
+        self._handles.remove(handle)
+        events.append(Detached(handle.id))
+
+    # --- time and the end --------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When the oldest cancelled request is given up."""
+        request = next(iter(self._cancelling.values()), None)
+        return None if request is None else request.deadline
+
+    def expire(self, now: float, events: list[Event]) -> None:
+        """Give up the cancelled requests that were not answered within the grace."""
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            _, request = self._cancelling.popitem(last=False)
+            request.state = RequestState.ABANDONED
+            events.append(RequestInDoubt(request.id, request.channel_id, request.command))
+
+    def lost(self) -> tuple[LostRequest, ...]:
+        """The connection is over: what is known of each request. All are forgotten."""
+        requests = [request for request in self.requests.clear() if request.state in _FATES]
+        self._cancelling.clear()
+        return tuple(LostRequest(one.id, one.channel_id, one.command, _FATES[one.state]) for one in requests)
+
+    def unacknowledged(self) -> tuple[int, ...]:
+        """Receives that are done here, but whose acknowledgement was not written."""
+        return tuple(self._unacknowledged)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _usable(self, channel_id: int, right: Rights) -> Handle:
+        handle = self._handles.mine(channel_id)
+        if not handle.attributes.rights & right:
+            raise AccessDenied(f"this handle has no right to {str(right.name).lower()}")
+        return handle
+
+    def _check_element(self, handle: Handle, element: bytes) -> None:
+        limit = handle.attributes.max_message
+        if len(element) > limit:
+            raise MessageTooLong(f"{len(element)} bytes; this channel takes {limit}")
+
+    def _ask(self, handle: Handle, command: Command, parts: tuple[bytes, ...], cost: int = 0) -> int:
+        request = self.requests.add(command, handle.id, parts, cost)
+        request.entry.on_written = partial(self._written, request)
+        self._outbox.put(request.entry)
+        return request.id
+
+    def _written(self, request: Request) -> None:
+        request.state = RequestState.WRITTEN
+        self._at_home += 1
+
+    def _ask_to_cancel(self, request: Request, now: float) -> None:
+        request.state = RequestState.CANCELLING
+        request.deadline = now + self._grace
+        self._cancelling[request.id] = request
+        handle = self._handles.find(request.channel_id)
+        # Behind DETACH nothing may be sent; the home cancels by itself what it has not answered.
+        if handle is not None and handle.state is not HandleState.DETACHING:
+            request.cancel_entry = self._outbox.put(Entry(Command.CANCEL, request.channel_id, request.id))
+
+    def _withdraw(self, request: Request) -> None:
+        self._outbox.withdraw(request.entry)
+        self._bytes_at_home -= request.charge
+        self.requests.remove(request)
+        handle = self._handles.find(request.channel_id)
+        if request.command is Command.OPEN and handle is not None:
+            handle.step(ChannelStep.REFUSE)
+            self._handles.remove(handle)
+
+    def _over(self, request: Request) -> None:
+        """The home has answered, and counts this request no more."""
+        self.requests.remove(request)
+        self._no_cancel(request)
+        self._at_home -= 1
+        self._bytes_at_home -= request.charge
+
+    def _no_cancel(self, request: Request) -> None:
+        self._cancelling.pop(request.id, None)
+        if request.cancel_entry is not None:
+            self._outbox.withdraw(request.cancel_entry)
+
+    def _refused(self, request: Request, handle: Handle, code: int, text: str) -> Event:
+        self._over(request)
+        if request.command is Command.OPEN:
+            handle.step(ChannelStep.REFUSE)
+            self._handles.remove(handle)
+        return ReplyReceived(request.id, handle.id, request.command, code, text)
+
+    def _succeeded(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
+        if request.command is Command.RECV:
+            return self._element_came(request, handle, frame, fields)
+        if request.command is Command.OPEN:
+            return self._opened(request, handle, fields)
+        if request.command is Command.INFO:
+            info = decode_info(fields)
+            self._over(request)
+            return InfoReceived(request.id, handle.id, info)
+        fields.end()
+        self._over(request)
+        handle.accepted += request.command is Command.SEND
+        return ReplyReceived(request.id, handle.id, request.command, WireCode.OK)
+
+    def _opened(self, request: Request, handle: Handle, fields: Fields) -> Event:
+        attributes = decode_attributes(fields)
+        self._over(request)
+        handle.attributes = attributes
+        handle.step(ChannelStep.ACCEPT)
+        if request.state is RequestState.ABANDONED:
+            self.detach(handle.id)
+        return Opened(request.id, handle.id, attributes)
+
+    def _element_came(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
+        element = fields.rest()
+        self._no_cancel(request)
+        if request.state is not RequestState.ABANDONED:
+            request.state = RequestState.ARRIVED
+        elif handle.state is HandleState.OPEN:
+            self._give_back(request)
+        return ElementReceived(request.id, handle.id, element, bool(frame.flags & Flag.REDELIVERED))
+
+    def _arrived(self, request_id: int) -> Request:
+        request = self.requests.mine(request_id)
+        if request.state is not RequestState.ARRIVED:
+            raise ValueError(f"request {request_id} has no element to settle")
+        return request
+
+    def _give_back(self, request: Request) -> None:
+        self.requests.remove(request)
+        entry = Entry(Command.PUTBACK, request.channel_id, request.id, on_written=self._given_back)
+        self._outbox.put(entry)
+
+    def _given_back(self) -> None:
+        self._at_home -= 1
+
+    def _of(self, handle: Handle) -> list[Request]:
+        return [request for request in self.requests if request.channel_id == handle.id]
+
+    def _end_receive(self, request: Request) -> int:
+        """End a receive because its handle goes; its id, or 0 when nobody waited for it any more."""
+        if request.state is RequestState.ABANDONED:
+            return 0
+        self._no_cancel(request)
+        if request.state is RequestState.QUEUED:
+            self._withdraw(request)
+        else:
+            request.state = RequestState.ABANDONED
+        return request.id
+
+
+def _detach_written(handle: Handle) -> None:
+    handle.detach_written = True

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Our own requests in flight: ids, a bound, and what is known of each at any moment.
+
+Rule 1: ids grow by one modulo 2^32; 0 and ids in flight are skipped.
+Rule 2: beyond the bound nothing is queued: NoBuffers, before any effect.
+Rule 3: an id stays taken until its answer came, even when nobody waits for it any more; so a late answer is known from
+a forged one, and a peer that never answers cannot make this table grow.
+
+  QUEUED --written--> WRITTEN --cancel--> CANCELLING --grace over--> ABANDONED
+  an answer ends each of the last three; an element moves a receive to ARRIVED until it is settled
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+from attrs import define
+
+from ..errors import NoBuffers, ProtocolError
+from .commands import Command
+from .order import next_serial
+from .outbox import Entry
+
+__all__ = ["Request", "RequestMap", "RequestState"]
+
+
+class RequestState(enum.Enum):
+    """What is known of a request of ours."""
+
+    QUEUED = "queued"
+    """Not written: it can be withdrawn without a trace."""
+    WRITTEN = "written"
+    """On its way or at the home; the answer is awaited."""
+    CANCELLING = "cancelling"
+    """CANCEL is behind it; the answer still decides, for a while."""
+    ABANDONED = "abandoned"
+    """Nobody waits for the answer any more; it will be dropped and counted."""
+    ARRIVED = "arrived"
+    """A receive whose element is here and not settled."""
+
+
+@define(eq=False)
+class Request:
+    """One request of ours. ``deadline`` is when a cancelled one is given up."""
+
+    id: int
+    command: Command
+    channel_id: int
+    entry: Entry
+    charge: int = 0
+    state: RequestState = RequestState.QUEUED
+    deadline: float | None = None
+    cancel_entry: Entry | None = None
+
+
+class RequestMap:
+    """All requests in flight of one connection, by id."""
+
+    def __init__(self, first_id: int = 1) -> None:
+        self._requests: dict[int, Request] = {}
+        self._next = first_id
+        self.limit = 0
+        self.late_replies = 0
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self._requests.values())
+
+    def __contains__(self, request_id: int) -> bool:
+        return request_id in self._requests
+
+    def check_room(self) -> None:
+        """Raise NoBuffers when as many requests are in flight as both sides agreed to."""
+        if len(self._requests) >= self.limit:
+            raise NoBuffers(f"{self.limit} requests are in flight on this link; wait for some to end")
+
+    def add(self, command: Command, channel_id: int, parts: tuple[bytes, ...], charge: int = 0) -> Request:
+        """Make a request with the next free id. The caller has checked for room."""
+        while self._next == 0 or self._next in self._requests:
+            self._next = next_serial(self._next)
+        entry = Entry(command, channel_id, self._next, parts)
+        request = self._requests[self._next] = Request(self._next, command, channel_id, entry, charge)
+        self._next = next_serial(self._next)
+        return request
+
+    def mine(self, request_id: int) -> Request:
+        """The request that our owner names. Raises ValueError when it is over, or never was."""
+        request = self._requests.get(request_id)
+        if request is None or request.state is RequestState.ABANDONED:
+            raise ValueError(f"request {request_id} is not in flight")
+        return request
+
+    def answered(self, request_id: int, channel_id: int) -> Request:
+        """The request that the peer answers. Raises ProtocolError for an answer to what nobody asked."""
+        request = self._requests.get(request_id)
+        if request is None or request.channel_id != channel_id or request.state in _NOT_ASKED:
+            raise ProtocolError(f"REPLY to request {request_id} on channel {channel_id}, which nobody asked")
+        return request
+
+    def remove(self, request: Request) -> None:
+        """The request is over; its id may be used again."""
+        del self._requests[request.id]
+
+    def clear(self) -> list[Request]:
+        """Take all out, in the order in which they were made."""
+        requests = list(self._requests.values())
+        self._requests.clear()
+        return requests
+
+
+_NOT_ASKED = (RequestState.QUEUED, RequestState.ARRIVED)
