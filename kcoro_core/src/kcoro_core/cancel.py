@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import WouldBlock
-from .hosts.port import CancelScope, Handle, Host, current_host, find_host
+from .hosts.port import NOWHERE, CancelScope, Handle, Host, current_host, find_host
 from .parking import HomeBound, check_timeout, park, result
 from .reference.cancel import Subscription, Token
-from .reference.waiter import Operation, complete
+from .reference.waiter import Operation
 
 __all__ = ["CancelToken"]
 
@@ -32,7 +32,7 @@ class CancelToken(HomeBound):
     def __init__(self, parent: CancelToken | None = None) -> None:
         super().__init__()
         self._token: Token = Token(None if parent is None else parent._token)
-        self._home = None if parent is None else parent._home
+        self._home = NOWHERE if parent is None else parent._home
 
     def __repr__(self) -> str:
         return f"<CancelToken {'set' if self.is_set() else 'not set'} at {id(self):#x}>"
@@ -92,7 +92,7 @@ class CancelToken(HomeBound):
             if limit == 0:
                 raise WouldBlock("the token is not set")
             op = Operation(host)
-            subscription = self._subscribe(host, lambda: complete(op))
+            subscription = self._subscribe(host, op.complete)
             await park(host, op, subscription.cancel, limit, None)
             await result(host, op, None, "waiting for a cancel token")
         return self.reason

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import plugins
 from .engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, Engine
@@ -77,7 +77,9 @@ class Channel(HomeBound, Generic[T]):
         "__weakref__",
         "_core",
         "_engine",
+        "_enqueue",
         "_finalizer",
+        "_operation",
         "_recv_now",
         "_send_now",
         "name",
@@ -100,6 +102,8 @@ class Channel(HomeBound, Generic[T]):
         self.open_receivers = 0
         self._engine = engine
         self._core = engine.channel(kind, capacity, overflow, _bind_hook(self, on_undelivered))
+        self._operation = engine.select.operation
+        self._enqueue = self._core.enqueue
         self._send_now = self._core.send_now
         self._recv_now = self._core.recv_now
         if on_undelivered is not None:
@@ -161,15 +165,12 @@ class Channel(HomeBound, Generic[T]):
         :raises OperationCancelled: ``cancel`` is set, or was set meanwhile.
         :raises ChannelClosed: the channel is closed, or was closed meanwhile.
         """
+        if timeout is not None or cancel is not None:
+            await self._within(True, value, timeout, cancel)
+            return
         host = here.host
-        if host is None or host.ended:
-            host = current_host()
-        if self._home is not host:
-            self._enter(host)
-        if cancel is not None and cancel.is_set():
-            raise self._failed(CANCELLED, cancelled_error(cancel, f"send on {self!r}"))
-        if timeout is not None:
-            timeout = check_timeout(timeout)
+        if host is not self._home:
+            host = self._enter_here()
         await host.cancel_point()
         answer = self._send_now(value)
         if answer is OK:
@@ -179,7 +180,16 @@ class Channel(HomeBound, Generic[T]):
             return
         if answer is CLOSED:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
-        await self._wait(host, self._engine.select.operation(host, True, value), timeout, cancel)
+        op = self._operation(host, True, value)
+        self._home = host
+        self._enqueue(op)
+        try:
+            await host.park(op)
+        except BaseException:
+            self._abandon(op)
+            raise
+        if op.error is not None:
+            raise self._failed(CLAIM_CLOSED, op.error)
 
     def try_send(self, value: T) -> None:
         """Hand over or queue ``value`` now, without waiting; may be called outside any task of this loop.
@@ -206,26 +216,31 @@ class Channel(HomeBound, Generic[T]):
         :raises OperationCancelled: ``cancel`` is set, or was set meanwhile.
         :raises ChannelClosed: the channel is closed and drained, or became so meanwhile.
         """
+        if timeout is not None or cancel is not None:
+            return await self._within(False, None, timeout, cancel)  # type: ignore[no-any-return]
         host = here.host
-        if host is None or host.ended:
-            host = current_host()
-        if self._home is not host:
-            self._enter(host)
-        if cancel is not None and cancel.is_set():
-            raise self._failed(CANCELLED, cancelled_error(cancel, f"recv on {self!r}"))
-        if timeout is not None:
-            timeout = check_timeout(timeout)
+        if host is not self._home:
+            host = self._enter_here()
         await host.cancel_point()
-        value = self._recv_now()
-        if value is WOULD_BLOCK:
-            op = self._engine.select.operation(host)
-            return cast(T, await self._wait(host, op, timeout, cancel))
+        value: T = self._recv_now()
+        if value is not WOULD_BLOCK and value is not CLOSED:
+            host.credit -= 1
+            if host.credit <= 0:
+                await host.pause()
+            return value
         if value is CLOSED:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
-        host.credit -= 1
-        if host.credit <= 0:
-            await host.pause()
-        return cast(T, value)
+        op = self._operation(host)
+        self._home = host
+        self._enqueue(op)
+        try:
+            await host.park(op)
+        except BaseException:
+            self._abandon(op)
+            raise
+        if op.error is not None:
+            raise self._failed(CLAIM_CLOSED, op.error)
+        return op.value  # type: ignore[no-any-return]
 
     def try_recv(self) -> T:
         """Take the oldest element now, without waiting; may be called outside any task of this loop.
@@ -234,12 +249,12 @@ class Channel(HomeBound, Generic[T]):
         :raises ChannelClosed: the channel is closed and drained.
         """
         self._enter(find_host())
-        value = self._recv_now()
+        value: T = self._recv_now()
         if value is WOULD_BLOCK:
             raise self._failed(WAITING, WouldBlock(f"nothing to receive: {self!r}"))
         if value is CLOSED:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
-        return cast(T, value)
+        return value
 
     def __aiter__(self) -> Self:
         return self
@@ -253,31 +268,46 @@ class Channel(HomeBound, Generic[T]):
 
     # -- waiting
 
-    async def _wait(self, host: Host, op: Operation, timeout: float | None, cancel: CancelToken | None) -> Any:
-        if timeout == 0:
-            raise self._failed(WAITING, WouldBlock(f"it would have to wait: {self!r}"))
+    async def _within(self, sending: bool, value: Any, timeout: float | None, cancel: CancelToken | None) -> Any:
+        """A send or recv with a deadline, a token or both; without either they have the same steps in line, for speed."""
+        host = self._enter_here()
+        limit = check_timeout(timeout)
+        what = f"{'send' if sending else 'recv'} on {self!r}"
+        if cancel is not None and cancel.is_set():
+            raise self._failed(CANCELLED, cancelled_error(cancel, what))
+        await host.cancel_point()
+        answer = self._send_now(value) if sending else self._recv_now()
+        if answer is CLOSED:
+            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        if answer is not WOULD_BLOCK:
+            host.credit -= 1
+            if host.credit <= 0:
+                await host.pause()
+            return answer
+        if limit == 0:
+            raise self._failed(WAITING, WouldBlock(f"{what} would have to wait"))
+        op = self._operation(host, sending, value)
         self._home = host
         core = self._core
         core.enqueue(op)
-        if timeout is None and cancel is None:
-            try:
-                await host.park(op)
-            except BaseException:
-                core.withdraw(op)
-                core.count_failure(CANCELLED)
-                raise
-            if op.error is None:
-                return op.value
-            core.count_failure(CLAIM_CLOSED)
-            raise op.error
         try:
-            await park(host, op, lambda: core.withdraw(op), timeout, cancel)
-            return await result(host, op, cancel, f"{'send' if op.sending else 'recv'} on {self!r}")
+            await park(host, op, lambda: core.withdraw(op), limit, cancel)
+            return await result(host, op, cancel, what)
         except BaseException:
             core.count_failure(CLAIM_CLOSED if op.claim >= 0 else op.claim)
             raise
 
-    def _failed(self, claim: int, error: Exception) -> Exception:
+    def _enter_here(self) -> Host:
+        host = current_host()
+        self._enter(host)
+        return host
+
+    def _abandon(self, op: Operation) -> None:
+        """The host cancelled a parked operation: it leaves the queue."""
+        self._core.withdraw(op)
+        self._core.count_failure(CANCELLED)
+
+    def _failed(self, claim: int, error: BaseException) -> BaseException:
         self._core.count_failure(claim)
         return error
 

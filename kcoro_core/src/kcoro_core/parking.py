@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import DeadlineExceeded, OperationCancelled, WrongLoop
-from .hosts.port import Host
+from .hosts.port import NOWHERE, Host
 from .semantics import CANCELLED, TIMED_OUT, WAITING
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class HomeBound:
     __slots__ = ("_home",)
 
     def __init__(self) -> None:
-        self._home: Host | None = None
+        self._home: Host = NOWHERE
 
     def _enter(self, host: Host | None) -> None:
         """Check that ``host``, the one running here, may touch this object.
@@ -56,7 +56,7 @@ class HomeBound:
         :raises WrongLoop: it belongs to another run; nothing was touched.
         """
         home = self._home
-        if home is None or home is host or home.ended:
+        if home is host or home.ended:
             return
         raise WrongLoop(
             f"{self!r} belongs to another run of a loop or another thread; "

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from . import plugins
 from .hosts.port import current_host
 from .parking import check_timeout, park
-from .reference.waiter import Operation, complete
+from .reference.waiter import Operation
 
 __all__ = ["run", "sleep"]
 
@@ -44,5 +44,5 @@ async def sleep(seconds: float) -> None:
         return
     await host.cancel_point()
     op = Operation(host)
-    timer = None if limit is None else host.call_at(host.now() + limit, lambda: complete(op))
+    timer = None if limit is None else host.call_at(host.now() + limit, op.complete)
     await park(host, op, lambda: timer is not None and timer.cancel(), None, None)

@@ -19,7 +19,7 @@ from .cancel import CancelToken
 from .errors import OperationCancelled, WouldBlock
 from .hosts.port import Handle, Nursery, current_host
 from .parking import cancelled_error, check_timeout, park, result
-from .reference.waiter import Operation, complete
+from .reference.waiter import Operation
 
 __all__ = ["Scope", "Task", "open_scope"]
 
@@ -83,7 +83,7 @@ class Task(Generic[T]):
         if limit == 0:
             raise WouldBlock(f"{self!r} has not ended")
         op = Operation(host)
-        handle = self._on_done(lambda: complete(op))
+        handle = self._on_done(op.complete)
         await park(host, op, handle.cancel, limit, cancel)
         await result(host, op, cancel, f"waiting for {self!r}")
 
@@ -199,7 +199,7 @@ class Scope:
         if limit == 0:
             raise WouldBlock(f"{len(self._running)} children are running")
         op = Operation(host)
-        waiting = _Waiting(Task("idle"), lambda: complete(op))
+        waiting = _Waiting(Task("idle"), op.complete)
         self._idle[waiting] = None
         await park(host, op, lambda: self._idle.pop(waiting, None), limit, None)
         await result(host, op, None, "wait_all")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..reference.waiter import Operation
 
 __all__ = [
+    "NOWHERE",
     "READ",
     "WRITE",
     "CancelScope",
@@ -68,8 +69,9 @@ class Nursery(Protocol):
 class Host:
     """One run of one loop, as seen by kcoro; subclasses fill in the methods that raise NotImplementedError.
 
-    ``credit`` counts down with each operation that completes at once; at zero the face calls ``pause``, which gives the
-    other tasks a turn. ``quantum`` is where it starts again: 1 makes every operation a full checkpoint (strict).
+    ``credit`` counts down with each operation that completes at once; once it is not above zero the face awaits
+    ``pause``, which gives the other tasks a turn and starts again at ``quantum``. A quantum of 0 is never refilled: every
+    operation is then a full checkpoint (strict).
     """
 
     name: ClassVar[str] = "?"
@@ -90,8 +92,8 @@ class Host:
         """The running task: an opaque, hashable identity; raises WrongLoop outside any task."""
         raise NotImplementedError
 
-    async def park(self, op: Operation) -> None:
-        """Suspend the running task until ``op`` is claimed; sets ``op.task`` and starts a new quantum.
+    def park(self, op: Operation) -> Awaitable[object]:
+        """Awaited at once, suspends the running task until ``op`` is claimed; sets ``op.task``.
 
         When the host cancels the task first, ``op.give_up()`` decides: True ends the wait with the host's own
         exception; False means that somebody has claimed it (or is about to), and the wait goes on until that is known.
@@ -106,12 +108,12 @@ class Host:
         """Call ``fn`` once when ``now() >= deadline``; equal deadlines in the order in which they were asked for."""
         raise NotImplementedError
 
-    async def cancel_point(self) -> None:
-        """Raise the host's cancellation if the task has been cancelled; otherwise return without suspending."""
+    def cancel_point(self) -> Awaitable[object]:
+        """Awaited, raise the host's cancellation if the task has been cancelled; otherwise return without suspending."""
         raise NotImplementedError
 
-    async def pause(self) -> None:
-        """Let the other tasks run once, shielded from cancellation, and start a new quantum."""
+    def pause(self) -> Awaitable[object]:
+        """Awaited, let the other tasks run once, shielded from cancellation, and start a new quantum."""
         raise NotImplementedError
 
     async def checkpoint(self) -> None:
@@ -156,12 +158,19 @@ class Host:
 
 
 class _Here(threading.local):
-    """The host of the run that is active in this thread, if any operation has asked for it yet."""
+    """The host of the run that is active in this thread, if any operation has asked for it yet.
+
+    A host that ends takes itself out of here, so whoever finds one may use it without looking at ``ended``.
+    """
 
     host: Host | None = None
 
 
 here = _Here()
+
+NOWHERE = Host()
+"""The home of what has not waited anywhere yet: a run that is over."""
+NOWHERE.ended = True
 
 _detectors: list[Callable[[], Host | None]] = []
 
@@ -178,14 +187,13 @@ def register_detector(detect: Callable[[], Host | None]) -> None:
 def find_host() -> Host | None:
     """The host of the loop that runs in this thread, made at the first call in a run; None outside any loop."""
     host = here.host
-    if host is not None and not host.ended:
+    if host is not None:
         return host
     for detect in _detectors:
         host = detect()
         if host is not None:
             here.host = host
             return host
-    here.host = None
     return None
 
 

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 import trio
-import trio.lowlevel
+from trio.lowlevel import Abort, cancel_shielded_checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from ..config import settings
 from ..errors import WrongLoop
@@ -34,12 +34,14 @@ class TrioHost(Host):
     name: ClassVar[str] = "trio"
 
     def __init__(self, *, strict: bool) -> None:
-        super().__init__(quantum=1 if strict else settings().checkpoint_budget)
+        super().__init__(quantum=0 if strict else settings().checkpoint_budget)
         self._token = trio.lowlevel.current_trio_token()
         self._timers = TimerQueue()
         self._alarm: trio.CancelScope | None = None
         self.now = trio.current_time  # type: ignore[method-assign]
         self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
+        if strict:
+            self.pause = cancel_shielded_checkpoint  # type: ignore[method-assign]
         trio.lowlevel.spawn_system_task(self._run_timers, name="kcoro timers")
 
     async def _run_timers(self) -> None:
@@ -56,19 +58,16 @@ class TrioHost(Host):
 
     def current(self) -> object:
         try:
-            return trio.lowlevel.current_task()
+            return current_task()
         except RuntimeError:
             raise WrongLoop("no task is running here") from None
 
-    async def park(self, op: Operation) -> None:
-        op.task = trio.lowlevel.current_task()
-        self.credit = self.quantum
-        await trio.lowlevel.wait_task_rescheduled(
-            lambda _: trio.lowlevel.Abort.SUCCEEDED if op.give_up() else trio.lowlevel.Abort.FAILED
-        )
+    def park(self, op: Operation) -> Awaitable[object]:
+        op.task = current_task()
+        return wait_task_rescheduled(lambda _: Abort.SUCCEEDED if op.give_up() else Abort.FAILED)
 
     def unpark(self, op: Operation) -> None:
-        trio.lowlevel.reschedule(op.task)
+        reschedule(op.task)
 
     def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle:
         timer = self._timers.at(deadline, fn)
@@ -78,7 +77,7 @@ class TrioHost(Host):
 
     async def pause(self) -> None:
         self.credit = self.quantum
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await cancel_shielded_checkpoint()
 
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
         return trio.open_nursery()

@@ -10,8 +10,9 @@ Invariants, whenever no method is running:
 1. ``len(queue) <= limit``, but for elements that came back over a link.
 2. A receiver that can be won waits only while the queue is empty and no sender can be won.
 3. A sender that can be won waits only while the queue is full.
-4. Every accepted element is exactly one of: queued, received, dropped (and reported); hence
-   ``received == sent - dropped - len(queue)``, and two counters tell all three.
+4. Every accepted element is exactly one of: queued, received, dropped (and reported). What was accepted is counted
+   where it went, ``handoffs`` or ``accepted`` (into the queue, or dropped on arrival); everything else follows:
+   ``sent == handoffs + accepted`` and ``received == sent - dropped - len(queue)``.
 
 Waiters whose claim word says CLAIMING cannot be won: they are passed over and keep their place.
 No method suspends, and hooks run last, when the channel is consistent again.
@@ -61,6 +62,7 @@ class Channel:
 
     __slots__ = (
         "__weakref__",
+        "accepted",
         "capacity",
         "closed",
         "dropped",
@@ -75,7 +77,6 @@ class Channel:
         "reason",
         "receivers",
         "senders",
-        "sent",
         "travelling",
     )
 
@@ -93,7 +94,7 @@ class Channel:
         self.closed = False
         self.reason: object = None
         self.travelling = 0
-        self.sent = self.dropped = self.handoffs = self.peak = 0
+        self.accepted = self.dropped = self.handoffs = self.peak = 0
         self.failures = [0, 0, 0, 0]
 
     # -- the two directions
@@ -102,14 +103,15 @@ class Channel:
         """Hand over to the oldest receiver, or queue, or apply the overflow policy."""
         if self.closed:
             return CLOSED
-        if self.receivers and (w := _winner(self.receivers)) is not None:
-            self.sent += 1
-            self.handoffs += 1
-            w.finish(value)
-            return OK
+        if self.receivers:
+            for w in self.receivers:
+                if w.complete(value):
+                    del self.receivers[w]
+                    self.handoffs += 1
+                    return OK
         queue = self.queue
         if len(queue) < self.limit:
-            self.sent += 1
+            self.accepted += 1
             queue.append(value)
             if len(queue) > self.peak:
                 self.peak = len(queue)
@@ -129,22 +131,23 @@ class Channel:
             elif self.closed and not queue:
                 self._drained()
             return value
-        if self.senders and (w := _winner(self.senders)) is not None:
-            self.sent += 1
-            self.handoffs += 1
-            value = w.value
-            w.finish()
-            return value
+        if self.senders:
+            for w in self.senders:
+                value = w.value  # completing it forgets what it offered
+                if w.complete():
+                    del self.senders[w]
+                    self.handoffs += 1
+                    return value
         return CLOSED if self.closed and not self.travelling else WOULD_BLOCK
 
     def _refill(self) -> None:
         while len(self.queue) < self.limit and (w := _winner(self.senders)) is not None:
-            self.sent += 1
+            self.accepted += 1
             self.queue.append(w.value)
             w.finish()
 
     def _overflow(self, value: Any) -> None:
-        self.sent += 1
+        self.accepted += 1
         if self.overflow is DROP_LATEST:
             dropped = value
         else:
@@ -240,6 +243,7 @@ class Channel:
     def snapshot(self) -> ChannelSnapshot:
         """State and counters, in constant time."""
         would_block, deadline, cancelled, closed = self.failures
+        sent = self.handoffs + self.accepted
         return ChannelSnapshot(
             kind=self.kind,
             overflow=self.overflow,
@@ -249,8 +253,8 @@ class Channel:
             closed=self.closed,
             waiting_senders=len(self.senders),
             waiting_receivers=len(self.receivers),
-            sent=self.sent,
-            received=self.sent - self.dropped - len(self.queue),
+            sent=sent,
+            received=sent - self.dropped - len(self.queue),
             dropped=self.dropped,
             handoffs=self.handoffs,
             failed_would_block=would_block,

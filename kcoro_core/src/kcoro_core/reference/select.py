@@ -9,10 +9,8 @@ the same for all and lives in the face, because clauses may be anybody's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from ..semantics import BIASED, UNBIASED, ClosedRule, SelectMode
-from .waiter import Arm, Operation, Parker, SelectOperation
+from ..semantics import BIASED, UNBIASED, SelectMode
+from .waiter import Arm, Operation, SelectOperation
 
 __all__ = ["SelectFactory", "poll_order"]
 
@@ -38,14 +36,7 @@ class SelectFactory:
         self.engine = engine
         self.api = api
 
-    def operation(self, parker: Parker, sending: bool = False, value: Any = None) -> Operation:
-        """A plain operation: its own and only waiter."""
-        return Operation(parker, sending, value)
-
-    def select(self, closed_rule: ClosedRule, clauses: int) -> SelectOperation:
-        """The operation of a select."""
-        return SelectOperation(closed_rule, clauses)
-
-    def arm(self, op: SelectOperation, index: int, sending: bool = False, value: Any = None) -> Arm:
-        """The waiter of one clause."""
-        return Arm(op, index, sending, value)
+    # The classes themselves: one is made for each wait, and a function around them would cost as much again.
+    operation = Operation
+    select = SelectOperation
+    arm = Arm

@@ -18,7 +18,7 @@ Rule 3: partners skip a waiter that is CLAIMING; it stays in their queues and ma
 Rule 4: nothing here knows a channel; nothing here suspends; ``parker.unpark`` makes the owner runnable.
 
 A plain send or receive waits with the Operation itself in one queue. A select has one Operation and an ``Arm`` for
-each clause. Both look alike to whoever matches them: ``sending value claim win finish fail shut``.
+each clause. Both look alike to whoever matches them: ``sending value claim win finish complete fail shut``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any, Protocol
 from ..errors import ChannelClosed, KcoroError
 from ..semantics import CANCELLED, CLAIMING, CLOSED, SKIP, TIMED_OUT, WAITING, ClosedRule
 
-__all__ = ["NOBODY", "Arm", "Operation", "Parker", "SelectOperation", "Waiter", "claiming_index", "complete"]
+__all__ = ["NOBODY", "Arm", "Operation", "Parker", "SelectOperation", "Waiter", "claiming_index"]
 
 
 class Parker(Protocol):
@@ -49,6 +49,7 @@ class Waiter(Protocol):
     def claim(self) -> int: ...
     def win(self) -> bool: ...
     def finish(self, value: Any = None) -> None: ...
+    def complete(self, value: Any = None) -> bool: ...
     def fail(self, error: BaseException) -> None: ...
     def shut(self, error: KcoroError) -> bool: ...
 
@@ -68,22 +69,17 @@ def claiming_index(claim: int) -> int | None:
     return CLAIMING - claim if claim <= CLAIMING else None
 
 
-def complete(w: Waiter, value: Any = None) -> bool:
-    """Win and finish in one, for whoever has nothing to move between the two; False when somebody was faster."""
-    if not w.win():
-        return False
-    w.finish(value)
-    return True
-
-
 class Operation:
     """One call that may wait, with its claim word; on its own it is also its only waiter, clause 0.
 
     ``value`` is what a sender offers, and after ``finish`` what a receiver got. ``error`` is what to raise instead.
-    ``late`` holds a decision (CANCELLED or TIMED_OUT) that arrived while CLAIMING and must wait for the answer.
+    ``task`` is the host's. ``late``, which has no value before ``begin_claim``, holds a decision (CANCELLED or TIMED_OUT)
+    that arrived while CLAIMING and must wait for the answer.
     """
 
     __slots__ = ("__weakref__", "claim", "error", "late", "parker", "sending", "task", "value")
+
+    late: int
 
     def __init__(self, parker: Parker, sending: bool = False, value: Any = None) -> None:
         self.claim = WAITING
@@ -91,7 +87,6 @@ class Operation:
         self.sending = sending
         self.value = value
         self.error: BaseException | None = None
-        self.late = WAITING
         self.task: Any = None
 
     # -- a counterpart decides
@@ -107,6 +102,15 @@ class Operation:
         """Hand over the result after a won claim, and wake the owner."""
         self.value = value
         self.parker.unpark(self)
+
+    def complete(self, value: Any = None) -> bool:
+        """``win`` and ``finish`` in one, where nothing has to happen between the two."""
+        if self.claim != WAITING:
+            return False
+        self.claim = 0
+        self.value = value
+        self.parker.unpark(self)
+        return True
 
     def fail(self, error: BaseException) -> None:
         """End with ``error`` after a won claim, and wake the owner; an offered value stays in ``value``."""
@@ -155,6 +159,7 @@ class Operation:
         if self.claim != WAITING:
             return False
         self.claim = CLAIMING - index
+        self.late = WAITING
         return True
 
     def win_claim(self) -> int:
@@ -238,6 +243,13 @@ class Arm:
     def finish(self, value: Any = None) -> None:
         """Hand over this clause's result after a won claim."""
         self.op.finish(value)
+
+    def complete(self, value: Any = None) -> bool:
+        """``win`` and ``finish`` in one."""
+        if not self.op.win_arm(self.index):
+            return False
+        self.op.finish(value)
+        return True
 
     def fail(self, error: BaseException) -> None:
         """End the select with ``error`` after a won claim."""
