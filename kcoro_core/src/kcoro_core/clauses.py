@@ -21,7 +21,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .engine import CLOSED, OK, WOULD_BLOCK
 from .errors import NotSupported
@@ -86,7 +86,7 @@ def _channel_of(end: object, half: str) -> Any:
 class _ChannelClause:
     """What Recv and Send share: registering with the channel and leaving it."""
 
-    sending: ClassVar[bool]
+    sending: bool
 
     def __init__(self, channel: Channel[Any]) -> None:
         self.channel = channel
