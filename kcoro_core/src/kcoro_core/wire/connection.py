@@ -232,7 +232,7 @@ class Connection:
         try:
             frame = frame_from_raw(raw, self.frame_limit)
         except ProtocolError as error:
-            return self._breach(error, now)
+            return self.breach(error, now)
         return self.receive_frame(frame, now)
 
     def receive_frame(self, frame: Frame, now: float) -> list[Event]:
@@ -247,7 +247,7 @@ class Connection:
         try:
             self._take(frame, now, events)
         except (ProtocolError, NotSupported) as error:
-            events += self._breach(error, now)
+            events += self.breach(error, now)
         return events
 
     def note_alive(self, now: float) -> None:
@@ -285,6 +285,16 @@ class Connection:
         self._outbox.clear()
         self._deadline = None
         return self._finish_report(cause, orderly=False)
+
+    def breach(self, error: KcoroError, now: float) -> list[Event]:
+        """The peer broke the protocol (a transport may notice first): end the connection, with a BYE that says why.
+
+        Returns ConnectionEnded, or nothing when that was told before.
+        """
+        if self._report is not None or self._state is State.CONNECTING:
+            return self.lose(error) if self._report is None else []
+        self._farewell(code_of(error), str(error.args[0]) if error.args else "", now)
+        return self._finish_report(error, orderly=False)
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
@@ -574,13 +584,6 @@ class Connection:
 
     def _answering(self) -> bool:
         return self._state is State.OPEN
-
-    def _breach(self, error: KcoroError, now: float) -> list[Event]:
-        """The peer broke the protocol, or wants what cannot be: end the connection, and say why."""
-        if self._report is not None:
-            return []
-        self._farewell(code_of(error), str(error.args[0]), now)
-        return self._finish_report(error, orderly=False)
 
     def _farewell(self, code: WireCode, text: str, now: float) -> None:
         """Drop what is queued, and queue a BYE unless one was written; nothing that comes back matters any more."""

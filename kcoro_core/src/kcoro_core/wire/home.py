@@ -210,7 +210,7 @@ class Home:
         name = command_name(frame.command)
         if handle is not None and handle.state is not HandleState.OPEN:
             raise ProtocolError(f"{name} on channel {handle.id}, which is {handle.state.value}")
-        if not frame.request_id:
+        if not frame.request_id or (handle is not None and handle.mine):
             raise NotSupported(f"{name} is not known here, may not be ignored, and cannot be answered")
         if len(self._asked) >= self._limits.max_inflight_requests or frame.request_id in self._asked:
             raise ProtocolError(f"{name}: request {frame.request_id} is in flight, or one too many")
