@@ -80,7 +80,8 @@ class Plugin:
         """Take the plugin out of use; its report keeps the reason."""
         self.report = evolve(self.report, state=state, error=_text(error))
         self.hooks = self.vtable = None
-        self.cause = error
+        # The wrapping error is built anew for each who asks; what happened inside the plugin is kept.
+        self.cause = error.__cause__ or error
 
 
 class Incompatible(PluginError):

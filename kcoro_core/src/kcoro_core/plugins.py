@@ -166,7 +166,7 @@ def choice() -> EngineChoice:
         return EngineChoice(asked, chosen, "named by KCORO_ENGINE or the configuration")
     if chosen == "native":
         return EngineChoice(asked, chosen, "auto: the native engine can be used")
-    return EngineChoice(asked, chosen, f"auto: no native engine: {_why_not('native')}")
+    return EngineChoice(asked, chosen, f"auto: {_why_not('native')}")
 
 
 def _asked_engine() -> str:
@@ -181,11 +181,14 @@ def _auto(registry: _Registry) -> Engine:
 
 
 def _why_not(name: str) -> str:
+    """Why an engine is not used, in short when it simply is not there."""
+    if not any(plugin.report.name == name for plugin in _loaded().plugins):
+        return f"no {name} engine is installed"
     try:
         engine(name)
     except KcoroError as error:
         return str(error)
-    return ""
+    return f"the {name} engine can be used"
 
 
 def _accept(registry: _Registry, name: str) -> Engine:
@@ -335,7 +338,8 @@ def _unusable(plugin: Plugin, what: str) -> KcoroError:
     if report.state == "loaded":
         return NotSupported(f"{report.origin} is loaded and does not serve {what}")
     error = Incompatible(report.error) if report.state == "incompatible" else PluginError(report.error)
-    error.__cause__ = plugin.cause
+    if not isinstance(plugin.cause, PluginError):
+        error.__cause__ = plugin.cause
     return error
 
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""An engine that wraps the reference engine and records each transition of its channels (row H1).
+
+Rule 1: nothing is decided here; an answer that is recorded is the answer that is given.
+Rule 2: the trace is bounded; the oldest transitions go first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+
+from kcoro_core import plugins
+from kcoro_core.engine import (
+    CLOSED,
+    ENGINE_API,
+    WOULD_BLOCK,
+    ChannelCore,
+    ChannelFactory,
+    OnUndelivered,
+    Scheduler,
+    SchedulerFactory,
+    SelectFactory,
+)
+from kcoro_core.hookspecs import hookimpl
+from kcoro_core.semantics import Kind, Overflow, Undelivered
+
+NAME: Final = "recorder"
+KEPT: Final = 10_000
+
+
+@frozen
+class Transition:
+    """One step of one channel: what was called, what it answered in a word, and how long the queue was then."""
+
+    channel: int
+    step: str
+    answer: str
+    length: int
+
+
+trace: deque[Transition] = deque(maxlen=KEPT)
+_numbers = itertools.count(1)
+
+
+def _word(answer: object) -> str:
+    """An element is recorded as "element": values are the users', and stay out of traces."""
+    if answer is WOULD_BLOCK or answer is CLOSED or answer is None or isinstance(answer, bool):
+        return repr(answer)
+    return "element"
+
+
+class RecordingChannel:
+    """A channel of the reference engine, with its steps recorded; everything else is passed through."""
+
+    def __init__(self, inner: ChannelCore) -> None:
+        self._inner = inner
+        self._number = next(_numbers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def _step(self, name: str, *args: Any, **options: Any) -> Any:
+        answer = getattr(self._inner, name)(*args, **options)
+        trace.append(Transition(self._number, name, _word(answer), len(self._inner)))
+        return answer
+
+    def send_now(self, value: Any, /) -> Any:
+        return self._step("send_now", value)
+
+    def recv_now(self) -> Any:
+        return self._step("recv_now")
+
+    def enqueue(self, w: Any, /) -> None:
+        self._step("enqueue", w)
+
+    def withdraw(self, w: Any, /) -> bool:
+        return bool(self._step("withdraw", w))
+
+    def close(self, reason: object = None) -> None:
+        self._step("close", reason)
+
+    def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None:
+        self._step("cancel", reason, why)
+
+
+class _Channels:
+    """Makes recording channels."""
+
+    engine = NAME
+    api = ENGINE_API
+
+    def __call__(
+        self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None
+    ) -> Any:
+        return RecordingChannel(plugins.engine("reference").channel(kind, capacity, overflow, on_undelivered))
+
+
+class _Selects:
+    """The operations of the reference engine, under this engine's name."""
+
+    engine = NAME
+    api = ENGINE_API
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(plugins.engine("reference").select, name)
+
+
+class _Schedulers:
+    """The schedulers of the reference engine, under this engine's name."""
+
+    engine = NAME
+    api = ENGINE_API
+
+    def __call__(self, *, now: Callable[[], float], pick: Callable[[int], int] | None = None) -> Scheduler:
+        return plugins.engine("reference").scheduler(now=now, pick=pick)
+
+
+@hookimpl
+def kcoro_channel(engine: str) -> ChannelFactory | None:
+    """Recording channels."""
+    return _Channels() if engine == NAME else None
+
+
+@hookimpl
+def kcoro_select(engine: str) -> SelectFactory | None:
+    """The reference engine's operations."""
+    return _Selects() if engine == NAME else None
+
+
+@hookimpl
+def kcoro_scheduler(engine: str) -> SchedulerFactory | None:
+    """The reference engine's schedulers."""
+    return _Schedulers() if engine == NAME else None
