@@ -2,8 +2,9 @@
 # Copyright (c) the kcoro authors
 """The user's face of a channel: argument checks, the loop it belongs to, and waiting; the engine does the rest.
 
-Each waiting method has one shape: token, cancel point, try now, else queue and park. A method that completes at once
-spends one credit of its host, and only the last credit of a quantum gives the other tasks a turn.
+Each waiting method has one shape: token, cancel point, try now, else queue and park. A call that is sure to wait goes
+straight to the queue, because parking is a cancel point itself. A method that completes at once spends one credit of
+its host, and only the last credit of a quantum gives the other tasks a turn.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class Channel(HomeBound, Generic[T]):
         "_enqueue",
         "_finalizer",
         "_operation",
+        "_recv_must_wait",
         "_recv_now",
+        "_send_must_wait",
         "_send_now",
         "name",
         "open_receivers",
@@ -105,7 +108,9 @@ class Channel(HomeBound, Generic[T]):
         self._operation = engine.select.operation
         self._enqueue = self._core.enqueue
         self._send_now = self._core.send_now
+        self._send_must_wait = self._core.send_must_wait
         self._recv_now = self._core.recv_now
+        self._recv_must_wait = self._core.recv_must_wait
         if on_undelivered is not None:
             # What is queued when the last reference goes, or the interpreter ends, is reported too.
             self._finalizer = weakref.finalize(self, self._core.cancel, None, Undelivered.DESTROYED)
@@ -171,15 +176,17 @@ class Channel(HomeBound, Generic[T]):
         host = here.host
         if host is not self._home:
             host = self._enter_here()
-        await host.cancel_point()
-        answer = self._send_now(value)
-        if answer is OK:
-            host.credit -= 1
-            if host.credit <= 0:
-                await host.pause()
-            return
-        if answer is CLOSED:
-            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        if not self._send_must_wait():
+            await host.cancel_point()
+            answer = self._send_now(value)
+            if answer is OK:
+                if host.credit:
+                    host.credit -= 1
+                else:
+                    await host.pause()
+                return
+            if answer is CLOSED:
+                raise self._failed(CLAIM_CLOSED, self.closed_error())
         op = self._operation(host, True, value)
         self._home = host
         self._enqueue(op)
@@ -221,15 +228,17 @@ class Channel(HomeBound, Generic[T]):
         host = here.host
         if host is not self._home:
             host = self._enter_here()
-        await host.cancel_point()
-        value: T = self._recv_now()
-        if value is not WOULD_BLOCK and value is not CLOSED:
-            host.credit -= 1
-            if host.credit <= 0:
-                await host.pause()
-            return value
-        if value is CLOSED:
-            raise self._failed(CLAIM_CLOSED, self.closed_error())
+        if not self._recv_must_wait():
+            await host.cancel_point()
+            value: T = self._recv_now()
+            if value is not WOULD_BLOCK and value is not CLOSED:
+                if host.credit:
+                    host.credit -= 1
+                else:
+                    await host.pause()
+                return value
+            if value is CLOSED:
+                raise self._failed(CLAIM_CLOSED, self.closed_error())
         op = self._operation(host)
         self._home = host
         self._enqueue(op)
@@ -269,7 +278,7 @@ class Channel(HomeBound, Generic[T]):
     # -- waiting
 
     async def _within(self, sending: bool, value: Any, timeout: float | None, cancel: CancelToken | None) -> Any:
-        """A send or recv with a deadline, a token or both; without either they have the same steps in line, for speed."""
+        """A send or recv with a deadline or a token; without either they have the same steps in line, for speed."""
         host = self._enter_here()
         limit = check_timeout(timeout)
         what = f"{'send' if sending else 'recv'} on {self!r}"
@@ -280,8 +289,9 @@ class Channel(HomeBound, Generic[T]):
         if answer is CLOSED:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
         if answer is not WOULD_BLOCK:
-            host.credit -= 1
-            if host.credit <= 0:
+            if host.credit:
+                host.credit -= 1
+            else:
                 await host.pause()
             return answer
         if limit == 0:

@@ -86,9 +86,11 @@ class ChannelSnapshot:
 class ChannelCore(Protocol):
     """One channel of an engine, without waiting: what ``kcoro_channel`` factories make.
 
+    ``send_must_wait`` and ``recv_must_wait`` have no effect; True is a promise that ``*_now`` would answer WOULD_BLOCK.
     ``send_now`` answers OK, WOULD_BLOCK or CLOSED; ``recv_now`` an element, WOULD_BLOCK or CLOSED. ``enqueue`` queues
     a waiter (``w.sending`` says for what) behind those of its direction, and is called only right after a ``*_now``
-    answered WOULD_BLOCK, with no turn in between. ``withdraw`` takes a waiter out again; False when it was not queued.
+    answered WOULD_BLOCK or a ``*_must_wait`` True, with no turn in between. ``withdraw`` takes a waiter out again;
+    False when it was not queued.
     ``close`` and ``cancel`` may be repeated. ``count_failure(claim)`` books a plain operation that failed, by the claim
     word it ended with (WAITING stands for a try that would block).
     ``hand_out`` says that an element just received now travels to another process; ``settle`` that so many of them
@@ -102,6 +104,8 @@ class ChannelCore(Protocol):
     closed: bool
     reason: object
 
+    def send_must_wait(self) -> bool: ...
+    def recv_must_wait(self) -> bool: ...
     def send_now(self, value: Any, /) -> Sentinel: ...
     def recv_now(self) -> Any: ...
     def enqueue(self, w: Waiter, /) -> None: ...

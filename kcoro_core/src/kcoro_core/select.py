@@ -97,8 +97,9 @@ class Selector:
                 if op.claim < 0:
                     await result(host, op, cancel, "select")
             else:
-                host.credit -= 1
-                if host.credit <= 0 and op.error is None:
+                if host.credit:
+                    host.credit -= 1
+                elif op.error is None:
                     await host.pause()
             return self._won(op)
         finally:

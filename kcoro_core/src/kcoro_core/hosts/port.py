@@ -69,9 +69,9 @@ class Nursery(Protocol):
 class Host:
     """One run of one loop, as seen by kcoro; subclasses fill in the methods that raise NotImplementedError.
 
-    ``credit`` counts down with each operation that completes at once; once it is not above zero the face awaits
-    ``pause``, which gives the other tasks a turn and starts again at ``quantum``. A quantum of 0 is never refilled: every
-    operation is then a full checkpoint (strict).
+    Each operation that completes at once spends one ``credit``; when none is left the face awaits ``pause``, which
+    gives the other tasks a turn and starts again at ``quantum``. A quantum of 0 makes every operation a full checkpoint
+    (strict).
     """
 
     name: ClassVar[str] = "?"
@@ -93,7 +93,9 @@ class Host:
         raise NotImplementedError
 
     def park(self, op: Operation) -> Awaitable[object]:
-        """Awaited at once, suspends the running task until ``op`` is claimed; sets ``op.task``.
+        """Awaited at once, suspends the running task until ``op`` is claimed. A cancel point.
+
+        Sets ``op.task`` and starts a new quantum.
 
         When the host cancels the task first, ``op.give_up()`` decides: True ends the wait with the host's own
         exception; False means that somebody has claimed it (or is about to), and the wait goes on until that is known.
@@ -109,7 +111,7 @@ class Host:
         raise NotImplementedError
 
     def cancel_point(self) -> Awaitable[object]:
-        """Awaited, raise the host's cancellation if the task has been cancelled; otherwise return without suspending."""
+        """Awaited, raise the host's cancellation if the task was cancelled; otherwise return without suspending."""
         raise NotImplementedError
 
     def pause(self) -> Awaitable[object]:

@@ -64,7 +64,11 @@ class TrioHost(Host):
 
     def park(self, op: Operation) -> Awaitable[object]:
         op.task = current_task()
-        return wait_task_rescheduled(lambda _: Abort.SUCCEEDED if op.give_up() else Abort.FAILED)
+        self.credit = self.quantum
+        # Handed through, not awaited here: one coroutine less for each wait.
+        return wait_task_rescheduled(  # noqa: ASYNC105
+            lambda _: Abort.SUCCEEDED if op.give_up() else Abort.FAILED
+        )
 
     def unpark(self, op: Operation) -> None:
         reschedule(op.task)

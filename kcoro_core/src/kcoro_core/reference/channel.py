@@ -77,6 +77,7 @@ class Channel:
         "reason",
         "receivers",
         "senders",
+        "suspends",
         "travelling",
     )
 
@@ -87,6 +88,7 @@ class Channel:
         self.capacity = capacity
         self.overflow = overflow
         self.limit = limit_of(kind, capacity)
+        self.suspends = overflow is SUSPEND and kind is not Kind.CONFLATED
         self.on_undelivered = on_undelivered
         self.queue: deque[Any] = deque()
         self.senders: Waiters = OrderedDict()
@@ -103,10 +105,11 @@ class Channel:
         """Hand over to the oldest receiver, or queue, or apply the overflow policy."""
         if self.closed:
             return CLOSED
-        if self.receivers:
-            for w in self.receivers:
+        receivers = self.receivers
+        if receivers:
+            for w in receivers:
                 if w.complete(value):
-                    del self.receivers[w]
+                    del receivers[w]
                     self.handoffs += 1
                     return OK
         queue = self.queue
@@ -116,7 +119,7 @@ class Channel:
             if len(queue) > self.peak:
                 self.peak = len(queue)
             return OK
-        if self.overflow is SUSPEND and self.kind is not Kind.CONFLATED:
+        if self.suspends:
             return WOULD_BLOCK
         self._overflow(value)
         return OK
@@ -131,14 +134,23 @@ class Channel:
             elif self.closed and not queue:
                 self._drained()
             return value
-        if self.senders:
-            for w in self.senders:
+        senders = self.senders
+        if senders:
+            for w in senders:
                 value = w.value  # completing it forgets what it offered
                 if w.complete():
-                    del self.senders[w]
+                    del senders[w]
                     self.handoffs += 1
                     return value
         return CLOSED if self.closed and not self.travelling else WOULD_BLOCK
+
+    def send_must_wait(self) -> bool:
+        """Whether ``send_now`` is sure to answer WOULD_BLOCK; while any receiver is queued it has to be tried."""
+        return not self.receivers and len(self.queue) >= self.limit and self.suspends and not self.closed
+
+    def recv_must_wait(self) -> bool:
+        """Whether ``recv_now`` is sure to answer WOULD_BLOCK; while any sender is queued it has to be tried."""
+        return not self.queue and not self.senders and not self.closed
 
     def _refill(self) -> None:
         while len(self.queue) < self.limit and (w := _winner(self.senders)) is not None:

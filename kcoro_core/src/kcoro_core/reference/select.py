@@ -9,6 +9,7 @@ the same for all and lives in the face, because clauses may be anybody's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
 from ..semantics import BIASED, UNBIASED, SelectMode
 from .waiter import Arm, Operation, SelectOperation
 

@@ -73,7 +73,7 @@ class Operation:
     """One call that may wait, with its claim word; on its own it is also its only waiter, clause 0.
 
     ``value`` is what a sender offers, and after ``finish`` what a receiver got. ``error`` is what to raise instead.
-    ``task`` is the host's. ``late``, which has no value before ``begin_claim``, holds a decision (CANCELLED or TIMED_OUT)
+    ``task`` is the host's. ``late``, which has no value before ``begin_claim``, holds a decision (CANCELLED, TIMED_OUT)
     that arrived while CLAIMING and must wait for the answer.
     """
 
