@@ -22,10 +22,11 @@ SKIPS = {
 EXPECTED = "import pytest\n@pytest.mark.xfail(reason='known')\ndef test_known():\n    assert False\n"
 
 
-def run(folder: Path, source: str, refuse: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, source: str, refuse: str, *more: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "tests" / "conftest.py", folder)
     (folder / "test_planted.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    command += more
     environment = {**os.environ, "KCORO_NO_SKIPS": refuse}
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
 
@@ -43,6 +44,16 @@ def test_a_skip_elsewhere_is_green_and_prints_its_reason(kind: str, tmp_path: Pa
     done = run(tmp_path, SKIPS[kind], refuse="0")
     assert done.returncode == (5 if kind == "of_a_file" else 0), done.stdout
     assert "no moon" in done.stdout
+
+
+def test_a_skip_outside_the_test_folder_is_refused_too(tmp_path: Path) -> None:
+    """The transport kit lies in an installed package."""
+    kit = tmp_path / "kit"
+    tests = tmp_path / "tests"
+    kit.mkdir()
+    tests.mkdir()
+    (kit / "test_kit.py").write_text(SKIPS["in_a_test"])
+    assert run(tests, "def test_it():\n    pass\n", "1", str(kit)).returncode == 1
 
 
 def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
