@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import plugins
 from .engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, Engine
-from .errors import ChannelClosed, WouldBlock
+from .errors import ChannelClosed, DeadlineExceeded, WouldBlock
 from .hosts.port import Host, current_host, find_host, here
-from .parking import HomeBound, cancelled_error, check_timeout, park, result
+from .parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from .reference.waiter import Operation
-from .semantics import BUFFERED, CANCELLED, RENDEZVOUS, SUSPEND, WAITING, Kind, Overflow, Undelivered
+from .semantics import BUFFERED, CANCELLED, RENDEZVOUS, SUSPEND, TIMED_OUT, WAITING, Kind, Overflow, Undelivered
 from .semantics import CLOSED as CLAIM_CLOSED
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Channel(HomeBound, Generic[T]):
                     await host.pause()
                 return
             if answer is CLOSED:
-                raise self._failed(CLAIM_CLOSED, self.closed_error())
+                raise await self._refused(host, CLAIM_CLOSED, self.closed_error())
         op = self._operation(host, True, value)
         self._home = host
         self._enqueue(op)
@@ -238,7 +238,7 @@ class Channel(HomeBound, Generic[T]):
                     await host.pause()
                 return value
             if value is CLOSED:
-                raise self._failed(CLAIM_CLOSED, self.closed_error())
+                raise await self._refused(host, CLAIM_CLOSED, self.closed_error())
         op = self._operation(host)
         self._home = host
         self._enqueue(op)
@@ -282,12 +282,12 @@ class Channel(HomeBound, Generic[T]):
         host = self._enter_here()
         limit = check_timeout(timeout)
         what = f"{'send' if sending else 'recv'} on {self!r}"
-        if cancel is not None and cancel.is_set():
-            raise self._failed(CANCELLED, cancelled_error(cancel, what))
+        if cancel is not None and token_is_set(cancel, host):
+            raise await self._refused(host, CANCELLED, cancelled_error(cancel, what))
         await host.cancel_point()
         answer = self._send_now(value) if sending else self._recv_now()
         if answer is CLOSED:
-            raise self._failed(CLAIM_CLOSED, self.closed_error())
+            raise await self._refused(host, CLAIM_CLOSED, self.closed_error())
         if answer is not WOULD_BLOCK:
             if host.credit:
                 host.credit -= 1
@@ -295,7 +295,7 @@ class Channel(HomeBound, Generic[T]):
                 await host.pause()
             return answer
         if limit == 0:
-            raise self._failed(WAITING, WouldBlock(f"{what} would have to wait"))
+            raise await self._refused(host, WAITING, WouldBlock(f"{what} would have to wait"))
         op = self._operation(host, sending, value)
         self._home = host
         core = self._core
@@ -303,9 +303,24 @@ class Channel(HomeBound, Generic[T]):
         try:
             await park(host, op, lambda: core.withdraw(op), limit, cancel)
             return await result(host, op, cancel, what)
-        except BaseException:
-            core.count_failure(CLAIM_CLOSED if op.claim >= 0 else op.claim)
+        except ChannelClosed:
+            core.count_failure(CLAIM_CLOSED)
             raise
+        except DeadlineExceeded:
+            core.count_failure(TIMED_OUT)
+            raise
+        except BaseException:  # a token, or the host's own cancellation
+            core.count_failure(CANCELLED)
+            raise
+
+    async def _refused(self, host: Host, claim: int, error: Exception) -> Exception:
+        """Book a call that fails at once; it spends credit like any other, so that a loop of tries starves nobody."""
+        self._core.count_failure(claim)
+        if host.credit:
+            host.credit -= 1
+        else:
+            await host.pause()
+        return error
 
     def _enter_here(self) -> Host:
         host = current_host()

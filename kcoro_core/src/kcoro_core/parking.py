@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .cancel import CancelToken
     from .reference.waiter import Operation
 
-__all__ = ["HomeBound", "cancelled_error", "check_timeout", "park", "result"]
+__all__ = ["HomeBound", "cancelled_error", "check_timeout", "park", "result", "token_is_set"]
 
 
 def check_timeout(timeout: float | None) -> float | None:
@@ -34,6 +34,18 @@ def check_timeout(timeout: float | None) -> float | None:
     if not isinstance(number, (int, float)) or isinstance(number, bool) or not number >= 0:
         raise ValueError(f"timeout must be a number of seconds >= 0, or None to wait for ever, not {timeout!r}")
     return timeout
+
+
+def token_is_set(token: CancelToken, host: Host) -> bool:
+    """Whether the token given to a call has been set before the call; checked before anything is touched.
+
+    :raises ValueError: it is no CancelToken.
+    :raises WrongLoop: it belongs to another run.
+    """
+    if not hasattr(token, "_subscribe"):
+        raise ValueError(f"cancel= takes a CancelToken, not {token!r}; a host's own scope goes around the call")
+    token._enter(host)
+    return token.is_set()
 
 
 def cancelled_error(token: CancelToken, what: str) -> OperationCancelled:

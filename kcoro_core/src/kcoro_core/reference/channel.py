@@ -198,8 +198,9 @@ class Channel:
         unwanted, self.queue = self.queue, deque()
         self.close(reason)
         self._drained()
+        self.dropped += len(unwanted)  # all of them before the first hook, which may look at the books
         for value in unwanted:
-            self.report(value, why)
+            self._tell(value, why)
 
     def _drained(self) -> None:
         """Closed and empty: tell the receivers, unless an element is travelling and may come back."""
@@ -236,8 +237,12 @@ class Channel:
     # -- books
 
     def report(self, value: Any, why: Undelivered) -> None:
-        """Count a value that reached nobody, and hand it to the hook; the hook's own failure changes nothing."""
+        """Count a value that reached nobody, and hand it to the hook."""
         self.dropped += 1
+        self._tell(value, why)
+
+    def _tell(self, value: Any, why: Undelivered) -> None:
+        """Call the hook, whose own failure changes nothing."""
         if self.on_undelivered is None:
             return
         try:

@@ -174,7 +174,7 @@ async def lossy_sends_never_wait(h: Harness, made: Shape) -> None:
 
 @law("CH3.conflated-is-buffered-one-drop-oldest", Group.CHANNEL)
 async def conflated_is_buffered_one_drop_oldest(h: Harness) -> None:
-    """CONFLATED equals BUFFERED of capacity 1 with DROP_OLDEST in all that can be seen, but the reason. Rows: CH3, CH5."""
+    """CONFLATED equals BUFFERED of capacity 1 with DROP_OLDEST in all but the reason. Rows: CH3, CH5."""
 
     async def history(made: Shape) -> list[Any]:
         lost: list[str] = []

@@ -3,7 +3,8 @@
 """Where laws run: one harness for each pair of a host and a place where the channel lives.
 
 A law gets channels, time and tasks from its harness and from nowhere else. The harness of a link overrides
-``channel``, ``home`` and ``settle``; everything else stays as it is, and so do the laws.
+``channel``, ``home`` and ``settle``; everything else stays as it is, and so do the laws. Values that channel laws send
+are literals (numbers, texts, tuples of them), so that any codec can carry them.
 
 Unit: laws count time in ticks of ``harness.tick`` seconds: one second on a virtual clock, less on a real one.
 """
