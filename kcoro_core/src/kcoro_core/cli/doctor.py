@@ -12,7 +12,7 @@ import os
 import platform
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -29,6 +29,7 @@ kcoro doctor
 kcoro doctor --json > doctor.json      # to attach to a report
 """
 
+Question = tuple[Callable[[str], object], str]
 DISTRIBUTIONS = ("kcoro-core", "pluggy", "attrs", "trio", "rich")
 
 
@@ -51,6 +52,7 @@ def examine() -> dict[str, Any]:
     """Everything that doctor knows, as ``--json`` prints it; ``problems`` is a list of sentences, empty when well."""
     reports = plugins.reports()
     problems = [f"plugin {r.name}: {r.error}" for r in reports if r.state in ("failed", "incompatible")]
+    problems += _contested(reports)
     engine = _engine(problems)
     settings = config.settings()
     problems += [f"{settings.source}: nobody knows the key {key!r}" for key in settings.skipped]
@@ -68,6 +70,26 @@ def examine() -> dict[str, Any]:
         "serving": {report.name: serves(report) for report in reports},
         "problems": problems,
     }
+
+
+def _contested(reports: list[plugins.PluginReport]) -> list[str]:
+    """What more than one distribution claims."""
+    asked: list[Question] = [
+        *((plugins.transport, scheme) for report in reports for scheme in report.schemes),
+        *((plugins.engine, name) for report in reports for name in report.engines),
+        *((plugins.host, name) for report in reports for name in report.hosts),
+    ]
+    twice = sorted({question for question in asked if asked.count(question) > 1}, key=lambda question: question[1])
+    return [str(error) for error in map(_refusal, twice) if error is not None]
+
+
+def _refusal(question: Question) -> KcoroError | None:
+    ask, name = question
+    try:
+        ask(name)
+    except KcoroError as error:
+        return error
+    return None
 
 
 def _engine(problems: list[str]) -> dict[str, str]:
