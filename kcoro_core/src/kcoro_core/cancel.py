@@ -27,10 +27,11 @@ class CancelToken(HomeBound):
     raises WrongLoop (use ``portal()``).
     """
 
-    __slots__ = ("__weakref__", "_token")
+    __slots__ = ("__weakref__", "_parent", "_token")
 
     def __init__(self, parent: CancelToken | None = None) -> None:
         super().__init__()
+        self._parent = parent
         self._token: Token = Token(None if parent is None else parent._token)
         self._home = NOWHERE if parent is None else parent._home
 
@@ -73,9 +74,14 @@ class CancelToken(HomeBound):
         return self._token.subscribe(fn)
 
     def _subscribe(self, host: Host, fn: Callable[[], object]) -> Subscription:
-        """Wait on this token from a task of ``host``; the token now belongs to that run."""
-        self._enter(host)
-        self._home = host
+        """Wait on this token from a task of ``host``; it and all above it, which can set it, now belong to that run."""
+        above = [self]
+        while (parent := above[-1]._parent) is not None:
+            above.append(parent)
+        for token in above:
+            token._enter(host)
+        for token in above:
+            token._home = host
         return self._token.subscribe(fn)
 
     async def wait(self, timeout: float | None = None) -> object:

@@ -170,8 +170,10 @@ class _EventClause:
         self._handles[w] = self._subscribe(lambda: self._win(w))
 
     def withdraw(self, w: Waiter) -> None:
-        """Take the subscription back."""
-        self._handles.pop(w).cancel()
+        """Take the subscription back; there is none when ``register`` itself failed."""
+        handle = self._handles.pop(w, None)
+        if handle is not None:
+            handle.cancel()
 
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         raise NotImplementedError

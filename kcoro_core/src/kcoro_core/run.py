@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from . import plugins
-from .hosts.port import current_host
+from .errors import WrongLoop
+from .hosts.port import current_host, find_host
 from .parking import check_timeout, park
 from .reference.waiter import Operation
 
@@ -32,6 +33,8 @@ def run(
     :raises NotSupported: no host of that name is installed.
     :raises WrongLoop: a loop is running in this thread already.
     """
+    if find_host() is not None:
+        raise WrongLoop("a loop is running in this thread already: await the function instead of running it")
     return plugins.host(host).run(main, *args, clock=clock, strict_checkpoints=strict_checkpoints)  # type: ignore[no-any-return]
 
 
