@@ -32,6 +32,12 @@ from .errors import (
 )
 from .halves import Receiver, Sender
 from .hosts import trio as _trio  # noqa: F401 - registers itself, so that plain trio.run(main) works
+from .link.closing import PeerError
+from .link.dial import dial
+from .link.link import Link
+from .link.remote import RemoteChannel
+from .link.report import Joined, LinkReport, LinkSnapshot, Lost, Peer
+from .link.serve import Server, serve
 from .portal import Portal, portal
 from .run import run, sleep
 from .scope import Scope, Task, open_scope
@@ -56,7 +62,8 @@ from .semantics import (
     SelectMode,
     Undelivered,
 )
-from .transport import TRANSPORT_API
+from .transport import TRANSPORT_API, Identity
+from .wire.messages import ChannelInfo
 
 __version__ = _version("kcoro-core")
 
@@ -82,6 +89,7 @@ __all__ = [
     "CancelToken",
     "Channel",
     "ChannelClosed",
+    "ChannelInfo",
     "ChannelSnapshot",
     "Clause",
     "ClosedRule",
@@ -89,9 +97,15 @@ __all__ = [
     "DeadlineExceeded",
     "Done",
     "Fault",
+    "Identity",
+    "Joined",
     "KcoroError",
     "Kind",
+    "Link",
     "LinkLost",
+    "LinkReport",
+    "LinkSnapshot",
+    "Lost",
     "MessageTooLong",
     "NoBuffers",
     "NotFound",
@@ -99,18 +113,22 @@ __all__ = [
     "OperationCancelled",
     "Outcome",
     "Overflow",
+    "Peer",
+    "PeerError",
     "PluginError",
     "Portal",
     "ProtocolError",
     "Readable",
     "Receiver",
     "Recv",
+    "RemoteChannel",
     "Scope",
     "SelectMode",
     "Selected",
     "Selector",
     "Send",
     "Sender",
+    "Server",
     "Settings",
     "Signal",
     "Task",
@@ -121,10 +139,12 @@ __all__ = [
     "Writable",
     "WrongLoop",
     "channel",
+    "dial",
     "open_scope",
     "portal",
     "run",
     "select",
+    "serve",
     "settings",
     "sleep",
     "try_select",

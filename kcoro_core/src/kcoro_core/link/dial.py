@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Dialling: a link to whoever listens at an address, for the length of a block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from .. import plugins
+from ..config import settings
+from ..hosts.port import current_host
+from ..wire.connection import Side
+from .arguments import address_of
+from .exports import exports_of
+from .identity import Authorize
+from .link import Link
+
+__all__ = ["dial"]
+
+NOTHING: Mapping[str, object] = {}
+
+
+@asynccontextmanager
+async def dial(
+    uri: str,
+    export: Mapping[str, object] = NOTHING,
+    authorize: Authorize | None = None,
+    **options: Any,
+) -> AsyncIterator[Link]:
+    """Connect to ``uri`` and shake hands; the link lives as long as the block.
+
+    ``export`` is what the other side may open here: names with a Channel, a Sender (it may send) or a Receiver (it may
+    receive). ``authorize(identity, name, operation)`` decides who may do that; without it, and where the medium tells
+    who is there, only a process of the same user is talked to. ``options`` are those of the transport.
+
+    At the end of the block the link is closed in good order, which takes at most two ``cancel_grace``; waits of other
+    tasks on it end with ChannelClosed.
+
+    :raises TransportError: nobody listens there, or the medium failed. LinkLost: no answer within ``hello_timeout``.
+    :raises NotSupported: no plugin serves the scheme, or the other side speaks another version.
+    :raises AccessDenied: one side does not talk to the other's user.
+    :raises ProtocolError: the other side does not speak this protocol.
+    :raises ValueError: the address, an option or an export makes no sense; nothing was started.
+    """
+    host = current_host()
+    exports = exports_of(export, host)
+    vtable = plugins.transport(uri)
+    config = settings()
+    await host.cancel_point()
+    conn = vtable.connect(address_of(uri), options)
+    link = Link(host, vtable, conn, Side.CONNECTING, address_of(uri), exports, authorize, config)
+    link.start()
+    try:
+        await link.shake_hands()
+        yield link
+    finally:
+        await link.aclose()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What this side lets its peers open: names, each with a channel of this process and the rights that go with it.
+
+A Channel gives the rights to send, receive and close; a Sender the right to send, a Receiver the right to receive. The
+halves are borrowed: they count as before, handles of peers are no clones, and the end of a link closes none of them.
+
+Rule 1: everything about an export is checked here, before anybody listens or dials.
+Rule 2: an exported channel belongs to the run that exported it, as if an operation had parked on it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from ..channel import Channel
+from ..errors import NotSupported
+from ..halves import Receiver, Sender
+from ..hosts.port import Host
+from ..wire.messages import Rights
+from .arguments import check_name
+
+__all__ = ["ALL_RIGHTS", "Export", "Exports", "exports_of"]
+
+ALL_RIGHTS = Rights.SEND | Rights.RECV | Rights.CLOSE
+
+
+@frozen
+class Export:
+    """One name that peers may open."""
+
+    name: str
+    channel: Channel[Any]
+    rights: Rights
+
+
+Exports = dict[str, Export]
+
+
+def exports_of(offered: Mapping[str, object], host: Host) -> Exports:
+    """Check what a program exports and bind it to this run.
+
+    :raises ValueError: a name that no peer could ask for, or a value that is neither a Channel nor an open half.
+    :raises WrongLoop: a channel belongs to another run; nothing was exported.
+    :raises NotSupported: a handle of another link.
+    """
+    exports = {name: _export(check_name(name), end) for name, end in dict(offered).items()}
+    for export in exports.values():
+        export.channel._enter(host)
+    for export in exports.values():
+        export.channel._home = host
+    return exports
+
+
+def _export(name: str, end: object) -> Export:
+    if isinstance(end, Channel):
+        return Export(name, end, ALL_RIGHTS)
+    if isinstance(end, Sender):
+        return Export(name, end.channel, Rights.SEND)
+    if isinstance(end, Receiver):
+        return Export(name, end.channel, Rights.RECV)
+    if getattr(end, "is_remote", False):
+        raise NotSupported(f"{name!r} is a handle of another link, which cannot be exported yet")
+    raise ValueError(f"export {name!r} must be a Channel, a Sender or a Receiver, not {end!r}")

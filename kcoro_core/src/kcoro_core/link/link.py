@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""A link: one connection to one peer, with the channels of both sides on it.
+
+Both sides are equal once they have shaken hands: each may open what the other exports. ``Link`` joins the protocol
+(``wire``), the pump that drives it, the home of our own channels and the handles on the peer's.
+
+Rule 1: every request that a task waits for ends: by its answer, by the grace, or by the end of the link.
+Rule 2: the end of a link is told once to everybody who is concerned, each with what is known of his own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from ..cancel import CancelToken
+from ..config import Settings
+from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
+from ..hosts.port import Host, current_host
+from ..parking import HomeBound, cancelled_error, check_timeout, park, result
+from ..transport import Capability, Identity, Vtable
+from ..wire import events
+from ..wire.codes import WireCode, error_of
+from ..wire.commands import Command
+from ..wire.connection import Connection, ConnectionConfig, Side
+from ..wire.hello import FRAME_ROOM, NODE_ID_SIZE, NONCE_SIZE, Limits
+from ..wire.messages import OpenFlag, OpenRequest
+from ..wire.states import State
+from .arguments import check_count, check_name
+from .exports import Exports
+from .home import Home
+from .identity import Authorize, same_user
+from .pending import Pending
+from .pump import Pump
+from .remote import RemoteChannel
+from .report import LinkReport, LinkSnapshot, Peer, report_of
+
+__all__ = ["LEFT", "Link", "limits_of"]
+
+LEFT = "link closed by peer"
+"""The reason that everybody finds who waits when the other side leaves in good order."""
+LEFT_HERE = "link closed by this side"
+
+_NODE_ID = secrets.token_bytes(NODE_ID_SIZE)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What this side offers in its HELLO.
+
+    :raises ValueError: the configuration asks for something that the protocol cannot express.
+    """
+    return Limits(
+        # Until messages are cut into fragments, a frame has to hold a whole one.
+        max_frame=max(settings.max_frame, settings.max_message + FRAME_ROOM),
+        max_message=settings.max_message,
+        max_channels=settings.max_channels,
+        max_inflight_requests=settings.max_requests,
+        receive_budget=settings.receive_budget,
+        keepalive_ms=int(settings.keepalive * 1000),
+        idle_ms=int(settings.keepalive * 3000),
+    )
+
+
+class Link(HomeBound):
+    """One connection to one peer; ``dial`` gives it, and a server tells of each in ``Joined``."""
+
+    def __init__(
+        self,
+        host: Host,
+        vtable: Vtable,
+        conn: Any,
+        side: Side,
+        uri: str,
+        exports: Exports,
+        authorize: Authorize | None,
+        settings: Settings,
+        on_news: Callable[[Link], object] = lambda link: None,
+    ) -> None:
+        super().__init__()
+        self._home = self.host = host
+        self.uri = uri
+        self.grace = settings.cancel_grace
+        self.report: LinkReport | None = None
+        self.established = False
+        self._vtable = vtable
+        self._conn = conn
+        self._authorize = authorize
+        self._on_news = on_news
+        self._identity = Identity("none")
+        self._channels: dict[int, RemoteChannel] = {}
+        self._requests: dict[int, Pending] = {}
+        self._loss: events.LossReport | None = None
+        self._refusal: AccessDenied | None = None
+        self._leaving = False
+        self._peer_left = False
+        self._decided = CancelToken()  # set when the handshake is over, however
+        config = ConnectionConfig(settings.hello_timeout, settings.cancel_grace, settings.cancel_grace, "kcoro_core")
+        self.wire = Connection(side, _NODE_ID, secrets.token_bytes(NONCE_SIZE), limits_of(settings), config)
+        self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
+        self._exporting = Home(self.wire, exports, authorize or same_user, self.pump.flush)
+        self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
+            **self._exporting.handlers,
+            events.Established: self._on_established,
+            events.Opened: self._on_opened,
+            events.ReplyReceived: self._on_reply,
+            events.ElementReceived: self._on_element,
+            events.InfoReceived: self._on_info,
+            events.ChannelCloseHeard: self._on_close_heard,
+            events.RequestInDoubt: self._on_in_doubt,
+            events.Detached: self._on_detached,
+            events.PeerBye: self._on_peer_bye,
+            events.ConnectionEnded: self._on_ended,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Link {self.uri} {self.wire.state.value}>"
+
+    # -- for users
+
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
+        hello = self.wire.peer
+        if hello is None:
+            return Peer(self._identity)
+        return Peer(self._identity, hello.node_id.hex(), hello.software)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the link has ended or is about to: nothing can be asked any more."""
+        return self.wire.state in (State.CLOSING, State.DEAD)
+
+    async def open(
+        self,
+        name: str,
+        prefetch: int = 0,
+        lend: bool = False,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RemoteChannel:
+        """Open what the peer exports under ``name``; the result has the methods of a channel.
+
+        ``prefetch`` permits the home to send that many elements ahead and ``lend`` asks it for slots; it may decline
+        both, and does: the channel works the same, with one round trip for each operation.
+
+        :raises NotFound: the peer exports nothing of that name.
+        :raises AccessDenied: you may not use it.
+        :raises NoBuffers: as many channels are open on this link as both sides agreed to.
+        :raises ChannelClosed: the link was closed. LinkLost: it was lost.
+        :raises DeadlineExceeded: no answer came in time. OperationCancelled: ``cancel`` is set.
+        """
+        check_name(name)
+        check_count(prefetch, 0, "prefetch, in elements")
+        what = f"open {name!r} over {self.uri}"
+        limit = check_timeout(timeout)
+        host = current_host()
+        self._enter(host)
+        if cancel is not None and cancel.is_set():
+            raise cancelled_error(cancel, what)
+        await host.cancel_point()
+        self.check_usable(None)
+        wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0))
+        op = self.request(self.wire.open(wanted), False)
+        op.value = name
+        await park(host, op, op.forget, limit, cancel)
+        channel: RemoteChannel = await result(host, op, cancel, what)
+        return channel
+
+    def snapshot(self) -> LinkSnapshot:
+        """State and counters, in constant time."""
+        stats = self.wire.stats()
+        return LinkSnapshot(
+            state=self.wire.state.value,
+            opened=len(self._channels),
+            exported=self._exporting.open_channels,
+            requests_in_flight=stats.requests_in_flight,
+            waiting_here=self._exporting.waiting,
+            queued_frames=stats.queued_frames,
+            tx_backlog_bytes=self._vtable.tx_backlog(self._conn),
+            frames_written=stats.frames_written,
+            frames_read=stats.frames_read,
+            bytes_written=stats.bytes_written,
+            bytes_read=stats.bytes_read,
+            late_replies=stats.late_replies,
+            ignored_cancels=stats.ignored_cancels,
+        )
+
+    # -- for dial and serve
+
+    def start(self) -> None:
+        """Begin to shake hands."""
+        self.pump.start()
+
+    async def shake_hands(self) -> None:
+        """Wait until the link can be used.
+
+        :raises TransportError: nobody listens there, or the medium failed.
+        :raises AccessDenied: one side does not want to talk to the other.
+        :raises NotSupported: the versions do not fit. ProtocolError: the other side does not speak this protocol.
+        :raises LinkLost: the other side did not answer in time.
+        """
+        await self._decided.wait()
+        if self._refusal is not None:
+            raise self._refusal
+        if self._loss is not None:
+            raise self._loss.cause
+
+    def turn_away(self) -> None:
+        """Refuse a peer of another user, with a farewell that says so."""
+        text = "it talks to processes of its own user only"
+        self._refusal = AccessDenied(f"{self.uri} is served by {self._identity}, not by this user; pass authorize=")
+        self.say_goodbye(WireCode.EACCES, text)
+
+    def say_goodbye(self, code: WireCode = WireCode.OK, text: str = "") -> None:
+        """Begin an orderly end: what waits here for the peer is refused, then BYE; harmless when it has begun."""
+        if self.wire.state not in (State.HELLO, State.OPEN):
+            return
+        self._leaving = True
+        self._exporting.leave(LEFT)
+        self.wire.bye(self.host.now(), code, text)
+        self.pump.pump()
+
+    async def aclose(self) -> None:
+        """End in good order, however the task was cancelled; takes at most two graces."""
+        with self.host.open_cancel_scope(shield=True):
+            self.say_goodbye()
+            await self.pump.gone.wait()
+            await self.host.pause()
+
+    # -- for handles
+
+    def request(self, number: int, sending: bool) -> Pending:
+        """A task is going to wait for the answer to this request, which was just queued."""
+        op = self._requests[number] = Pending(self, self.host, number, sending)
+        self.pump.flush()
+        return op
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this answer any more."""
+        self._requests.pop(number, None)
+
+    def withdraw(self, number: int) -> bool:
+        """Give a request up; True when it was not written, and is gone."""
+        if not self.wire.in_flight(number):
+            return False
+        gone = self.wire.cancel(number, self.host.now())
+        self.pump.flush()
+        return gone
+
+    def detach(self, channel: RemoteChannel) -> None:
+        """Give a handle up; receives end at once, the other requests with the home's answer."""
+        if self.wire.state is not State.OPEN:
+            return
+        for number in self.wire.detach(channel._id):
+            if (op := self._requests.get(number)) is not None:
+                op.refuse(_detached_error(channel))
+        self.pump.flush()
+
+    def check_usable(self, channel: RemoteChannel | None) -> None:
+        """Raise what ended the link, if it has ended or is ending."""
+        if self._loss is not None:
+            raise self._end_error(channel)
+        if self.wire.state is not State.OPEN:
+            raise ChannelClosed(f"{self!r} is being closed", reason=LEFT_HERE)
+
+    # -- events
+
+    def _on_event(self, event: events.Event) -> None:
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def _on_established(self, news: events.Established) -> None:
+        self._identity = self._vtable.peer(self._conn)
+        if self.is_stranger():
+            self.turn_away()
+            return
+        self.established = True
+        self._exporting.agree(self._identity, news.agreement.limits.element_limit)
+        self._decided.trigger()
+        self._on_news(self)
+
+    def is_stranger(self) -> bool:
+        """Whether the default rule forbids to talk to this peer at all; a rule of the program decides name by name."""
+        told = Capability.PEER_IDENTITY in self._vtable.info.capabilities
+        return self._authorize is None and told and not same_user(self._vtable.peer(self._conn))
+
+    def _on_opened(self, news: events.Opened) -> None:
+        op = self._requests.pop(news.request_id)
+        channel = RemoteChannel(self, op.value, news.channel_id, news.attributes)
+        self._channels[news.channel_id] = channel
+        op.succeed(channel)
+
+    def _on_reply(self, news: events.ReplyReceived) -> None:
+        op = self._requests.pop(news.request_id, None)
+        if op is None:
+            return
+        if not news.code:
+            op.succeed()
+        elif news.code == WireCode.ECANCELED and op.asked_to_cancel:
+            op.not_done()
+        else:
+            op.refuse(self._error_of(news))
+
+    def _error_of(self, news: events.ReplyReceived) -> Exception:
+        channel = self._channels.get(news.channel_id)
+        if channel is None:
+            return error_of(news.code, news.text)
+        if news.code == WireCode.EPIPE:
+            return channel.closed_error(news.text)
+        if news.code == WireCode.ECANCELED and channel._detached:
+            return _detached_error(channel)
+        return error_of(news.code, f"{news.text or 'refused'}: {channel!r}")
+
+    def _on_element(self, news: events.ElementReceived) -> None:
+        op = self._requests.pop(news.request_id, None)
+        if op is None:
+            self.wire.putback(news.request_id)
+            return
+        self.wire.taken(news.request_id)
+        op.succeed(news.element)
+
+    def _on_info(self, news: events.InfoReceived) -> None:
+        op = self._requests.pop(news.request_id, None)
+        if op is not None:
+            op.succeed(news.info)
+
+    def _on_in_doubt(self, news: events.RequestInDoubt) -> None:
+        channel = self._channels.get(news.channel_id)
+        if channel is not None and news.command is Command.SEND:
+            channel._doubtful += 1
+        op = self._requests.pop(news.request_id, None)
+        if op is not None:
+            op.doubt()
+
+    def _on_close_heard(self, news: events.ChannelCloseHeard) -> None:
+        channel = self._channels.get(news.channel_id)
+        if channel is not None:
+            channel._heard(news.closing)
+
+    def _on_detached(self, news: events.Detached) -> None:
+        self._exporting.detached(news.channel_id)
+        self._channels.pop(news.channel_id, None)
+
+    # -- the end
+
+    def _on_peer_bye(self, news: events.PeerBye) -> None:
+        # Whoever leaves first answers all that has reached it before it says so: what is still open was never read.
+        self._peer_left = not news.code and not self._leaving
+
+    def _on_ended(self, news: events.ConnectionEnded) -> None:
+        self._loss = loss = news.report
+        fates = {one.request_id: one.fate for one in loss.requests}
+        doubtful = dict.fromkeys(self._channels, 0)
+        for channel_id, channel in self._channels.items():
+            doubtful[channel_id] = channel._doubtful
+        for one in loss.requests:
+            if one.command is Command.SEND and self._in_doubt(one.fate) and one.channel_id in doubtful:
+                doubtful[one.channel_id] += 1
+        self._acked, self._in_doubt_counts = loss.accepted, doubtful
+        self.report = report_of(loss, {key: one.name for key, one in self._channels.items()}, doubtful)
+        self._exporting.lost(loss)
+        requests, self._requests = self._requests, {}
+        for number, op in requests.items():
+            op.lose(self._end_error(self._channel_of(loss, number)), self._in_doubt(fates.get(number)))
+        self._decided.trigger()
+        self._on_news(self)
+
+    def _in_doubt(self, fate: events.Fate | None) -> bool:
+        return fate is events.Fate.IN_DOUBT and not self._peer_left
+
+    def _channel_of(self, loss: events.LossReport, number: int) -> RemoteChannel | None:
+        for one in loss.requests:
+            if one.request_id == number:
+                return self._channels.get(one.channel_id)
+        return None
+
+    def _end_error(self, channel: RemoteChannel | None) -> KcoroError:
+        """A new error for one caller: why this link cannot be used any more."""
+        assert self._loss is not None
+        loss, who = self._loss, repr(self if channel is None else channel)
+        if loss.orderly or self._leaving:
+            reason = LEFT_HERE if self._leaving else LEFT
+            return ChannelClosed(f"{who}: {reason}", reason=reason)
+        number = 0 if channel is None else channel._id
+        return LinkLost(
+            f"{who}: the link was lost: {loss.cause}",
+            acked=self._acked.get(number, 0),
+            in_doubt=self._in_doubt_counts.get(number, 0),
+            reason=loss.cause,
+        )
+
+
+def _detached_error(channel: RemoteChannel) -> ChannelClosed:
+    return ChannelClosed(f"{channel!r} was detached while this waited", reason="detached")

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The pump of one connection: moves frames between the medium and the protocol, waits exactly for what both announce.
+
+    fd readable, deadline, waker, turn ---> pump(): read, hand events on, write, arm
+    a task with something to write -------> flush(): write, arm
+
+Rule 1: neither suspends, so any task may call them, and a cancelled task never tears a frame.
+Rule 2: ``flush`` hands no event to anybody, so it may be called from the middle of a channel operation.
+Rule 3: reading never waits for writing; what comes in is bounded by what the protocol allows the peer.
+Rule 4: the first write in a turn of the loop goes out at once, the others of that turn together at its end.
+Rule 5: after ``finish`` nothing is left: no descriptor, no timer, no watch, no task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..cancel import CancelToken
+from ..errors import LinkLost, ProtocolError, TransportError
+from ..hosts.port import Handle, Host
+from ..reference.waiter import Operation
+from ..transport import READ, WRITE, Vtable
+from ..unraisable import report_unraisable
+from ..wire.connection import Connection
+from ..wire.events import Event
+from ..wire.states import State
+
+__all__ = ["Pump"]
+
+FRAMES_AT_ONCE: Final = 256
+"""Frames that are read before the other tasks get a turn."""
+
+log = logging.getLogger("kcoro.link")
+
+
+class Pump:
+    """Drives one connection of a transport; ``on_event`` is called for each event, in order."""
+
+    def __init__(
+        self, host: Host, vtable: Vtable, conn: Any, wire: Connection, linger: float, on_event: Callable[[Event], None]
+    ) -> None:
+        self.gone = CancelToken()
+        self._host = host
+        self._vtable = vtable
+        self._conn = conn
+        self._wire = wire
+        self._linger = linger
+        self._on_event = on_event
+        self._watches: dict[int, tuple[int, Handle]] = {}
+        self._timer: Handle | None = None
+        self._timer_at = 0.0
+        self._idle: Operation | None = None
+        self._poked = False
+        self._wrote_this_turn = False
+        self._pumping = False
+        self._deaf = False  # the stream is unreadable: nothing more is read
+        self._broken: TransportError | None = None  # writing failed; told to the protocol by the next pump
+        self._close_by: float | None = None  # the medium is being closed
+        self._finished = False
+
+    def start(self) -> None:
+        """Begin the handshake; from now on everything happens by itself."""
+        self._vtable.set_waker(self._conn, self.poke)
+        self._wire.start(self._host.now())
+        self._task = self._host.spawn(self._take_turns, name="kcoro link")
+        self.pump()
+
+    # -- who calls whom
+
+    def poke(self) -> None:
+        """Have ``pump`` called at the end of this turn of the loop; may be repeated."""
+        self._poked = True
+        if self._idle is not None:
+            self._idle.complete()
+
+    async def _take_turns(self) -> None:
+        try:
+            while not self._finished:
+                if self._poked:
+                    await self._host.pause()
+                else:
+                    self._idle = Operation(self._host)
+                    await self._host.park(self._idle)
+                    self._idle = None
+                self._poked = self._wrote_this_turn = False
+                self.pump()
+        finally:
+            self._idle = None
+            self.abort(LinkLost("the run ended while the link was open"))
+            self.gone.trigger()
+
+    def flush(self) -> None:
+        """Write what is queued, or leave it to the end of the turn if this turn has written before."""
+        if self._pumping or self._finished:
+            return
+        if not self._wrote_this_turn:
+            self._wrote_this_turn = True
+            self._write(acknowledge=False)
+            self._arm()
+        self.poke()
+
+    def pump(self) -> None:
+        """Do everything that can be done now."""
+        if self._pumping or self._finished:
+            return
+        self._pumping = True
+        try:
+            self._step(self._host.now())
+        except Exception as error:  # noqa: BLE001 - a defect of ours or of a plugin: this link ends, nothing else
+            report_unraisable(error, "the pump of a link, which is lost by it")
+            self._hand_on(self._wire.lose(LinkLost(f"the link failed on this side: {error!r}")))
+            self._finish()
+        finally:
+            self._pumping = False
+        self._arm()
+
+    def abort(self, cause: Exception) -> None:
+        """End at once, without a word to the peer; harmless when it has ended."""
+        if not self._finished:
+            self._hand_on(self._wire.lose(cause))
+            self._finish()
+
+    # -- one step
+
+    def _step(self, now: float) -> None:
+        if self._close_by is not None:
+            self._close(now)
+            return
+        self._read(now)
+        deadline = self._wire.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._hand_on(self._wire.handle_timeout(now))
+        self._write(acknowledge=True)
+        if self._wire.state is State.DEAD:
+            self._begin_close(now)
+
+    def _read(self, now: float) -> None:
+        """Take what has arrived whole; the end of the medium comes behind the last frame."""
+        try:
+            self._vtable.pump(self._conn, now, READ | WRITE)
+            taken = self._take_frames(now)
+            if self._broken is not None:
+                if not taken:
+                    raise self._broken
+                self.poke()
+        except TransportError as error:
+            self._hand_on(self._wire.lose(error))
+
+    def _take_frames(self, now: float) -> int:
+        for taken in range(0 if self._deaf else FRAMES_AT_ONCE):
+            try:
+                raw = self._vtable.recv_frame(self._conn, self._wire.frame_limit)
+            except ProtocolError as error:
+                self._deaf = True
+                self._hand_on(self._wire.breach(error, now))
+                return taken
+            if raw is None:
+                return taken
+            self._hand_on(self._wire.receive(raw, now))
+        return FRAMES_AT_ONCE
+
+    def _hand_on(self, events: list[Event]) -> None:
+        for event in events:
+            self._on_event(event)
+
+    def _write(self, acknowledge: bool) -> None:
+        wire, vtable, conn = self._wire, self._vtable, self._conn
+        wrote = False
+        try:
+            while self._broken is None and (frame := wire.poll_transmit(acknowledge)) is not None:
+                if not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
+                    break
+                wire.mark_written()
+                wrote = True
+            if wrote:
+                vtable.pump(conn, self._host.now(), WRITE)
+        except TransportError as error:
+            # What the peer said before it left may still be unread: the next pump reads it, then tells the end.
+            self._broken = error
+            self.poke()
+
+    # -- waiting
+
+    def _arm(self) -> None:
+        """Wait for what the medium and the protocol announce, and for nothing else."""
+        if self._finished:
+            return
+        spec = self._vtable.poll_handle(self._conn)
+        want = 0 if spec.fd is None else spec.want & ~(READ if self._deaf else 0)
+        for side in (READ, WRITE):
+            self._watch(side, spec.fd if want & side else None)
+        if spec.ready_now and not self._deaf:
+            self.poke()
+        times = (spec.deadline, self._wire.next_deadline(), self._close_by)
+        self._wake_at(min((time for time in times if time is not None), default=None))
+
+    def _watch(self, side: int, fd: int | None) -> None:
+        watched = self._watches.get(side)
+        if watched is not None and watched[0] != fd:
+            del self._watches[side]
+            watched[1].cancel()
+            watched = None
+        if fd is not None and watched is None:
+            self._watches[side] = (fd, self._host.wait_fd(fd, side, lambda: self._fd_is_ready(side)))
+
+    def _fd_is_ready(self, side: int) -> None:
+        self._watches.pop(side, None)
+        self.pump()
+
+    def _wake_at(self, deadline: float | None) -> None:
+        """Deadlines mostly move away, so a timer that is early stays: it finds nothing to do and is set anew."""
+        if self._timer is not None and (deadline is None or deadline < self._timer_at):
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None and self._timer is None:
+            self._timer_at = deadline
+            self._timer = self._host.call_at(deadline, self._time_has_come)
+
+    def _time_has_come(self) -> None:
+        self._timer = None
+        self.pump()
+
+    # -- the end
+
+    def _begin_close(self, now: float) -> None:
+        """The protocol has nothing more to say: let the medium write what it holds, for a while."""
+        self._close_by = now + self._linger
+        if self._broken is None:
+            self._vtable.close(self._conn)
+        self._close(now)
+
+    def _close(self, now: float) -> None:
+        spec = self._vtable.poll_handle(self._conn)
+        if self._broken is None and self._close_by is not None and now < self._close_by:
+            try:
+                self._vtable.pump(self._conn, now, READ | WRITE)
+                spec = self._vtable.poll_handle(self._conn)
+            except TransportError:
+                spec = self._vtable.poll_handle(self._conn)
+            if spec.fd is not None or spec.deadline is not None or spec.ready_now:
+                return
+        self._finish()
+
+    def _finish(self) -> None:
+        """Give back every resource."""
+        if self._finished:
+            return
+        self._finished = True
+        for _, watch in self._watches.values():
+            watch.cancel()
+        self._watches.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._vtable.set_waker(self._conn, None)
+        self._vtable.abort(self._conn)
+        self.poke()

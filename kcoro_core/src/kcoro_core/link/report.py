@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What a program is told of its links: snapshots while they live, reports when they end, news of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from ..transport import Identity
+from ..wire.events import Fate, LossReport
+
+if TYPE_CHECKING:
+    from .link import Link
+
+__all__ = ["Joined", "LinkReport", "LinkSnapshot", "Lost", "Peer", "report_of"]
+
+
+@frozen
+class Peer:
+    """Who is at the other end: what the medium has verified, and what the peer says of itself."""
+
+    identity: Identity
+    node_id: str = ""
+    software: str = ""
+
+
+@frozen
+class LinkSnapshot:
+    """State and counters of one link at one instant.
+
+    ``opened`` counts handles of this side, ``exported`` those of the peer on channels of this side, ``waiting_here``
+    requests of the peer that wait in them. Frames and bytes include headers and control frames. ``late_replies`` are
+    answers that came after the grace; ``tx_backlog_bytes`` is what the transport has accepted and not yet written.
+    """
+
+    state: str
+    opened: int
+    exported: int
+    requests_in_flight: int
+    waiting_here: int
+    queued_frames: int
+    tx_backlog_bytes: int
+    frames_written: int
+    frames_read: int
+    bytes_written: int
+    bytes_read: int
+    late_replies: int
+    ignored_cancels: int
+
+
+@frozen
+class LinkReport:
+    """How a link ended, and what is known of everything that was under way.
+
+    ``orderly``: a side said goodbye. ``acked`` counts, by channel name, the sends that the other side accepted,
+    ``in_doubt`` those that it may have accepted. ``undelivered_in_doubt`` counts elements of our own channels that had
+    been handed to the peer and were not confirmed; each went to ``on_undelivered``. ``put_back`` had not been written.
+    """
+
+    cause: Exception
+    orderly: bool
+    acked: Mapping[str, int] = field(factory=dict)
+    in_doubt: Mapping[str, int] = field(factory=dict)
+    undelivered_in_doubt: int = 0
+    put_back: int = 0
+
+
+@frozen
+class Joined:
+    """A peer has connected and shaken hands; ``link`` can open what the peer exports."""
+
+    link: Link
+
+
+@frozen
+class Lost:
+    """A link of this server has ended, in whatever way."""
+
+    link: Link
+    report: LinkReport
+
+
+def report_of(loss: LossReport, names: Mapping[int, str], doubtful: Mapping[int, int]) -> LinkReport:
+    """The report for people; ``doubtful`` counts the sends of each handle that were given up without an answer."""
+    acked: dict[str, int] = {}
+    in_doubt: dict[str, int] = {}
+    for channel_id, name in names.items():
+        acked[name] = acked.get(name, 0) + loss.accepted.get(channel_id, 0)
+        in_doubt[name] = in_doubt.get(name, 0) + doubtful.get(channel_id, 0)
+    fates = [element.fate for element in loss.elements]
+    unsure = fates.count(Fate.IN_DOUBT)
+    return LinkReport(loss.cause, loss.orderly, acked, in_doubt, unsure, len(fates) - unsure)

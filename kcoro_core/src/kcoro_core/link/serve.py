@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Serving: listening at an address, with a link for each peer that comes.
+
+Rule 1: whatever a peer does, and whatever accepting it fails with, the server goes on.
+Rule 2: links are bounded, half-made ones included; who comes then waits in the listener's bounded queue.
+Rule 3: who may connect is decided before anything of a peer is read, who may open what, name by name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from .. import plugins
+from ..channel import channel
+from ..config import Settings, settings
+from ..errors import NotSupported
+from ..halves import Receiver
+from ..hosts.port import READ, WRITE, Handle, Host, current_host
+from ..semantics import BUFFERED, DROP_OLDEST
+from ..transport import Capability, Vtable
+from ..wire.connection import Side
+from .arguments import address_of, check_count
+from .dial import NOTHING
+from .exports import Exports, exports_of
+from .identity import Authorize
+from .link import Link
+from .report import Joined, Lost
+
+__all__ = ["Server", "serve"]
+
+MAX_EVENTS: Final = 1024
+"""How much news a server keeps for a program that does not read it; the oldest goes first."""
+RETRY_SECONDS: Final = 0.1
+"""How long accepting pauses after a failure such as a shortage of descriptors."""
+
+log = logging.getLogger("kcoro.link")
+
+
+class Server:
+    """A listener and the links that came through it; ``serve`` gives it.
+
+    ``uri`` is the address that others can dial. ``events`` receives Joined and Lost, at most 1,024 unread ones.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        vtable: Vtable,
+        listener: Any,
+        exports: Exports,
+        authorize: Authorize | None,
+        config: Settings,
+        max_links: int,
+    ) -> None:
+        self.uri: str = vtable.local_uri(listener)
+        self._host = host
+        self._vtable = vtable
+        self._listener = listener
+        self._exports = exports
+        self._authorize = authorize
+        self._settings = config
+        self._max_links = max_links
+        self._links: dict[Link, None] = {}
+        self._news = channel(BUFFERED, MAX_EVENTS, DROP_OLDEST, name=f"events of {self.uri}")
+        self.events: Receiver[Joined | Lost] = self._news.receiver()
+        self._watch: Handle | None = None
+        self._watched = -1
+        self._timer: Handle | None = None
+        self._posted: Handle | None = None
+        self._open = True
+
+    def __repr__(self) -> str:
+        return f"<Server {self.uri}, {len(self._links)} links>"
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links that have shaken hands and not ended, oldest first."""
+        return tuple(link for link in self._links if link.established and not link.closed)
+
+    # -- accepting
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._vtable.set_waker(self._listener, self._soon)
+        self._accept()
+
+    def _soon(self) -> None:
+        """Accept in a later step: the waker may be called from the middle of anything."""
+        if self._posted is None and self._open:
+            self._posted = self._host.call_at(self._host.now(), self._posted_accept)
+
+    def _posted_accept(self) -> None:
+        self._posted = None
+        self._accept()
+
+    def _accept(self) -> None:
+        if not self._open:
+            return
+        try:
+            self._vtable.pump(self._listener, self._host.now(), READ | WRITE)
+            while len(self._links) < self._max_links and (conn := self._vtable.accept(self._listener)) is not None:
+                self._admit(conn)
+        except Exception as error:  # noqa: BLE001 - out of descriptors, a plugin's defect: the server goes on
+            log.warning("%s could not accept a connection: %s", self.uri, error)
+            self._pause()
+        else:
+            self._arm()
+
+    def _admit(self, conn: Any) -> None:
+        link = Link(
+            self._host,
+            self._vtable,
+            conn,
+            Side.ACCEPTING,
+            self.uri,
+            self._exports,
+            self._authorize,
+            self._settings,
+            self._on_news,
+        )
+        self._links[link] = None
+        link.pump.gone.on_trigger(lambda: self._forget(link))
+        link.start()
+        if link.is_stranger():
+            link.turn_away()
+
+    def _pause(self) -> None:
+        """Try again later, without watching: a level-triggered descriptor would spin."""
+        if self._timer is None:
+            self._timer = self._host.call_at(self._host.now() + RETRY_SECONDS, self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        self._accept()
+
+    def _arm(self) -> None:
+        if len(self._links) >= self._max_links:
+            return  # watched again when a link has ended
+        spec = self._vtable.poll_handle(self._listener)
+        if spec.ready_now:
+            self._soon()
+        if spec.fd is not None and self._watch is None:
+            self._watch = self._host.wait_fd(spec.fd, READ, self._fd_is_ready)
+
+    def _fd_is_ready(self) -> None:
+        self._watch = None
+        self._accept()
+
+    # -- links
+
+    def _on_news(self, link: Link) -> None:
+        """A link was established, or has ended; what never shook hands is nobody's news."""
+        if link.report is None:
+            self._news.try_send(Joined(link))
+        elif link.established:
+            self._news.try_send(Lost(link, link.report))
+
+    def _forget(self, link: Link) -> None:
+        self._links.pop(link, None)
+        if self._open:
+            self._soon()
+
+    # -- the end
+
+    def stop_listening(self) -> None:
+        """Free the address; links go on."""
+        if not self._open:
+            return
+        self._open = False
+        for handle in (self._watch, self._timer, self._posted):
+            if handle is not None:
+                handle.cancel()
+        self._vtable.set_waker(self._listener, None)
+        self._vtable.close(self._listener)
+
+    async def aclose(self) -> None:
+        """Stop listening and end every link in good order; takes at most two graces for all of them together."""
+        self.stop_listening()
+        links = list(self._links)
+        for link in links:
+            link.say_goodbye()
+        for link in links:
+            await link.aclose()
+        self._news.close()
+
+
+@asynccontextmanager
+async def serve(
+    uri: str,
+    export: Mapping[str, object] = NOTHING,
+    authorize: Authorize | None = None,
+    allow_make: int = 0,
+    *,
+    max_links: int = 256,
+    **options: Any,
+) -> AsyncIterator[Server]:
+    """Listen at ``uri`` for the length of the block, and let peers open what ``export`` names.
+
+    ``export`` maps names to a Channel (peers may send, receive and close), a Sender (they may send) or a Receiver (they
+    may receive). ``authorize(identity, name, operation)`` decides who may do what; without it only processes of the
+    same user may connect. ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
+
+    At the end of the block the address is freed and every link is closed in good order.
+
+    :raises NotSupported: no plugin serves the scheme, or it cannot tell who connects and there is no ``authorize``.
+    :raises AlreadyExists: somebody listens there. AccessDenied: the place cannot be made safe.
+    :raises ValueError: the address, an option or an export makes no sense; nothing was started.
+    """
+    if check_count(allow_make, 0, "allow_make, channels that a peer may make"):
+        raise NotSupported("peers cannot make channels yet; export them by name")
+    check_count(max_links, 1, "max_links, connections at one time")
+    host = current_host()
+    exports = exports_of(export, host)
+    vtable = plugins.transport(uri)
+    if authorize is None and Capability.PEER_IDENTITY not in vtable.info.capabilities:
+        raise NotSupported(
+            f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "
+            "pass a function (identity, name, operation) -> bool"
+        )
+    await host.cancel_point()
+    listener = vtable.listen(address_of(uri), options)
+    server = Server(host, vtable, listener, exports, authorize, settings(), max_links)
+    try:
+        server.start()
+        yield server
+    finally:
+        await server.aclose()
