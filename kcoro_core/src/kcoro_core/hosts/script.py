@@ -51,7 +51,7 @@ class ScriptHost(Host):
     """One run under one seed; make it, call ``run`` once, then look at ``trace``, ``steps`` and ``trace_hash``.
 
     ``quantum`` as for every host. ``hurry`` is a probability from 0 to 1: with it, before each step, the clock jumps to
-    the next timer although tasks could run, as it may on a busy machine; 0 keeps virtual time exact.
+    the next timer although tasks could run, by up to SLOWEST_STEP, as on a busy machine; 0 keeps virtual time exact.
     """
 
     name: ClassVar[str] = "script"

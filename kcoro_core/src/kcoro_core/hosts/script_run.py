@@ -21,12 +21,15 @@ from .script_task import Deadlock, StepLimit
 if TYPE_CHECKING:
     from .script import ScriptHost
 
-__all__ = ["Run"]
+__all__ = ["SLOWEST_STEP", "Run"]
 
 # How long a quiet run waits for threads that the program has started, in real seconds, before it goes on without them.
 _THREAD_GRACE: Final = 1.0
 # How often it looks whether such a thread still lives, in real seconds.
 _THREAD_POLL: Final = 0.01
+
+SLOWEST_STEP: Final = 60.0
+"""How far the clock of a host in a hurry may move in one step, in seconds; later timers wait until nothing can run."""
 
 
 class Run:
@@ -94,13 +97,13 @@ class Run:
             self.host._calls.popleft()()
 
     def _expire(self) -> None:
-        """Fire what is due; in a hurry, also what is not, as if the last step had taken that long."""
+        """Fire what is due; in a hurry, also what soon will be, as if the last step had taken that long."""
         host = self.host
         deadline = host._timers.next_deadline()
         if deadline is None:
             return
         if deadline > host._clock:
-            if not host._hurry or host.random.random() >= host._hurry:
+            if not host._hurry or deadline > host._clock + SLOWEST_STEP or host.random.random() >= host._hurry:
                 return
             host._clock = deadline
         host.trace.append(("timers", 0, host._clock))

@@ -7,12 +7,13 @@ Nothing here runs or changes a coroutine; what cannot be followed (a foreign awa
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["frames", "standing"]
+__all__ = ["caller_place", "frames", "standing"]
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 
@@ -46,3 +47,11 @@ def standing(coroutine: Any) -> tuple[str | None, str]:
 
 def _place(frame: FrameType) -> str:
     return f"at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}()"
+
+
+def caller_place() -> str:
+    """The line of the program that has called into kcoro: the innermost frame that is not in this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return "somewhere" if frame is None else _place(frame)
