@@ -2,6 +2,8 @@
 # Copyright (c) the kcoro authors
 """A connection from HELLO to BYE: requests, answers, cancelling, settling, closing, detaching. Rows: N1, N1b, N8."""
 
+from collections.abc import Callable
+
 import pytest
 from attrs import evolve
 
@@ -38,6 +40,7 @@ from kcoro_core.wire.states import State
 
 from .pair import BUFFERED_4, Pair, deliver, established, only, opened, written
 
+Call = Callable[[], object]
 INFO = ChannelInfo(BUFFERED, SUSPEND, False, 4, 1, 2, 0, 3, 5, 4, 0)
 
 
@@ -223,13 +226,14 @@ def test_an_answer_fits_its_request_and_is_given_once() -> None:
     pair.a.send(channel, b"one")
     request = only(pair.a_to_b(), SendRequested).request_id
 
-    for wrong in (
+    wrongs: list[Call] = [
         lambda: pair.b.push(request, b""),
         lambda: pair.b.inform(request, INFO),
         lambda: pair.b.accept(request, BUFFERED_4),
         lambda: pair.b.done(request + 1),
         lambda: pair.b.refuse(request, WireCode.OK),
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"request|refusal"):
             wrong()
     assert pair.b.done(request)
@@ -245,11 +249,12 @@ def test_a_request_that_was_not_written_is_withdrawn_without_a_trace() -> None:
     """Cancelled in the queue, it is known not done at once; the home never hears of it. Row: N1."""
     pair, channel = opened()
     keepalive = pair.a.next_deadline()
-    for ask in (
+    asks: list[Callable[[], int]] = [
         lambda: pair.a.send(channel, b"x"),
         lambda: pair.a.recv(channel),
         lambda: pair.a.open(OpenRequest("y")),
-    ):
+    ]
+    for ask in asks:
         request = ask()
         assert pair.a.poll_transmit() is not None  # offered, and refused by a medium that is full
         assert pair.a.cancel(request, 0)
@@ -563,13 +568,14 @@ def test_requests_beyond_the_agreed_number_fail_before_anything_is_sent() -> Non
     pair, channel = opened(Limits(max_inflight_requests=2))
     pair.a.recv(channel)
     sent = pair.a.send(channel, b"x")
-    for ask in (
+    asks: list[Call] = [
         lambda: pair.a.recv(channel),
         lambda: pair.a.send(channel, b""),
         lambda: pair.a.info(channel),
         lambda: pair.a.close(channel, Closing()),
         lambda: pair.a.open(OpenRequest("more")),
-    ):
+    ]
+    for ask in asks:
         with pytest.raises(NoBuffers, match="2 requests are in flight"):
             ask()
 
