@@ -66,12 +66,13 @@ class CancelToken(HomeBound):
 
         ``fn`` must not wait. ``cancel()`` of the result is True exactly when ``fn`` was not called and will not be.
         """
-        self._enter(find_host())
+        host = find_host()
+        self._enter(host)
         if self._token.is_set:
             subscription = Subscription(self._token, fn)
             fn()
             return subscription
-        return self._token.subscribe(fn)
+        return self._token.subscribe(fn) if host is None else self._subscribe(host, fn)
 
     def _subscribe(self, host: Host, fn: Callable[[], object]) -> Subscription:
         """Wait on this token from a task of ``host``; it and all above it, which can set it, now belong to that run."""

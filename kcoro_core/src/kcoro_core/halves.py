@@ -17,7 +17,7 @@ import trio
 from .channel import Channel, end_of_iteration
 from .engine import ChannelSnapshot
 from .errors import ChannelClosed
-from .hosts.port import current_host
+from .hosts.port import current_host, find_host
 
 if TYPE_CHECKING:
     from .cancel import CancelToken
@@ -59,6 +59,7 @@ class _Half(Generic[T]):
     def close(self) -> None:
         """Give up this half; harmless the second time."""
         if self._open:
+            self._channel._enter(find_host())  # before the count changes
             self._open = False
             self._leave()
 

@@ -64,7 +64,7 @@ class Portal:
 async def _complete(future: Future[Any], fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
     try:
         value = await fn(*args)
-    except Exception as error:  # noqa: BLE001 - the caller in the other thread gets it
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the caller in the other thread gets it
         future.set_exception(error)
     except BaseException as cancelled:
         future.set_exception(_ended(cancelled))

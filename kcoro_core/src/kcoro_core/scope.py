@@ -17,8 +17,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from .cancel import CancelToken
 from .errors import OperationCancelled, WouldBlock
-from .hosts.port import Handle, Nursery, current_host
-from .parking import cancelled_error, check_timeout, park, result
+from .hosts.port import Handle, Host, Nursery, current_host
+from .parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from .reference.waiter import Operation
 
 __all__ = ["Scope", "Task", "open_scope"]
@@ -28,10 +28,12 @@ _ids = itertools.count(1)
 _PENDING = object()
 
 
-class Task(Generic[T]):
+class Task(HomeBound, Generic[T]):
     """A child of a scope: whether it has ended, and how."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, host: Host) -> None:
+        super().__init__()
+        self._home = host
         self.id = next(_ids)
         self.name = name
         self._value: Any = _PENDING
@@ -75,7 +77,8 @@ class Task(Generic[T]):
         """
         limit = check_timeout(timeout)
         host = current_host()
-        if cancel is not None and cancel.is_set():
+        self._enter(host)
+        if cancel is not None and token_is_set(cancel, host):
             raise cancelled_error(cancel, f"waiting for {self!r}")
         await host.cancel_point()
         if self.done:
@@ -113,13 +116,14 @@ class _Waiting:
         return self.task._waiting.pop(self, self) is None
 
 
-class Scope:
+class Scope(HomeBound):
     """Children that live and end together; made by ``open_scope``."""
 
     def __init__(self, parent: CancelToken | None = None) -> None:
+        super().__init__()
         self.token = CancelToken(parent)
         self._running: dict[Task[Any], None] = {}
-        self._idle: dict[_Waiting, None] = {}
+        self._idle: dict[Operation, None] = {}
         self._manager: AbstractAsyncContextManager[Nursery] | None = None
         self._nursery: Nursery | None = None
         self._subscription: Handle | None = None
@@ -131,7 +135,10 @@ class Scope:
     async def __aenter__(self) -> Self:
         if self._manager is not None:
             raise ValueError("a scope is opened once; call open_scope() again for another")
-        self._manager = current_host().open_nursery()
+        host = current_host()
+        self.token._enter(host)  # before a nursery is opened that would have to be left again
+        self._home = host
+        self._manager = host.open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._subscription = self.token.on_trigger(self._nursery.cancel_scope.cancel)
         return self
@@ -155,9 +162,11 @@ class Scope:
         """
         if self._nursery is None or self._ended:
             raise ValueError("this scope is not open: use it inside its `async with` block")
+        host = current_host()
+        self._enter(host)
         if self.token.is_set():
             raise cancelled_error(self.token, "launch")
-        task: Task[T] = Task(name or str(getattr(fn, "__qualname__", fn)))
+        task: Task[T] = Task(name or str(getattr(fn, "__qualname__", fn)), host)
         self._running[task] = None
         self._nursery.start_soon(self._run, task, fn, args, name=task.name)
         return task
@@ -178,10 +187,19 @@ class Scope:
             del self._running[task]
             task._end(value, error)
             if isinstance(error, Exception):
-                self.token.trigger(error)
+                self._fail(error)
             if not self._running:
-                for waiting in list(self._idle):
-                    waiting.fn()
+                for op in list(self._idle):
+                    op.complete()
+
+    def _fail(self, error: Exception) -> None:
+        """Cancel the siblings; what callbacks of the token raise leaves together with the error, not instead of it."""
+        try:
+            self.token.trigger(error)
+        except ExceptionGroup as failed:
+            raise ExceptionGroup(
+                "a child failed, and so did callbacks of its scope's token", [error, *failed.exceptions]
+            ) from None
 
     async def wait_all(self, timeout: float | None = None) -> None:
         """Wait until no child is running.
@@ -193,15 +211,15 @@ class Scope:
         """
         limit = check_timeout(timeout)
         host = current_host()
+        self._enter(host)
         await host.cancel_point()
         if not self._running:
             return
         if limit == 0:
             raise WouldBlock(f"{len(self._running)} children are running")
         op = Operation(host)
-        waiting = _Waiting(Task("idle"), op.complete)
-        self._idle[waiting] = None
-        await park(host, op, lambda: self._idle.pop(waiting, None), limit, None)
+        self._idle[op] = None
+        await park(host, op, lambda: self._idle.pop(op, None), limit, None)
         await result(host, op, None, "wait_all")
 
     def cancel(self, reason: object = None) -> None:

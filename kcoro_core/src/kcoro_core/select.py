@@ -18,7 +18,7 @@ from .clauses import Clause, check_loops
 from .engine import Engine
 from .errors import ChannelClosed, KcoroError, WouldBlock
 from .hosts.port import Host, current_host, find_host
-from .parking import cancelled_error, check_timeout, park, result
+from .parking import cancelled_error, check_timeout, park, result, token_is_set
 from .reference.select import poll_order
 from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, WAITING, ClosedRule, SelectMode
 
@@ -66,17 +66,20 @@ class Selector:
 
         :raises ValueError: it is no clause, or of another engine than the others.
         """
+        self._check_idle()
         _check_clause(clause, self._clauses)
         self._clauses.append(clause)
         return len(self._clauses) - 1
 
     def replace(self, index: int, clause: Clause) -> None:
         """Put another clause in place of the one at ``index``, for instance a ``Send`` with the next value."""
+        self._check_idle()
         _check_clause(clause, self._clauses[:index] + self._clauses[index + 1 :])
         self._clauses[index] = clause
 
     def reset(self) -> None:
         """Drop all clauses and the memory of who won."""
+        self._check_idle()
         self._clauses.clear()
         self._last = -1
 
@@ -86,21 +89,20 @@ class Selector:
         host = current_host()
         self._begin(host)
         try:
-            if cancel is not None and cancel.is_set():
+            if cancel is not None and token_is_set(cancel, host):
+                await _spend(host)
                 raise cancelled_error(cancel, "select")
             await host.cancel_point()
             op, arms = self._poll(host)
-            if op.claim == WAITING:
-                if limit == 0:
-                    raise WouldBlock("no clause is ready")
+            if op.claim != WAITING:
+                await _spend(host)
+            elif limit == 0:
+                await _spend(host)
+                raise WouldBlock("no clause is ready")
+            else:
                 await self._park(host, op, arms, limit, cancel)
                 if op.claim < 0:
                     await result(host, op, cancel, "select")
-            else:
-                if host.credit:
-                    host.credit -= 1
-                elif op.error is None:
-                    await host.pause()
             return self._won(op)
         finally:
             self._busy = False
@@ -124,17 +126,20 @@ class Selector:
     def _begin(self, host: Host | None) -> None:
         if not self._clauses:
             raise ValueError("a select needs at least one clause; one that waits for ever could never end")
-        if self._busy:
-            raise ValueError("this Selector is waiting in another task; use one Selector for each task")
+        self._check_idle()
         check_loops(self._clauses)
         self._busy = True
+
+    def _check_idle(self) -> None:
+        if self._busy:
+            raise ValueError("this Selector is waiting in another task; use one Selector for each task")
 
     def _poll(self, host: Host | None) -> tuple[SelectOperation, list[Waiter]]:
         """Ask every clause in the order of the mode until one has decided the operation."""
         clauses = self._clauses
         factory = _engine_of(clauses).select
         op = factory.select(self.closed, len(clauses))
-        arms = [factory.arm(op, i, clause.sending, clause.value) for i, clause in enumerate(clauses)]
+        arms = [factory.arm(op, i, *_shown(clause)) for i, clause in enumerate(clauses)]
         shuffle = _no_shuffle if host is None else host.random.shuffle
         for index in poll_order(self.mode, len(clauses), self._last, shuffle):
             if clauses[index].poll(arms[index]) or op.claim != WAITING:
@@ -190,9 +195,24 @@ def _check_clause(clause: object, others: list[Clause]) -> None:
 
 def _engine_of(clauses: list[Clause]) -> Engine:
     for clause in clauses:
-        if clause.engine is not None:
-            return cast(Engine, getattr(clause, "channel")._engine)  # noqa: B009
+        name = getattr(clause, "engine", None)
+        if name is not None:
+            channel = getattr(clause, "channel", None)
+            return plugins.engine(name) if channel is None else cast(Engine, channel._engine)
     return plugins.engine()
+
+
+def _shown(clause: Clause) -> tuple[bool, Any]:
+    """What the waiter of a clause shows to partners; a clause without a channel need not have these attributes."""
+    return getattr(clause, "sending", False), getattr(clause, "value", None)
+
+
+async def _spend(host: Host) -> None:
+    """A select that ends at once, also by an error, spends credit, so that a loop of them starves nobody."""
+    if host.credit:
+        host.credit -= 1
+    else:
+        await host.pause()
 
 
 def _no_shuffle(order: list[int]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..engine import CLOSED, OK, WOULD_BLOCK
 from ..errors import NotSupported
-from ..hosts.port import current_host, find_host
+from ..hosts.port import Host, current_host, find_host
+from ..semantics import WAITING
 
 if TYPE_CHECKING:
     from ..channel import Channel
@@ -47,6 +48,10 @@ class _ChannelClause:
         self.engine: str | None = channel._engine.name
         self._core = channel._core
 
+    def check_loop(self, host: Host | None) -> None:
+        """Refuse a channel of another run."""
+        self.channel._enter(host)
+
     def register(self, w: Waiter) -> None:
         """Queue behind those that wait already; the channel belongs to this run from now on."""
         self.channel._home = current_host()
@@ -71,6 +76,8 @@ class Recv(_ChannelClause):
 
     def poll(self, w: Waiter) -> bool:
         """Take the oldest element, if there is one."""
+        if w.claim != WAITING:
+            return False
         value = self._core.recv_now()
         if value is WOULD_BLOCK:
             return False
@@ -95,6 +102,8 @@ class Send(_ChannelClause):
 
     def poll(self, w: Waiter) -> bool:
         """Hand over or queue the value, if somebody or room is there."""
+        if w.claim != WAITING:
+            return False
         answer = self._core.send_now(self.value)
         if answer is WOULD_BLOCK:
             return False
@@ -106,11 +115,12 @@ class Send(_ChannelClause):
 
 
 def check_loops(clauses: list[Any]) -> None:
-    """Refuse channels of another run before any clause is polled.
+    """Refuse channels, tokens and tasks of another run before any clause is polled.
 
     :raises WrongLoop: one of them belongs elsewhere.
     """
     host = find_host()
     for clause in clauses:
-        if isinstance(clause, _ChannelClause):
-            clause.channel._enter(host)
+        check = getattr(clause, "check_loop", None)
+        if check is not None:
+            check(host)

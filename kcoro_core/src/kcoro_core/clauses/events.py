@@ -2,8 +2,8 @@
 # Copyright (c) the kcoro authors
 """The clauses of events: time, tokens, tasks, file descriptors.
 
-``EventClause`` is a base for clauses of your own that are told by a callback: fill in ``poll`` if readiness can be
-asked for, ``_subscribe`` to be told, and ``_result`` for the value.
+``EventClause`` is a base for clauses of your own that are told by a callback: fill in ``_ready`` if readiness can be
+asked for, ``_subscribe`` to be told once, and ``_result`` for the value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..hosts.port import READ, WRITE, Handle, current_host
+from ..hosts.port import READ, WRITE, Handle, Host, current_host
 from ..parking import check_timeout
 
 if TYPE_CHECKING:
@@ -37,23 +37,39 @@ class EventClause:
 
     def __init__(self) -> None:
         self._handles: dict[Waiter, Handle] = {}
+        # Those that could not be won when they were told, because a clause of another process was being asked for.
+        self._missed: set[Waiter] = set()
 
     def poll(self, w: Waiter) -> bool:
-        """Not ready unless a subclass knows better."""
+        """Ready now? A waiter that was told, and has nothing to show for it, is subscribed once more."""
+        if self._ready(w):
+            return self._win(w)
+        if w in self._missed:
+            self._missed.discard(w)
+            self.register(w)
         return False
 
     def register(self, w: Waiter) -> None:
         """Subscribe, so that the event wins for ``w``."""
-        self._handles[w] = self._subscribe(lambda: self._win(w))
+        self._handles[w] = self._subscribe(lambda: self._happened(w))
 
     def withdraw(self, w: Waiter) -> None:
         """Take the subscription back; there is none when ``register`` itself failed."""
+        self._missed.discard(w)
         handle = self._handles.pop(w, None)
         if handle is not None:
             handle.cancel()
 
+    def _ready(self, w: Waiter) -> bool:
+        """Whether the event is there at this instant; never, unless a subclass knows better."""
+        return False
+
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         raise NotImplementedError
+
+    def _happened(self, w: Waiter) -> None:
+        if not self._win(w):
+            self._missed.add(w)
 
     def _result(self) -> Any:
         return None
@@ -75,9 +91,8 @@ class After(EventClause):
     def __repr__(self) -> str:
         return f"After({self.seconds})"
 
-    def poll(self, w: Waiter) -> bool:
-        """Ready at once only for zero seconds."""
-        return self.seconds == 0 and self._win(w)
+    def _ready(self, w: Waiter) -> bool:
+        return self.seconds == 0 or w in self._missed
 
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         host = current_host()
@@ -94,9 +109,12 @@ class Triggered(EventClause):
     def __repr__(self) -> str:
         return f"Triggered({self.token!r})"
 
-    def poll(self, w: Waiter) -> bool:
-        """Ready when the token is set already."""
-        return self.token.is_set() and self._win(w)
+    def check_loop(self, host: Host | None) -> None:
+        """Refuse a token of another run."""
+        self.token._enter(host)
+
+    def _ready(self, w: Waiter) -> bool:
+        return self.token.is_set()
 
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         return self.token._subscribe(current_host(), fn)
@@ -115,9 +133,12 @@ class Done(EventClause):
     def __repr__(self) -> str:
         return f"Done({self.task!r})"
 
-    def poll(self, w: Waiter) -> bool:
-        """Ready when the task has ended already."""
-        return self.task.done and self._win(w)
+    def check_loop(self, host: Host | None) -> None:
+        """Refuse a task of another run."""
+        self.task._enter(host)
+
+    def _ready(self, w: Waiter) -> bool:
+        return self.task.done
 
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         return self.task._on_done(fn)
@@ -140,9 +161,8 @@ class Readable(EventClause):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fd})"
 
-    def poll(self, w: Waiter) -> bool:
-        """Ask the host about this instant."""
-        return current_host().fd_ready(self.fd, self.want) and self._win(w)
+    def _ready(self, w: Waiter) -> bool:
+        return current_host().fd_ready(self.fd, self.want)
 
     def _subscribe(self, fn: Callable[[], object]) -> Handle:
         return current_host().wait_fd(self.fd, self.want, fn)

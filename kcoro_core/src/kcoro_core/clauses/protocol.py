@@ -9,11 +9,15 @@ A clause is asked up to three things for each wait, always with the same waiter 
 ``withdraw(w)``  the wait is over, whoever won; forget ``w``; called exactly once for each ``register``
 
 Rule 1: ``poll`` has an effect only if ``w.win()`` returned True; a clause that lost has done nothing.
+        It may be asked again after ``register``, when the waiter could not be won for a while (see below).
 Rule 2: none of them waits, and none uses a channel of the same select.
 Rule 3: after ``withdraw`` nothing of the clause refers to ``w``: losers leave no trace.
 
-``w.sending`` and ``w.value`` are taken from the clause's attributes of these names. A clause whose ``engine`` is not
-None works only with waiters of that engine.
+While a clause of another process is being asked for, nobody can win ``w``: an event that comes then must be found by
+the next ``poll(w)``, and a clause that was told of it must still hear of the one after.
+
+A clause may have three attributes: ``sending`` and ``value``, which its waiter shows to partners, and ``engine``, the
+name of the engine whose waiters it needs. Those of a clause without them are False, None and None.
 """
 
 from __future__ import annotations

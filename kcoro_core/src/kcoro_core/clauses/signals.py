@@ -32,29 +32,46 @@ class Signal(EventClause):
         self.signums = tuple(signal.Signals(n) for n in signums)
         self.pending: list[int] = []
         self._installed: list[Handle] = []
-        self._waiting: dict[int, Callable[[], object]] = {}
+        # How many blocks and waits need the handlers; the last one takes them away.
+        self._users = 0
+        self._waiting: dict[_SignalWait, Callable[[], object]] = {}
 
     def __repr__(self) -> str:
         return f"Signal({', '.join(s.name for s in self.signums)})"
 
     def __enter__(self) -> Self:
-        host = current_host()
-        for signum in self.signums:
-            self._installed.append(host.on_signal(signum, partial(self._arrived, signum)))
+        if not self._users:
+            host = current_host()
+            try:
+                for signum in self.signums:
+                    self._installed.append(host.on_signal(signum, partial(self._arrived, signum)))
+            except BaseException:
+                self._uninstall()
+                raise
+        self._users += 1
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._users -= 1
+        if not self._users:
+            self._uninstall()
+
+    def _uninstall(self) -> None:
         while self._installed:
             self._installed.pop().cancel()
 
     def _arrived(self, signum: int) -> None:
         self.pending.append(signum)
         for fn in list(self._waiting.values()):
+            if not self.pending:
+                return  # somebody took it; the others go on waiting for the next
             fn()
 
-    def poll(self, w: Waiter) -> bool:
-        """Ready when one arrived since it was last taken."""
-        return bool(self.pending) and self._win(w)
+    def _ready(self, w: Waiter) -> bool:
+        return bool(self.pending)
+
+    def _happened(self, w: Waiter) -> None:
+        self._win(w)  # one that cannot be won finds the signal pending, and stays subscribed for the next
 
     def _result(self) -> Any:
         return self.pending.pop(0)
@@ -64,17 +81,15 @@ class Signal(EventClause):
 
 
 class _SignalWait:
-    """One wait on a Signal; installs the handlers for its own duration when nobody has."""
+    """One wait on a Signal; the handlers stay at least as long."""
 
     def __init__(self, clause: Signal, fn: Callable[[], object]) -> None:
-        self.clause = clause
-        self.owner = not clause._installed
-        if self.owner:
-            clause.__enter__()
-        clause._waiting[id(self)] = fn
+        self.clause = clause.__enter__()
+        clause._waiting[self] = fn
 
     def cancel(self) -> bool:
         """Stop waiting."""
-        if self.owner:
-            self.clause.__exit__()
-        return self.clause._waiting.pop(id(self), None) is not None
+        if self.clause._waiting.pop(self, None) is None:
+            return False
+        self.clause.__exit__()
+        return True
