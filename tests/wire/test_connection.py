@@ -478,6 +478,16 @@ def test_detach_ends_receives_at_once_and_lets_the_home_answer_the_rest() -> Non
         pair.a.send(channel, b"y")
 
 
+def test_answers_that_wait_go_in_front_of_the_homes_detach() -> None:
+    """The home's DETACH is its last frame on a handle, however full its medium was. Row: N8."""
+    pair, channel = opened()
+    sent = pair.a.send(channel, b"x")
+    pair.b.done(only(pair.a_to_b(), SendRequested).request_id)  # queued, not written
+    pair.a.detach(channel)
+    pair.a_to_b()
+    assert pair.b_to_a() == [ReplyReceived(sent, channel, Command.SEND), Detached(channel)]
+
+
 def test_detach_gives_back_what_was_not_taken_and_confirms_what_was() -> None:
     """Acknowledgements go in front of DETACH; what is under way or unsettled returns to the head. Row: N1b."""
     pair, channel = opened()

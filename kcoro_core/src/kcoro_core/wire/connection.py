@@ -555,7 +555,7 @@ class Connection:
         self._outbox.put_control(Entry(command, parts=(payload,)))
 
     def _offer_entry(self, entry: Entry) -> _Offer:
-        handle = self._handles.find(entry.channel_id)
+        handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
         order = self._order if handle is None else handle.order
         parts, flags, acks = entry.parts, entry.flags, list[int]()
         if entry.command is Command.CLOSE:

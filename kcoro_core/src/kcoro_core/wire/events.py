@@ -132,8 +132,9 @@ class CloseRequested(Event):
 class CancelRequested(Event):
     """The peer gives a request up that is not yet answered: withdraw it, and refuse it with ECANCELED.
 
-    If it cannot be withdrawn any more, the answer that it gets anyway is the one. Also told for each unanswered request
-    of a handle that was detached.
+    If it cannot be withdrawn any more, the answer that it gets anyway is the one; what an earlier event of the same
+    list set free may have answered it meanwhile (``is_waiting`` tells). Also told for each unanswered request of a
+    handle that was detached.
     """
 
     request_id: int

@@ -99,6 +99,10 @@ class HandleTable:
         """The handle a frame is about, or None."""
         return self._handles.get(channel_id)
 
+    def of_frame(self, channel_id: int) -> Handle:
+        """The handle that a frame of ours belongs to: it stays until its last frame is written."""
+        return self._handles[channel_id]
+
     def mine(self, channel_id: int) -> Handle:
         """The open handle that our owner names as opener. Raises ValueError for any other id."""
         handle = self._handles.get(channel_id)

@@ -76,6 +76,7 @@ class _Asked:
     charge: int = 0
     stage: _Stage = _Stage.WAITING
     entry: Entry | None = None
+    refused_open: bool = False  # its REPLY is the last frame of the handle
 
 
 class Home:
@@ -197,11 +198,12 @@ class Home:
         left = handle.ledger.clear()
         for request_id, _written, _returned in left:
             self._forget_push(request_id)
+        # Cancels come first: what is put back at the head must not meet a receiver that has just left.
+        unanswered = [self._asked[request_id] for request_id in sorted(handle.unanswered)]
+        events.extend(CancelRequested(asked.id, handle.id, asked.command) for asked in unanswered)
         if left:
             ids = tuple(request_id for request_id, _, _ in left)
             events.append(ElementsReturned(handle.id, ids, any(written for _, written, _ in left)))
-        unanswered = [self._asked[request_id] for request_id in sorted(handle.unanswered)]
-        events.extend(CancelRequested(asked.id, handle.id, asked.command) for asked in unanswered)
         events.append(Detached(handle.id))
         self._maybe_detached(handle)
 
@@ -323,6 +325,7 @@ class Home:
         if asked.stage is not _Stage.WAITING:
             return False
         if asked.command is Command.OPEN:
+            asked.refused_open = True
             asked.handle.step(ChannelStep.REFUSE)
         return self._answer(asked, (encode_reply(code, text),))
 
@@ -347,7 +350,7 @@ class Home:
         """The answer is written: the peer's request is over."""
         self._asked.pop(asked.id, None)
         self._bytes -= asked.charge
-        if asked.handle.state is HandleState.GONE:
+        if asked.refused_open:
             self._handles.remove(asked.handle)
 
     def _forget_push(self, request_id: int) -> None:
