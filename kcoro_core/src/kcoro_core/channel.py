@@ -76,6 +76,7 @@ class Channel(HomeBound, Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_close_watchers",
         "_core",
         "_engine",
         "_enqueue",
@@ -104,6 +105,7 @@ class Channel(HomeBound, Generic[T]):
         self.open_senders = 0
         self.open_receivers = 0
         self._engine = engine
+        self._close_watchers: dict[Callable[[], object], None] = {}
         self._core = engine.channel(kind, capacity, overflow, _bind_hook(self, on_undelivered))
         self._operation = engine.select.operation
         self._enqueue = self._core.enqueue
@@ -351,11 +353,22 @@ class Channel(HomeBound, Generic[T]):
         """
         self._enter(find_host())
         self._core.close(reason)
+        self._tell_closed()
 
     def cancel(self, reason: object = None) -> None:
         """Close, and give up what is queued: each element goes to ``on_undelivered`` with CANCELLED, oldest first."""
         self._enter(find_host())
         self._core.cancel(reason)
+        self._tell_closed()
+
+    def _on_close(self, fn: Callable[[], object]) -> None:
+        """Have ``fn`` called, without waiting and once, when the channel closes: links tell their peers."""
+        self._close_watchers[fn] = None
+
+    def _tell_closed(self) -> None:
+        watchers, self._close_watchers = self._close_watchers, {}
+        for fn in watchers:
+            fn()
 
     def __enter__(self) -> Self:
         return self

@@ -125,6 +125,8 @@ class _SystemTask:
         trio.lowlevel.spawn_system_task(self._run, fn, args, name=name or getattr(fn, "__qualname__", repr(fn)))
 
     async def _run(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        if self._done:
+            return  # cancelled before its first step: what it would have touched, a descriptor say, may be gone
         with self._scope:
             try:
                 await fn(*args)

@@ -13,7 +13,9 @@ Rule 4: no method suspends, and none raises for what a peer has sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -22,13 +24,13 @@ from ..channel import Channel
 from ..engine import CLOSED, OK, WOULD_BLOCK, ChannelCore
 from ..errors import MessageTooLong
 from ..reference.waiter import Operation
-from ..semantics import CANCELLED, WAITING, Kind, Undelivered
+from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Undelivered
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode, code_of
 from ..wire.connection import Connection
-from ..wire.messages import Attributes, ChannelInfo, OpenFlag, OpenRequest, Rights
+from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, OpenFlag, OpenRequest, Rights
 from .closing import closing_of, reason_of
 from .exports import Export, Exports
 from .identity import Authorize, allowed
@@ -53,6 +55,12 @@ class _Handle:
     max_message: int
     travelling: dict[int, bytes] = field(factory=dict)
     told_closed: bool = False
+    watch: Callable[[], object] | None = None
+
+    def release(self) -> None:
+        """Nobody has to be told of a close any more."""
+        if self.watch is not None:
+            self.channel._close_watchers.pop(self.watch, None)
 
 
 @define(eq=False)
@@ -62,6 +70,7 @@ class _Parked:
     home: Home
     handle: _Handle
     request_id: int
+    deadline: float
 
     def unpark(self, op: Operation) -> None:
         """The channel has decided; runs in the step of whoever decided it."""
@@ -71,11 +80,19 @@ class _Parked:
 class Home:
     """Requests of one peer on the channels that are exported to it."""
 
-    def __init__(self, wire: Connection, exports: Exports, authorize: Authorize, flush: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wire: Connection,
+        exports: Exports,
+        authorize: Authorize,
+        flush: Callable[[], None],
+        now: Callable[[], float],
+    ) -> None:
         self._wire = wire
         self._exports = exports
         self._authorize = authorize
         self._flush = flush
+        self._now = now
         self._identity = Identity("none")
         self._max_message = 0
         self._handles: dict[int, _Handle] = {}
@@ -131,10 +148,15 @@ class Home:
         self._handles[handle.id] = handle
         if channel.closed:
             self._tell_closed(handle)
+        else:
+            handle.watch = partial(self._channel_closed, handle)
+            channel._on_close(handle.watch)
 
     def detached(self, channel_id: int) -> None:
         """The peer gave a handle up; its requests were cancelled and its elements returned before."""
-        self._handles.pop(channel_id, None)
+        handle = self._handles.pop(channel_id, None)
+        if handle is not None:
+            handle.release()
 
     # -- sending
 
@@ -148,7 +170,7 @@ class Home:
         elif asked.timeout_ms == 0:
             self._refuse_try(handle, asked.request_id, "no receiver waits and there is no room")
         else:
-            self._park(handle, asked.request_id, True, asked.element)
+            self._park(handle, asked, True, asked.element)
 
     # -- receiving
 
@@ -159,7 +181,7 @@ class Home:
             if asked.timeout_ms == 0:
                 self._refuse_try(handle, asked.request_id, "there is nothing to receive")
             else:
-                self._park(handle, asked.request_id, False, None)
+                self._park(handle, asked, False, None)
         elif value is CLOSED:
             self._refuse_closed(handle, asked.request_id)
         else:
@@ -191,10 +213,13 @@ class Home:
 
     # -- parking
 
-    def _park(self, handle: _Handle, request_id: int, sending: bool, value: object) -> None:
-        parked = _Parked(self, handle, request_id)
+    def _park(
+        self, handle: _Handle, asked: events.SendRequested | events.RecvRequested, sending: bool, value: object
+    ) -> None:
+        patience = math.inf if asked.timeout_ms == FOREVER_MS else (asked.timeout_ms - 1) / 1000
+        parked = _Parked(self, handle, asked.request_id, self._now() + patience)
         op = handle.channel._engine.select.operation(parked, sending, value)
-        self._parked[request_id] = (parked, op)
+        self._parked[asked.request_id] = (parked, op)
         handle.core.enqueue(op)
 
     def decided(self, parked: _Parked, op: Operation) -> None:
@@ -214,7 +239,8 @@ class Home:
         if parked is None or op is None:
             return None
         parked.handle.core.withdraw(op)
-        parked.handle.core.count_failure(CANCELLED)
+        # CANCEL does not say why; the time hint does, to the millisecond in which it was rounded up.
+        parked.handle.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
         return parked.handle
 
     def _on_cancel(self, asked: events.CancelRequested) -> None:
@@ -257,6 +283,10 @@ class Home:
             handle.told_closed = True
             self._wire.tell_closed(handle.id, closing_of(handle.channel.reason))
 
+    def _channel_closed(self, handle: _Handle) -> None:
+        self._tell_closed(handle)
+        self._flush()
+
     def _refuse_closed(self, handle: _Handle, request_id: int) -> None:
         handle.core.count_failure(CLAIM_CLOSED)
         self._tell_closed(handle)
@@ -279,6 +309,7 @@ class Home:
         for asked in report.parked:
             self._withdraw(asked.request_id)
         for handle in self._handles.values():
+            handle.release()
             self._settle(handle, [one for one in report.elements if one.channel_id == handle.id])
         self._handles.clear()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ..cancel import CancelToken
 from ..config import Settings
@@ -39,11 +39,12 @@ from .report import LinkReport, LinkSnapshot, Peer, report_of
 
 __all__ = ["LEFT", "Link", "limits_of"]
 
-LEFT = "link closed by peer"
+MAX_MS: Final = (1 << 31) - 1
+LEFT: Final = "link closed by peer"
 """The reason that everybody finds who waits when the other side leaves in good order."""
-LEFT_HERE = "link closed by this side"
+LEFT_HERE: Final = "link closed by this side"
 
-_NODE_ID = secrets.token_bytes(NODE_ID_SIZE)
+_NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -59,7 +60,7 @@ def limits_of(settings: Settings) -> Limits:
         max_inflight_requests=settings.max_requests,
         receive_budget=settings.receive_budget,
         keepalive_ms=int(settings.keepalive * 1000),
-        idle_ms=int(settings.keepalive * 3000),
+        idle_ms=min(int(settings.keepalive * 3000), MAX_MS),
     )
 
 
@@ -97,9 +98,9 @@ class Link(HomeBound):
         self._peer_left = False
         self._decided = CancelToken()  # set when the handshake is over, however
         config = ConnectionConfig(settings.hello_timeout, settings.cancel_grace, settings.cancel_grace, "kcoro_core")
-        self.wire = Connection(side, _NODE_ID, secrets.token_bytes(NONCE_SIZE), limits_of(settings), config)
+        self.wire = Connection(side, _NODE_ID, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
         self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
-        self._exporting = Home(self.wire, exports, authorize or same_user, self.pump.flush)
+        self._exporting = Home(self.wire, exports, authorize or same_user, self.pump.flush, host.now)
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             **self._exporting.handlers,
             events.Established: self._on_established,

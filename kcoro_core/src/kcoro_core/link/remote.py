@@ -57,6 +57,7 @@ class RemoteChannel(HomeBound):
         "_received",
         "_sent",
         "_shut",
+        "_unasked",
         "_waiting",
         "name",
     )
@@ -76,6 +77,7 @@ class RemoteChannel(HomeBound):
         self._detached = False
         self._sent = self._received = self._doubtful = 0
         self._failures = [0, 0, 0, 0]
+        self._unasked = [0, 0, 0, 0]  # those of them that the home never heard of
         self._waiting = [0, 0]  # receives and sends that wait for an answer
 
     # -- what it is
@@ -285,15 +287,20 @@ class RemoteChannel(HomeBound):
         if isinstance(error, ChannelClosed) and not sending:
             self._drained = True
         if isinstance(error, WouldBlock):
-            self._failures[0] += 1
+            self._count(WAITING, op is not None)
         elif isinstance(error, ChannelClosed):
-            self._failures[3] += 1
+            self._count(CLAIM_CLOSED, op is not None)
         elif op is not None and op.claim in (TIMED_OUT, CANCELLED):
-            self._failures[_FAILURES[op.claim]] += 1
+            self._count(op.claim, asked=True)
 
     def _failed(self, claim: int, error: Exception) -> Exception:
-        self._failures[_FAILURES[claim]] += 1
+        self._count(claim, asked=False)
         return error
+
+    def _count(self, claim: int, asked: bool) -> None:
+        self._failures[_FAILURES[claim]] += 1
+        if not asked:
+            self._unasked[_FAILURES[claim]] += 1
 
     def closed_error(self, text: str = "") -> ChannelClosed:
         """A new error that says that this channel is closed, and why; ``text`` is what the home answered."""

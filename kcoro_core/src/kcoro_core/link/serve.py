@@ -81,6 +81,17 @@ class Server:
         """The links that have shaken hands and not ended, oldest first."""
         return tuple(link for link in self._links if link.established and not link.closed)
 
+    def export(self, name: str, end: object) -> None:
+        """Let peers open one more name, from now on; what had that name before stays open to those who have it.
+
+        :raises ValueError: the name or the end makes no sense. WrongLoop: the channel belongs to another run.
+        """
+        self._exports.update(exports_of({name: end}, self._host))
+
+    def withdraw(self, name: str) -> None:
+        """Let nobody open that name any more; handles that are open stay so. Harmless for a name that is not there."""
+        self._exports.pop(name, None)
+
     # -- accepting
 
     def start(self) -> None:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The harnesses of links: the channel lives behind a server, and laws reach it through a handle on the dialling side.
+
+Both ends run in one process and one run, so that time is virtual where the host's is, over any transport. Links carry
+bytes, and laws send literals; so each value is written as a literal and read back at the other end.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
+
+import attrs
+import trio
+import trio.testing
+
+from ... import config, run
+from ...channel import Channel, channel
+from ...engine import ChannelSnapshot
+from ...hosts import script
+from ...link.dial import dial
+from ...link.link import Link
+from ...link.remote import RemoteChannel
+from ...link.serve import Server, serve
+from .harness import Harness
+from .registry import Need
+from .shapes import Shape
+
+QUIET_SECONDS: Final = 500_000
+
+__all__ = ["LinkHarness", "ScriptLinkHarness", "TrioLinkHarness"]
+
+
+def _encode(value: Any) -> bytes:
+    return repr(value).encode()
+
+
+def _decode(data: Any) -> Any:
+    return ast.literal_eval(bytes(data).decode())
+
+
+def _decoding(hook: Callable[..., object] | None) -> Callable[..., object] | None:
+    return None if hook is None else lambda data, why, of: hook(_decode(data), why, of)
+
+
+@contextmanager
+def using_setting(name: str, value: str) -> Iterator[None]:
+    """Have a setting in force for the block, as KCORO_NAME in the environment would."""
+    variable = f"KCORO_{name.upper()}"
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    config.reload()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+        config.reload()
+
+
+class Handle:
+    """A remote handle with a codec in front, so that laws may send what they send locally."""
+
+    def __init__(self, remote: RemoteChannel, home: Channel[bytes]) -> None:
+        self.remote = remote
+        self.home = Home(home, remote)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.remote, name)
+
+    def __bool__(self) -> bool:
+        return bool(self.remote)
+
+    def __len__(self) -> int:
+        return len(self.remote)
+
+    async def send(self, value: Any, *args: Any, **kwargs: Any) -> None:
+        """Send a literal."""
+        await self.remote.send(_encode(value), *args, **kwargs)
+
+    async def recv(self, *args: Any, **kwargs: Any) -> Any:
+        """Receive a literal."""
+        return _decode(await self.remote.recv(*args, **kwargs))
+
+    def __aiter__(self) -> Handle:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _decode(await anext(self.remote))
+
+
+class Home:
+    """The channel at its home; its counters of failures also count the calls that failed without asking it."""
+
+    def __init__(self, home: Channel[bytes], remote: RemoteChannel) -> None:
+        self._channel = home
+        self._remote = remote
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def __len__(self) -> int:
+        return len(self._channel)
+
+    def snapshot(self) -> ChannelSnapshot:
+        """The snapshot of the home, and what never reached it."""
+        state = self._channel.snapshot()
+        would_block, deadline, cancelled, closed = self._remote._unasked
+        return attrs.evolve(
+            state,
+            failed_would_block=state.failed_would_block + would_block,
+            failed_deadline=state.failed_deadline + deadline,
+            failed_cancelled=state.failed_cancelled + cancelled,
+            failed_closed=state.failed_closed + closed,
+        )
+
+
+class LinkHarness(Harness):
+    """A server and a link to it over ``scheme``, around each law."""
+
+    remote: ClassVar[bool] = True
+
+    def __init__(self, scheme: str) -> None:
+        self.scheme = scheme
+        self._names = itertools.count()
+        self._server: Server | None = None
+        self._link: Link | None = None
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        """Run ``main`` on a new run of the host."""
+        raise NotImplementedError
+
+    def start(self, main: Callable[[], Awaitable[None]]) -> None:
+        async def linked() -> None:
+            async with serve(f"{self.scheme}:") as self._server, dial(self._server.uri) as self._link:
+                await main()
+            self._server = self._link = None
+
+        # Some laws wait for weeks of virtual time; signs of life every 30 seconds would fill them.
+        with using_setting("keepalive", str(QUIET_SECONDS)):
+            self.run(linked)
+
+    async def channel(self, shape: Shape, on_undelivered: Callable[..., object] | None = None) -> Any:
+        assert self._server is not None
+        assert self._link is not None
+        home = channel(shape.kind, shape.capacity, shape.overflow, _decoding(on_undelivered))
+        name = f"law {next(self._names)}"
+        self._server.export(name, home)
+        return Handle(await self._link.open(name), home)
+
+    def home(self, ch: Any) -> Any:
+        assert isinstance(ch, Handle)
+        return ch.home
+
+
+class TrioLinkHarness(LinkHarness):
+    """Trio under a mock clock: both ends are in one process, so the clock jumps only when nothing is under way."""
+
+    offers: ClassVar = frozenset({Need.VIRTUAL_TIME, Need.TRIO, Need.DESCRIPTORS, Need.SIGNALS})
+
+    def __init__(self, scheme: str, *, strict: bool) -> None:
+        super().__init__(scheme)
+        self.strict = strict
+        self.name = f"{scheme}-trio-{'strict' if strict else 'budgeted'}"  # type: ignore[misc]
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        if self.strict:
+            trio.run(main, clock=clock)
+        else:
+            run(main, clock=clock)
+
+
+class ScriptLinkHarness(LinkHarness):
+    """The script host, for transports that need no descriptor."""
+
+    offers: ClassVar = frozenset({Need.VIRTUAL_TIME})
+
+    def __init__(self, scheme: str, seed: int = 0) -> None:
+        super().__init__(scheme)
+        self.seed = seed
+        self.name = f"{scheme}-script-{seed}"  # type: ignore[misc]
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        script.run(main, seed=self.seed)

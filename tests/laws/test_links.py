@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The channel laws, unchanged, on handles at the other end of a link (row N1b).
+
+The same law functions as in ``test_laws.py``; only the harness differs. Laws that cannot hold across a link stand in a
+table with their reasons, whose length is printed.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from kcoro_core.testing.laws import LAWS, Group, Harness, Law, local_only
+from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLinkHarness
+
+
+def harnesses(config: pytest.Config) -> list[LinkHarness]:
+    """Over the transport that the command line names, else over those of this project."""
+    uri = config.getoption("kcoro_transport", None)
+    found: list[LinkHarness] = []
+    for scheme in ("mem", "uds") if uri is None else (uri.partition(":")[0],):
+        found += [TrioLinkHarness(scheme, strict=True), TrioLinkHarness(scheme, strict=False)]
+        if scheme == "mem":  # the only one without a descriptor, which a scripted host does not have
+            found += [ScriptLinkHarness(scheme, seed=0), ScriptLinkHarness(scheme, seed=1)]
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each case of each channel law on each harness."""
+    if "law" in metafunc.fixturenames:
+        runs = [
+            pytest.param(harness, law, case, id="-".join(filter(None, (law.id, label, harness.name))))
+            for harness in harnesses(metafunc.config)
+            for law in LAWS
+            if law.group is Group.CHANNEL and not harness.missing(law)
+            for label, case in law.cases.items()
+        ]
+        metafunc.parametrize(("harness", "law", "case"), runs)
+
+
+def test_law(harness: Harness, law: Law, case: object) -> None:
+    """The law holds across this link as it does inside a process. Rows: N1b, T6."""
+    harness.check(law, case)
+
+
+def test_each_law_that_stays_local_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every law either runs over links or has a reason; the table is printed with its length. Row: N1b."""
+    table = local_only(LAWS)
+    channel_laws = {law.id for law in LAWS if law.group is Group.CHANNEL}
+    left_out = {law_id: why for law_id, why in table.items() if law_id in channel_laws}
+    with capsys.disabled():
+        print(f"\n{len(left_out)} of {len(channel_laws)} channel laws do not apply across a link:")  # noqa: T201
+        for law_id, why in left_out.items():
+            print(f"  {law_id}: {why}")  # noqa: T201
+    assert all(len(why.split()) > 3 for why in left_out.values())
+    assert len(left_out) < len(channel_laws) / 2
