@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcoro_core.demo import messages
 from kcoro_core.demo.files import FILES_PER_BATCH
 from kcoro_core.demo.messages import (
     MESSAGE_BYTES,

@@ -86,14 +86,12 @@ class Processes:
         """Start one more worker; returns its number and its process id."""
         self._started += 1
         number = self._started
-        command = [sys.executable, "-m", "kcoro_core.demo.worker", self._uri, str(number)]
+        # Should this process be killed, the workers remove the folder.
+        heritage = ["--coordinator", str(os.getpid()), "--folder", str(self._folder)]
+        command = [sys.executable, "-m", "kcoro_core.demo.worker", self._uri, str(number), *heritage]
         with self._log(number).open("wb") as log:
             process = await trio.lowlevel.open_process(
-                [*command, "--folder", str(self._folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         self._running[number] = process
         self._scope.launch(self._watch, number, process)

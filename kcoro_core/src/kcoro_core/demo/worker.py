@@ -140,9 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kcoro_core.demo.worker", description=__doc__)
     parser.add_argument("uri", help="where the coordinator listens")
     parser.add_argument("number", type=int, help="the number of this worker, chosen by the coordinator")
-    parser.add_argument("--folder", help="removed when the coordinator dies without being able to do it itself")
+    parser.add_argument("--folder", help="removed when the coordinator was killed, and cannot do it itself")
+    parser.add_argument("--coordinator", type=int, help="process id of the coordinator, which is our parent")
     args = parser.parse_args(argv)
-    coordinator = os.getppid()
     # Ctrl-C is the coordinator's business; it ends the link, and with it this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 0
@@ -151,13 +151,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except* (LinkLost, TransportError) as lost:
         sys.stderr.write(f"{lost.exceptions[0]}\n")
         code = 3
-    if code and args.folder and _has_died(coordinator):
+    if code and args.folder and args.coordinator and _has_died(args.coordinator):
         shutil.rmtree(args.folder, ignore_errors=True)
     return code
 
 
 def _has_died(parent: int) -> bool:
-    """Whether the process that started this one is gone; its sockets close a moment before its children are told."""
+    """Whether the process that started this one is gone; its sockets close a moment before its children see it."""
     deadline = time.monotonic() + ORPHAN_SECONDS
     while os.getppid() == parent and time.monotonic() < deadline:
         time.sleep(0.01)
