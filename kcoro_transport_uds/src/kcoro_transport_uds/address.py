@@ -99,9 +99,13 @@ def _bind_at(sock: socket.socket, path: str, backlog: int, private_directory: st
                 raise _explained(error, path) from error
             _remove_stale(path)
             _bind_closed_to_others(sock, path)
-        # Within the lock: a socket that is bound and does not listen yet looks stale to a probe.
-        sock.listen(backlog)
-        return Place(path, _inode(path), private_directory)
+        try:
+            # Within the lock: a socket that is bound and does not listen yet looks stale to a probe.
+            sock.listen(backlog)
+            return Place(path, _inode(path), private_directory)
+        except BaseException:
+            os.unlink(path)
+            raise
 
 
 def _bind_closed_to_others(sock: socket.socket, path: str) -> None:

@@ -38,12 +38,13 @@ class _Flow:
     left: int | None
     passed: int = 0
 
-    def forward(self) -> bool:
-        """Pass one piece on; False at the end of the stream, or when the cut is reached."""
+    def forward(self, gate: threading.Event) -> bool:
+        """Pass one piece on, once the gate is open; False at the end of the stream, or when the cut is reached."""
         size = READ_BYTES if self.left is None else min(READ_BYTES, self.left)
         data = self.source.recv(size) if size else b""
         if not data:
             return False
+        gate.wait()
         self.target.sendall(data)
         self.passed += len(data)
         if self.left is not None:
@@ -120,7 +121,7 @@ class FaultProxy:
                 connection.sever()
 
     def stall(self, direction: Direction) -> None:
-        """Read nothing more of one direction until ``resume``; a piece that is under way may still pass."""
+        """Let nothing that is sent from now on pass in one direction, until ``resume``."""
         self._open[direction].clear()
 
     def resume(self, direction: Direction) -> None:
@@ -166,8 +167,7 @@ class FaultProxy:
 
     def _run(self, connection: _Connection, flow: _Flow) -> None:
         with contextlib.suppress(OSError):
-            if flow.left != 0:
-                while self._open[flow.direction].wait() and flow.forward():
-                    pass
-            # The end of one direction is the end of both, as it is for the links that are tested through here.
+            while flow.forward(self._open[flow.direction]):
+                pass
+        # The end of one direction is the end of both, as it is for the links that are tested through here.
         connection.sever()
