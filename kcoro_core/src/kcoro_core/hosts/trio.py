@@ -38,6 +38,7 @@ class TrioHost(Host):
         self._token = trio.lowlevel.current_trio_token()
         self._timers = TimerQueue()
         self._alarm: trio.CancelScope | None = None
+        self._watches: dict[tuple[int, int], _Watch] = {}
         self.now = trio.current_time  # type: ignore[method-assign]
         self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
         if strict:
@@ -98,13 +99,10 @@ class TrioHost(Host):
         return bool(poller.poll(0))
 
     def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
-        wait = trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable
-
-        async def watch() -> None:
-            await wait(fd)
-            fn()
-
-        return _SystemTask(watch, (), f"kcoro watch of fd {fd}")
+        watch = self._watches.get((fd, want))
+        if watch is None:
+            watch = self._watches[fd, want] = _Watch(self._watches, fd, want)
+        return _Watcher(watch, fn)
 
     def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
         return catch(signum, fn, self._token.run_sync_soon)
@@ -114,6 +112,48 @@ class TrioHost(Host):
             self._token.run_sync_soon(fn)
         except trio.RunFinishedError:
             raise WrongLoop("this run of trio has ended") from None
+
+
+class _Watch:
+    """The one wait that trio allows for a descriptor and a direction, shared by all who want to know of it."""
+
+    def __init__(self, watches: dict[tuple[int, int], _Watch], fd: int, want: int) -> None:
+        self.watches = watches
+        self.key = (fd, want)
+        self.watchers: dict[_Watcher, Callable[[], object]] = {}
+        self.task = _SystemTask(self._wait, (), f"kcoro watch of fd {fd}")
+
+    async def _wait(self) -> None:
+        fd, want = self.key
+        try:
+            await (trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable)(fd)
+        except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
+            pass  # closed, or another task of the program waits on it: whoever uses it next is told so
+        self.end()
+        for fn in list(self.watchers.values()):
+            fn()
+
+    def end(self) -> None:
+        """The next wait for this descriptor starts anew."""
+        if self.watches.get(self.key) is self:
+            del self.watches[self.key]
+
+
+class _Watcher:
+    """One callback of a watch."""
+
+    def __init__(self, watch: _Watch, fn: Callable[[], object]) -> None:
+        self.watch = watch
+        watch.watchers[self] = fn
+
+    def cancel(self) -> bool:
+        """Do not call; the last one ends the watch. False when it has been called."""
+        if self.watch.watchers.pop(self, None) is None:
+            return False
+        if not self.watch.watchers:
+            self.watch.end()
+            return self.watch.task.cancel()
+        return True
 
 
 class _SystemTask:

@@ -11,7 +11,20 @@ Rule 2: a law that fails raises; there is no other way to fail, and a law never 
 
 from __future__ import annotations
 
-from . import buffering, claims, closing, counters, meeting, order, precedence, table, undelivered
+from . import (
+    buffering,
+    claims,
+    clause_cases,
+    closing,
+    counters,
+    meeting,
+    modes,
+    order,
+    precedence,
+    selecting,
+    table,
+    undelivered,
+)
 from .harness import Harness, ScriptHarness, TrioHarness, TrioRealHarness
 from .registry import LAWS, Group, Law, Need, local_only
 from .runner import LawResult, hosts, run_engine
@@ -32,4 +45,17 @@ __all__ = [
 ]
 
 # Imported for the laws that they register.
-_ = (buffering, claims, closing, counters, meeting, order, precedence, table, undelivered)
+_ = (
+    buffering,
+    claims,
+    clause_cases,
+    closing,
+    counters,
+    meeting,
+    modes,
+    order,
+    precedence,
+    selecting,
+    table,
+    undelivered,
+)
