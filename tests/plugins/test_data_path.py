@@ -10,9 +10,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+import trio
 
 import kcoro_core
-from kcoro_core import BUFFERED, plugins
+from kcoro_core import BUFFERED, dial, plugins, serve
 from kcoro_core.testing.transport_kit import Bench
 from kcoro_core.testing.transport_kit.bench import numbered
 
@@ -71,3 +72,21 @@ def test_elements_move_through_a_channel_without_a_hook() -> None:
     assert calls > 4000
     # run(host=...) asks for the host by one hook, before any task exists.
     assert hooks < 50
+
+
+@pytest.mark.parametrize("scheme", ["mem", "uds"])
+def test_elements_move_over_a_link_without_a_hook(scheme: str) -> None:
+    """Dialling, serving and opening included. Row: H2."""
+    plugins.reports()
+
+    async def main() -> None:
+        ch = kcoro_core.channel(BUFFERED, capacity=8)
+        async with serve(f"{scheme}:", export={"jobs": ch}) as server, dial(server.uri) as link:
+            remote = await link.open("jobs")
+            for i in range(100):
+                await remote.send(b"%d" % i)
+                assert await ch.recv() == b"%d" % i
+
+    hooks, calls = calls_of_pluggy(lambda: trio.run(main))
+    assert calls > 4000
+    assert hooks == 0
