@@ -152,8 +152,11 @@ def settings() -> Settings:
 def reload() -> Settings:
     """Read the settings again; channels, links and runs that exist keep theirs."""
     global _current  # noqa: PLW0603 - one process has one configuration
+    # The variable first, so that what is wrong with the rest is heard by those who listen.
+    _configure_logging(level := os.environ.get("KCORO_DEBUG", ""))
     _current = load(os.environ, Path.cwd())
-    _configure_logging(_current.debug)
+    if _current.debug != level:
+        _configure_logging(_current.debug)
     return _current
 
 
@@ -163,14 +166,14 @@ def _configure_logging(level: str) -> None:
     if not level:
         return
     name = {"1": "DEBUG", "true": "DEBUG"}.get(level.lower(), level.upper())
-    if not isinstance(logging.getLevelName(name), int):
-        log.warning("KCORO_DEBUG=%r is no log level; use debug, info or warning", level)
-        return
-    root.setLevel(name)
+    known = isinstance(logging.getLevelName(name), int)
+    root.setLevel(name if known else "WARNING")
     if all(isinstance(h, logging.NullHandler) for h in root.handlers):
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
         root.addHandler(handler)
+    if not known:
+        log.warning("KCORO_DEBUG=%r is no log level; use debug, info or warning", level)
 
 
 logging.getLogger("kcoro").addHandler(logging.NullHandler())

@@ -58,7 +58,8 @@ class Task(HomeBound, Generic[T]):
         """What it returned.
 
         :raises WouldBlock: it is still running.
-        :raises BaseException: what it raised itself; OperationCancelled when it was cancelled.
+        :raises OperationCancelled: it was cancelled.
+        :raises Exception: what it raised itself.
         """
         if not self.done:
             raise WouldBlock(f"{self!r} has not ended")

@@ -111,6 +111,7 @@ class Selector:
         """Take a clause that is ready now, without waiting.
 
         :raises WouldBlock: none is.
+        :raises ChannelClosed: the channel of a clause is closed (see ``closed`` of ``select``).
         """
         self._begin(find_host())
         try:
@@ -243,7 +244,9 @@ async def select(
 def try_select(*clauses: Clause, mode: SelectMode = BIASED, closed: ClosedRule = RAISE) -> Selected:
     """Take a clause that is ready now, without waiting; may be called outside any task of this loop.
 
-    :raises WouldBlock: none is ready.
+    :raises WouldBlock: none is ready; ``index`` is None.
+    :raises ChannelClosed: the channel of a clause is closed (see ``closed``).
+    :raises ValueError: as for ``select``.
     """
     return _once(clauses, mode, closed).try_wait()
 
