@@ -56,4 +56,4 @@ async def dial(
         await link.shake_hands()
         yield link
     finally:
-        await link.aclose()
+        await (link.aclose() if link.established else link.abandon())

@@ -6,7 +6,7 @@ A request that would wait parks an operation in the channel like any local one; 
 that goes back. So a peer's send and a task's send stand in one queue, and the channel knows no difference.
 
 Rule 1: each request gets exactly one answer, and each operation that is parked here has a request that waits for it.
-Rule 2: an element that travels stays on the books (``hand_out``) until the peer has it, returns it, or is lost.
+Rule 2: at most ``budget`` bytes travel to a peer unconfirmed; beyond, its receives keep their places, passed over.
 Rule 3: nothing of a peer's outlives its link: what was parked is withdrawn, what travelled is put back or reported.
 Rule 4: no method suspends, and none raises for what a peer has sent.
 """
@@ -14,63 +14,38 @@ Rule 4: no method suspends, and none raises for what a peer has sent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
 from ..channel import Channel
-from ..engine import CLOSED, OK, WOULD_BLOCK, ChannelCore
-from ..errors import MessageTooLong
+from ..engine import CLOSED, OK, WOULD_BLOCK
+from ..hosts.port import Host
 from ..reference.waiter import Operation
-from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Undelivered
-from ..semantics import CLOSED as CLAIM_CLOSED
+from ..semantics import CANCELLED, TIMED_OUT, Kind
 from ..transport import Identity
 from ..wire import events
-from ..wire.codes import WireCode, code_of
+from ..wire.codes import WireCode
 from ..wire.connection import Connection
 from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, OpenFlag, OpenRequest, Rights
-from .closing import closing_of, reason_of
+from .bound import Bound
+from .closing import reason_of
 from .exports import Export, Exports
 from .identity import Authorize, allowed
 
-__all__ = ["Home", "Redelivered"]
-
-
-class Redelivered(bytes):
-    """An element that was on its way to a peer and came back; the next receiver is told that order may have changed."""
-
-    __slots__ = ()
-
-
-@define(eq=False)
-class _Handle:
-    """A channel of ours that the peer has opened."""
-
-    id: int
-    name: str
-    channel: Channel[Any]
-    core: ChannelCore
-    max_message: int
-    travelling: dict[int, bytes] = field(factory=dict)
-    told_closed: bool = False
-    watch: Callable[[], object] | None = None
-
-    def release(self) -> None:
-        """Nobody has to be told of a close any more."""
-        if self.watch is not None:
-            self.channel._close_watchers.pop(self.watch, None)
+__all__ = ["Home"]
 
 
 @define(eq=False)
 class _Parked:
-    """One request of the peer that waits in a channel; the parker of its operation."""
+    """One request of the peer that waits in a channel; the parker of its operation. ``deadline`` by our clock."""
 
     home: Home
-    handle: _Handle
+    bound: Bound
     request_id: int
     deadline: float
+    is_try: bool
 
     def unpark(self, op: Operation) -> None:
         """The channel has decided; runs in the step of whoever decided it."""
@@ -82,21 +57,25 @@ class Home:
 
     def __init__(
         self,
+        host: Host,
         wire: Connection,
         exports: Exports,
         authorize: Authorize,
+        budget: int,
         flush: Callable[[], None],
-        now: Callable[[], float],
     ) -> None:
+        self._now = host.now
         self._wire = wire
         self._exports = exports
         self._authorize = authorize
+        self._budget = budget
         self._flush = flush
-        self._now = now
         self._identity = Identity("none")
         self._max_message = 0
-        self._handles: dict[int, _Handle] = {}
+        self._bound: dict[int, Bound] = {}
         self._parked: dict[int, tuple[_Parked, Operation]] = {}
+        self._travelling_bytes = 0
+        self._holding = False
         self.handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.OpenRequested: self._on_open,
             events.SendRequested: self._on_send,
@@ -116,12 +95,17 @@ class Home:
     @property
     def open_channels(self) -> int:
         """How many handles the peer has on channels of this side."""
-        return len(self._handles)
+        return len(self._bound)
 
     @property
     def waiting(self) -> int:
         """How many requests of the peer wait in channels of this side."""
         return len(self._parked)
+
+    @property
+    def travelling_bytes(self) -> int:
+        """What the elements cost that are on their way to the peer, or there and not confirmed."""
+        return self._travelling_bytes
 
     # -- opening
 
@@ -140,117 +124,141 @@ class Home:
 
     def _bind(self, asked: events.OpenRequested, export: Export, rights: Rights) -> None:
         channel = export.channel
-        handle = _Handle(asked.channel_id, export.name, channel, channel._core, self._max_message)
         capacity = channel.capacity if channel.kind is not Kind.UNLIMITED else None
         attributes = Attributes(channel.kind, channel.overflow, capacity, rights, self._max_message)
-        if not self._wire.accept(asked.request_id, attributes):
-            return
-        self._handles[handle.id] = handle
-        if channel.closed:
-            self._tell_closed(handle)
-        else:
-            handle.watch = partial(self._channel_closed, handle)
-            channel._on_close(handle.watch)
+        if self._wire.accept(asked.request_id, attributes):
+            bound = self._bound[asked.channel_id] = Bound(asked.channel_id, channel, self._max_message, self._wire)
+            bound.watch_close(self._flush)
 
     def detached(self, channel_id: int) -> None:
         """The peer gave a handle up; its requests were cancelled and its elements returned before."""
-        handle = self._handles.pop(channel_id, None)
-        if handle is not None:
-            handle.release()
+        bound = self._bound.pop(channel_id, None)
+        if bound is not None:
+            bound.release()
 
-    # -- sending
+    # -- sending and receiving
 
     def _on_send(self, asked: events.SendRequested) -> None:
-        handle = self._handles[asked.channel_id]
-        answer = handle.core.send_now(asked.element)
+        bound = self._bound[asked.channel_id]
+        answer = bound.core.send_now(asked.element)
         if answer is OK:
             self._wire.done(asked.request_id)
         elif answer is CLOSED:
-            self._refuse_closed(handle, asked.request_id)
+            bound.refuse_closed(asked.request_id)
         elif asked.timeout_ms == 0:
-            self._refuse_try(handle, asked.request_id, "no receiver waits and there is no room")
+            bound.refuse_try(asked.request_id, "no receiver waits and there is no room")
         else:
-            self._park(handle, asked, True, asked.element)
-
-    # -- receiving
+            self._park(bound, asked, True, asked.element)
 
     def _on_recv(self, asked: events.RecvRequested) -> None:
-        handle = self._handles[asked.channel_id]
-        value = handle.core.recv_now()
-        if value is WOULD_BLOCK:
-            if asked.timeout_ms == 0:
-                self._refuse_try(handle, asked.request_id, "there is nothing to receive")
-            else:
-                self._park(handle, asked, False, None)
-        elif value is CLOSED:
-            self._refuse_closed(handle, asked.request_id)
+        bound = self._bound[asked.channel_id]
+        value = WOULD_BLOCK if self._holding else bound.core.recv_now()
+        if value is CLOSED:
+            bound.refuse_closed(asked.request_id)
+        elif value is not WOULD_BLOCK:
+            self._push(bound, asked.request_id, value)
+        elif asked.timeout_ms == 0 and not self._holding:
+            bound.refuse_try(asked.request_id, "there is nothing to receive")
         else:
-            self._push(handle, asked.request_id, value)
+            self._park(bound, asked, False, None)
 
-    def _push(self, handle: _Handle, request_id: int, value: object) -> None:
-        """Send an element that was just received from the channel; what cannot travel goes back to the head."""
-        handle.core.hand_out()
-        unfit = _unfit(value, handle.max_message)
-        if unfit is not None:
-            handle.core.settle(1, [value])
-            self._wire.refuse(request_id, code_of(unfit), str(unfit.args[0]))
-            return
-        element = value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]
-        if self._wire.push(request_id, bytes(element), isinstance(element, Redelivered)):
-            handle.travelling[request_id] = element
-        else:
-            handle.core.settle(1, [element])
+    def _push(self, bound: Bound, request_id: int, value: object) -> None:
+        before = bound.travelling_bytes
+        bound.push(request_id, value)
+        self._travelling_bytes += bound.travelling_bytes - before
+        if self._travelling_bytes >= self._budget:
+            self._hold()
 
     def _on_taken(self, news: events.ElementTaken) -> None:
-        handle = self._handles[news.channel_id]
-        del handle.travelling[news.request_id]
-        handle.core.settle()
+        bound = self._bound[news.channel_id]
+        before = bound.travelling_bytes
+        bound.taken(news.request_id)
+        self._settled(before - bound.travelling_bytes)
 
     def _on_returned(self, news: events.ElementsReturned) -> None:
-        handle = self._handles[news.channel_id]
-        elements = [handle.travelling.pop(request_id) for request_id in news.request_ids]
-        handle.core.settle(len(elements), _marked(elements) if news.redelivered else elements)
+        bound = self._bound[news.channel_id]
+        before = bound.travelling_bytes
+        bound.returned(news.request_ids, news.redelivered)
+        self._settled(before - bound.travelling_bytes)
 
     # -- parking
 
     def _park(
-        self, handle: _Handle, asked: events.SendRequested | events.RecvRequested, sending: bool, value: object
+        self, bound: Bound, asked: events.SendRequested | events.RecvRequested, sending: bool, value: object
     ) -> None:
         patience = math.inf if asked.timeout_ms == FOREVER_MS else (asked.timeout_ms - 1) / 1000
-        parked = _Parked(self, handle, asked.request_id, self._now() + patience)
-        op = handle.channel._engine.select.operation(parked, sending, value)
+        parked = _Parked(self, bound, asked.request_id, self._now() + patience, asked.timeout_ms == 0)
+        op = bound.channel._engine.select.operation(parked, sending, value)
+        if self._holding and not sending:
+            op.begin_claim(0)
         self._parked[asked.request_id] = (parked, op)
-        handle.core.enqueue(op)
+        bound.core.enqueue(op)
 
     def decided(self, parked: _Parked, op: Operation) -> None:
         """A parked operation was matched, or its channel closed: answer."""
         del self._parked[parked.request_id]
         if op.error is not None:
-            self._refuse_closed(parked.handle, parked.request_id)
+            parked.bound.refuse_closed(parked.request_id)
         elif op.sending:
             self._wire.done(parked.request_id)
         else:
-            self._push(parked.handle, parked.request_id, op.value)
+            self._push(parked.bound, parked.request_id, op.value)
         self._flush()
 
-    def _withdraw(self, request_id: int) -> _Handle | None:
-        """Take a parked request out of its channel; None when it is not parked."""
+    def _withdraw(self, request_id: int) -> bool:
+        """Take a parked request out of its channel; False when it is not parked."""
         parked, op = self._parked.pop(request_id, (None, None))
         if parked is None or op is None:
-            return None
-        parked.handle.core.withdraw(op)
+            return False
+        parked.bound.core.withdraw(op)
         # CANCEL does not say why; the time hint does, to the millisecond in which it was rounded up.
-        parked.handle.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
-        return parked.handle
+        parked.bound.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
+        return True
 
     def _on_cancel(self, asked: events.CancelRequested) -> None:
-        if self._withdraw(asked.request_id) is not None:
+        if self._withdraw(asked.request_id):
             self._wire.refuse(asked.request_id, WireCode.ECANCELED)
+
+    # -- holding: too much travels unconfirmed
+
+    def _hold(self) -> None:
+        """Have channels pass this peer's receives over; they keep their places."""
+        if not self._holding:
+            self._holding = True
+            for _, op in self._parked.values():
+                if not op.sending:
+                    op.begin_claim(0)
+
+    def _settled(self, freed_bytes: int) -> None:
+        self._travelling_bytes -= freed_bytes
+        if self._holding and self._travelling_bytes < self._budget:
+            self._holding = False
+            held = [pair for pair in self._parked.values() if not pair[1].sending]
+            for parked, op in held:
+                if self._holding:  # enough again
+                    break
+                if op.end_claim():
+                    self._serve(parked, op)
+
+    def _serve(self, parked: _Parked, op: Operation) -> None:
+        """A receive may be served again: look whether something is there that it was passed over for."""
+        bound = parked.bound
+        value = bound.core.recv_now()
+        if value is WOULD_BLOCK and not parked.is_try:
+            return
+        bound.core.withdraw(op)
+        del self._parked[parked.request_id]
+        if value is WOULD_BLOCK:
+            bound.refuse_try(parked.request_id, "there is nothing to receive")
+        elif value is CLOSED:
+            bound.refuse_closed(parked.request_id)
+        else:
+            self._push(bound, parked.request_id, value)
 
     # -- asking and closing
 
     def _on_info(self, asked: events.InfoRequested) -> None:
-        now = self._handles[asked.channel_id].channel.snapshot()
+        now = self._bound[asked.channel_id].channel.snapshot()
         self._wire.inform(
             asked.request_id,
             ChannelInfo(
@@ -269,32 +277,13 @@ class Home:
         )
 
     def _on_close(self, asked: events.CloseRequested) -> None:
-        channel = self._handles[asked.channel_id].channel
+        channel = self._bound[asked.channel_id].channel
         reason = reason_of(asked.closing)
         if asked.closing.cancel:
             channel.cancel(reason)
         else:
             channel.close(reason)
         self._wire.done(asked.request_id)
-
-    def _tell_closed(self, handle: _Handle) -> None:
-        """Tell the peer once that the channel is closed, in front of the first answer that says so."""
-        if not handle.told_closed:
-            handle.told_closed = True
-            self._wire.tell_closed(handle.id, closing_of(handle.channel.reason))
-
-    def _channel_closed(self, handle: _Handle) -> None:
-        self._tell_closed(handle)
-        self._flush()
-
-    def _refuse_closed(self, handle: _Handle, request_id: int) -> None:
-        handle.core.count_failure(CLAIM_CLOSED)
-        self._tell_closed(handle)
-        self._wire.refuse(request_id, WireCode.EPIPE, "the channel is closed")
-
-    def _refuse_try(self, handle: _Handle, request_id: int, text: str) -> None:
-        handle.core.count_failure(WAITING)
-        self._wire.refuse(request_id, WireCode.EAGAIN, text)
 
     # -- the end
 
@@ -308,38 +297,11 @@ class Home:
         """The connection is over: withdraw what waits, settle what travelled."""
         for asked in report.parked:
             self._withdraw(asked.request_id)
-        for handle in self._handles.values():
-            handle.release()
-            self._settle(handle, [one for one in report.elements if one.channel_id == handle.id])
-        self._handles.clear()
-
-    def _settle(self, handle: _Handle, lost: Sequence[events.LostElement]) -> None:
-        back: list[bytes] = []
-        gone: list[bytes] = []
-        for one in lost:
-            element = handle.travelling.pop(one.request_id)
-            if one.fate is events.Fate.IN_DOUBT:
-                gone.append(element)
-            else:
-                back.append(Redelivered(element) if one.returned else element)
-        if lost:
-            handle.core.settle(len(lost), back)
-        for element in gone:
-            handle.core.report(element, Undelivered.IN_DOUBT)
-
-
-def _marked(elements: Sequence[bytes]) -> list[bytes]:
-    return [Redelivered(element) for element in elements]
-
-
-def _unfit(value: object, limit: int) -> Exception | None:
-    """Why an element of a local sender cannot travel."""
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        return ValueError(f"the oldest element is a {type(value).__name__}, and a link carries bytes; it stays queued")
-    size = value.nbytes if isinstance(value, memoryview) else len(value)
-    if size > limit:
-        return MessageTooLong(f"the oldest element has {size} bytes, and this link carries {limit}; it stays queued")
-    return None
+        bound, self._bound = self._bound, {}
+        for one in bound.values():
+            one.release()
+            one.lost([element for element in report.elements if element.channel_id == one.id])
+        self._travelling_bytes = 0
 
 
 def _misfit(wanted: OpenRequest, channel: Channel[Any]) -> tuple[WireCode, str] | None:

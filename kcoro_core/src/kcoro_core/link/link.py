@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ..cancel import CancelToken
 from ..config import Settings
-from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
+from ..errors import AccessDenied, ChannelClosed, LinkLost
 from ..hosts.port import Host, current_host
 from ..parking import HomeBound, cancelled_error, check_timeout, park, result
 from ..transport import Capability, Identity, Vtable
@@ -29,20 +29,18 @@ from ..wire.hello import FRAME_ROOM, NODE_ID_SIZE, NONCE_SIZE, Limits
 from ..wire.messages import OpenFlag, OpenRequest
 from ..wire.states import State
 from .arguments import check_count, check_name
+from .ending import LEFT, LEFT_HERE, Ending, left_error
 from .exports import Exports
 from .home import Home
 from .identity import Authorize, same_user
 from .pending import Pending
 from .pump import Pump
 from .remote import RemoteChannel
-from .report import LinkReport, LinkSnapshot, Peer, report_of
+from .report import LinkReport, LinkSnapshot, Peer
 
-__all__ = ["LEFT", "Link", "limits_of"]
+__all__ = ["Link", "limits_of"]
 
 MAX_MS: Final = (1 << 31) - 1
-LEFT: Final = "link closed by peer"
-"""The reason that everybody finds who waits when the other side leaves in good order."""
-LEFT_HERE: Final = "link closed by this side"
 
 _NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
 
@@ -92,7 +90,7 @@ class Link(HomeBound):
         self._identity = Identity("none")
         self._channels: dict[int, RemoteChannel] = {}
         self._requests: dict[int, Pending] = {}
-        self._loss: events.LossReport | None = None
+        self._ending: Ending | None = None
         self._refusal: AccessDenied | None = None
         self._leaving = False
         self._peer_left = False
@@ -100,7 +98,9 @@ class Link(HomeBound):
         config = ConnectionConfig(settings.hello_timeout, settings.cancel_grace, settings.cancel_grace, "kcoro_core")
         self.wire = Connection(side, _NODE_ID, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
         self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
-        self._exporting = Home(self.wire, exports, authorize or same_user, self.pump.flush, host.now)
+        self._exporting = Home(
+            host, self.wire, exports, authorize or same_user, settings.receive_budget, self.pump.flush
+        )
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             **self._exporting.handlers,
             events.Established: self._on_established,
@@ -161,10 +161,9 @@ class Link(HomeBound):
         if cancel is not None and cancel.is_set():
             raise cancelled_error(cancel, what)
         await host.cancel_point()
-        self.check_usable(None)
+        self.check_usable(self)
         wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0))
-        op = self.request(self.wire.open(wanted), False)
-        op.value = name
+        op = self.request(self.wire.open(wanted), False, name)
         await park(host, op, op.forget, limit, cancel)
         channel: RemoteChannel = await result(host, op, cancel, what)
         return channel
@@ -205,8 +204,8 @@ class Link(HomeBound):
         await self._decided.wait()
         if self._refusal is not None:
             raise self._refusal
-        if self._loss is not None:
-            raise self._loss.cause
+        if self._ending is not None:
+            raise self._ending.loss.cause
 
     def turn_away(self) -> None:
         """Refuse a peer of another user, with a farewell that says so."""
@@ -230,11 +229,19 @@ class Link(HomeBound):
             await self.pump.gone.wait()
             await self.host.pause()
 
+    async def abandon(self) -> None:
+        """End a link that has not been established; the peer sees the connection end."""
+        with self.host.open_cancel_scope(shield=True):
+            if self._refusal is None and self._ending is None:
+                self.pump.abort(LinkLost("given up before the handshake was over"))
+            await self.pump.gone.wait()
+            await self.host.pause()
+
     # -- for handles
 
-    def request(self, number: int, sending: bool) -> Pending:
+    def request(self, number: int, sending: bool, about: object, channel_id: int = 0) -> Pending:
         """A task is going to wait for the answer to this request, which was just queued."""
-        op = self._requests[number] = Pending(self, self.host, number, sending)
+        op = self._requests[number] = Pending(self, self.host, number, sending, about, channel_id)
         self.pump.flush()
         return op
 
@@ -259,12 +266,12 @@ class Link(HomeBound):
                 op.refuse(_detached_error(channel))
         self.pump.flush()
 
-    def check_usable(self, channel: RemoteChannel | None) -> None:
-        """Raise what ended the link, if it has ended or is ending."""
-        if self._loss is not None:
-            raise self._end_error(channel)
+    def check_usable(self, about: object, channel_id: int = 0) -> None:
+        """Raise what ended the link, if it has ended or is ending; ``about`` is who wants to know."""
+        if self._ending is not None:
+            raise self._ending.error(about, channel_id)
         if self.wire.state is not State.OPEN:
-            raise ChannelClosed(f"{self!r} is being closed", reason=LEFT_HERE)
+            raise left_error(about, LEFT_HERE)
 
     # -- events
 
@@ -289,8 +296,11 @@ class Link(HomeBound):
         return self._authorize is None and told and not same_user(self._vtable.peer(self._conn))
 
     def _on_opened(self, news: events.Opened) -> None:
-        op = self._requests.pop(news.request_id)
-        channel = RemoteChannel(self, op.value, news.channel_id, news.attributes)
+        op = self._requests.pop(news.request_id, None)
+        if op is None:
+            self.wire.detach(news.channel_id)
+            return
+        channel = RemoteChannel(self, str(op.about), news.channel_id, news.attributes)
         self._channels[news.channel_id] = channel
         op.succeed(channel)
 
@@ -348,50 +358,19 @@ class Link(HomeBound):
     # -- the end
 
     def _on_peer_bye(self, news: events.PeerBye) -> None:
-        # Whoever leaves first answers all that has reached it before it says so: what is still open was never read.
         self._peer_left = not news.code and not self._leaving
 
     def _on_ended(self, news: events.ConnectionEnded) -> None:
-        self._loss = loss = news.report
-        fates = {one.request_id: one.fate for one in loss.requests}
-        doubtful = dict.fromkeys(self._channels, 0)
-        for channel_id, channel in self._channels.items():
-            doubtful[channel_id] = channel._doubtful
-        for one in loss.requests:
-            if one.command is Command.SEND and self._in_doubt(one.fate) and one.channel_id in doubtful:
-                doubtful[one.channel_id] += 1
-        self._acked, self._in_doubt_counts = loss.accepted, doubtful
-        self.report = report_of(loss, {key: one.name for key, one in self._channels.items()}, doubtful)
-        self._exporting.lost(loss)
+        handles = {channel_id: (one.name, one._doubtful) for channel_id, one in self._channels.items()}
+        ending = Ending.of(news.report, handles, left_here=self._leaving, peer_left=self._peer_left)
+        self._ending = ending
+        self.report = ending.report()
+        self._exporting.lost(news.report)
         requests, self._requests = self._requests, {}
         for number, op in requests.items():
-            op.lose(self._end_error(self._channel_of(loss, number)), self._in_doubt(fates.get(number)))
+            op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))
         self._decided.trigger()
         self._on_news(self)
-
-    def _in_doubt(self, fate: events.Fate | None) -> bool:
-        return fate is events.Fate.IN_DOUBT and not self._peer_left
-
-    def _channel_of(self, loss: events.LossReport, number: int) -> RemoteChannel | None:
-        for one in loss.requests:
-            if one.request_id == number:
-                return self._channels.get(one.channel_id)
-        return None
-
-    def _end_error(self, channel: RemoteChannel | None) -> KcoroError:
-        """A new error for one caller: why this link cannot be used any more."""
-        assert self._loss is not None
-        loss, who = self._loss, repr(self if channel is None else channel)
-        if loss.orderly or self._leaving:
-            reason = LEFT_HERE if self._leaving else LEFT
-            return ChannelClosed(f"{who}: {reason}", reason=reason)
-        number = 0 if channel is None else channel._id
-        return LinkLost(
-            f"{who}: the link was lost: {loss.cause}",
-            acked=self._acked.get(number, 0),
-            in_doubt=self._in_doubt_counts.get(number, 0),
-            reason=loss.cause,
-        )
 
 
 def _detached_error(channel: RemoteChannel) -> ChannelClosed:

@@ -27,12 +27,15 @@ __all__ = ["Pending"]
 class Pending(Operation):
     """One request in flight and the task that waits for it."""
 
-    __slots__ = ("asked_to_cancel", "in_doubt", "link", "number")
+    __slots__ = ("about", "asked_to_cancel", "channel_id", "in_doubt", "link", "number")
 
-    def __init__(self, link: Link, host: Host, number: int, sending: bool) -> None:
+    def __init__(self, link: Link, host: Host, number: int, sending: bool, about: object, channel_id: int) -> None:
+        """``about`` is the handle, or the name that is being opened."""
         super().__init__(host, sending)
         self.link = link
         self.number = number
+        self.about = about
+        self.channel_id = channel_id
         self.asked_to_cancel = False
         self.in_doubt = False
         self.begin_claim(0)

@@ -14,7 +14,6 @@ Rule 5: after ``finish`` nothing is left: no descriptor, no timer, no watch, no 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from ..hosts.port import Handle, Host
 from ..reference.waiter import Operation
 from ..transport import READ, WRITE, Vtable
 from ..unraisable import report_unraisable
+from ..wire.commands import Command
 from ..wire.connection import Connection
 from ..wire.events import Event
 from ..wire.states import State
@@ -33,7 +33,7 @@ __all__ = ["Pump"]
 FRAMES_AT_ONCE: Final = 256
 """Frames that are read before the other tasks get a turn."""
 
-log = logging.getLogger("kcoro.link")
+_BYE: Final = int(Command.BYE).to_bytes(2, "big")
 
 
 class Pump:
@@ -159,6 +159,9 @@ class Pump:
                 return taken
             if raw is None:
                 return taken
+            if raw.header[4:6] == _BYE:
+                # Whoever says goodbye still hears what was taken; behind our answer to it nothing is heard.
+                self._write(acknowledge=True)
             self._hand_on(self._wire.receive(raw, now))
         return FRAMES_AT_ONCE
 

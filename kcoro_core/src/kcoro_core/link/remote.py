@@ -268,8 +268,8 @@ class RemoteChannel(HomeBound):
         op: Pending | None = None
         self._waiting[sending] += counted
         try:
-            self._link.check_usable(self)
-            op = self._link.request(ask(), sending)
+            self._link.check_usable(self, self._id)
+            op = self._link.request(ask(), sending, self, self._id)
             await park(host, op, op.forget, self._link.grace if limit == 0 else limit, cancel)
             if limit == 0 and op.claim == TIMED_OUT:
                 raise WouldBlock(f"the home did not answer in time: {what}")
@@ -313,7 +313,7 @@ class RemoteChannel(HomeBound):
     def _check_usable(self) -> None:
         self._check_attached()
         self._enter(find_host())
-        self._link.check_usable(self)
+        self._link.check_usable(self, self._id)
 
     # -- the end
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from ..transport import Identity
-from ..wire.events import Fate, LossReport
 
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Joined", "LinkReport", "LinkSnapshot", "Lost", "Peer", "report_of"]
+__all__ = ["Joined", "LinkReport", "LinkSnapshot", "Lost", "Peer"]
 
 
 @frozen
@@ -81,15 +80,3 @@ class Lost:
 
     link: Link
     report: LinkReport
-
-
-def report_of(loss: LossReport, names: Mapping[int, str], doubtful: Mapping[int, int]) -> LinkReport:
-    """The report for people; ``doubtful`` counts the sends of each handle that were given up without an answer."""
-    acked: dict[str, int] = {}
-    in_doubt: dict[str, int] = {}
-    for channel_id, name in names.items():
-        acked[name] = acked.get(name, 0) + loss.accepted.get(channel_id, 0)
-        in_doubt[name] = in_doubt.get(name, 0) + doubtful.get(channel_id, 0)
-    fates = [element.fate for element in loss.elements]
-    unsure = fates.count(Fate.IN_DOUBT)
-    return LinkReport(loss.cause, loss.orderly, acked, in_doubt, unsure, len(fates) - unsure)

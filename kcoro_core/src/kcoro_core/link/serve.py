@@ -165,6 +165,8 @@ class Server:
 
     def _on_news(self, link: Link) -> None:
         """A link was established, or has ended; what never shook hands is nobody's news."""
+        if self._news.closed:  # the program has closed its receiver: it wants no news
+            return
         if link.report is None:
             self._news.try_send(Joined(link))
         elif link.established:

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""A channel of this side that a peer has opened, and the elements of it that are on their way to that peer.
+
+Rule 1: an element that travels stays on the channel's books until the peer has it, returns it, or is lost.
+Rule 2: what cannot travel, because it is no bytes or too long, stays in the channel, at the head.
+Rule 3: the peer is told of a close once, in front of the first answer that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from attrs import define, field
+
+from ..channel import Channel
+from ..engine import ChannelCore
+from ..errors import MessageTooLong
+from ..semantics import CLOSED as CLAIM_CLOSED
+from ..semantics import WAITING, Undelivered
+from ..wire.codes import WireCode, code_of
+from ..wire.connection import Connection
+from ..wire.events import Fate, LostElement
+from ..wire.hello import charge
+from .closing import closing_of
+
+__all__ = ["Bound", "Redelivered"]
+
+
+class Redelivered(bytes):
+    """An element that was on its way to a peer and came back; the next receiver is told that order may have changed."""
+
+    __slots__ = ()
+
+
+@define(eq=False)
+class Bound:
+    """One handle of the peer, seen from the home. ``travelling_bytes`` counts, by ``charge``, what is not confirmed."""
+
+    id: int
+    channel: Channel[Any]
+    max_message: int
+    wire: Connection = field(repr=False)
+    core: ChannelCore = field(init=False, repr=False)
+    travelling: dict[int, bytes] = field(factory=dict, repr=False)
+    travelling_bytes: int = 0
+    told_closed: bool = False
+    watch: Callable[[], object] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.core = self.channel._core
+
+    # -- elements
+
+    def push(self, request_id: int, value: object) -> None:
+        """Answer a receive with an element that was just taken out of the channel."""
+        self.core.hand_out()
+        unfit = _unfit(value, self.max_message)
+        if unfit is not None:
+            self.core.settle(1, [value])
+            self.wire.refuse(request_id, code_of(unfit), str(unfit.args[0]))
+            return
+        element = value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]
+        if not self.wire.push(request_id, element, isinstance(element, Redelivered)):
+            self.core.settle(1, [element])
+            return
+        self.travelling[request_id] = element
+        self.travelling_bytes += charge(len(element))
+
+    def taken(self, request_id: int) -> None:
+        """The peer has it."""
+        self._arrived(request_id)
+        self.core.settle()
+
+    def returned(self, request_ids: Iterable[int], redelivered: bool) -> None:
+        """These come back to the head, in this order."""
+        elements = [self._arrived(request_id) for request_id in request_ids]
+        self.core.settle(len(elements), [Redelivered(one) for one in elements] if redelivered else elements)
+
+    def lost(self, elements: Sequence[LostElement]) -> None:
+        """The link is lost: what was never written goes back to the head, the rest is in doubt and reported."""
+        back: list[bytes] = []
+        gone: list[bytes] = []
+        for one in elements:
+            element = self._arrived(one.request_id)
+            if one.fate is Fate.IN_DOUBT:
+                gone.append(element)
+            else:
+                back.append(Redelivered(element) if one.returned else element)
+        if elements:
+            self.core.settle(len(elements), back)
+        for element in gone:
+            self.core.report(element, Undelivered.IN_DOUBT)
+
+    def _arrived(self, request_id: int) -> bytes:
+        element = self.travelling.pop(request_id)
+        self.travelling_bytes -= charge(len(element))
+        return element
+
+    # -- refusals
+
+    def refuse_try(self, request_id: int, text: str) -> None:
+        """It would have to wait, and must not."""
+        self.core.count_failure(WAITING)
+        self.wire.refuse(request_id, WireCode.EAGAIN, text)
+
+    def refuse_closed(self, request_id: int) -> None:
+        """The channel is closed, for a receive also drained."""
+        self.core.count_failure(CLAIM_CLOSED)
+        self.tell_closed()
+        self.wire.refuse(request_id, WireCode.EPIPE, "the channel is closed")
+
+    def tell_closed(self) -> None:
+        """Tell the peer, if that has not been done."""
+        if not self.told_closed:
+            self.told_closed = True
+            self.wire.tell_closed(self.id, closing_of(self.channel.reason))
+
+    # -- news of a close
+
+    def watch_close(self, flush: Callable[[], None]) -> None:
+        """Tell the peer when the channel closes, or now if it is closed."""
+        if self.channel.closed:
+            self.tell_closed()
+            return
+
+        def closed() -> None:
+            self.tell_closed()
+            flush()
+
+        self.watch = closed
+        self.channel._on_close(closed)
+
+    def release(self) -> None:
+        """Nobody has to be told of a close any more."""
+        if self.watch is not None:
+            self.channel._close_watchers.pop(self.watch, None)
+
+
+def _unfit(value: object, limit: int) -> Exception | None:
+    """Why an element of a local sender cannot travel."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        return ValueError(f"the oldest element is a {type(value).__name__}, and a link carries bytes; it stays queued")
+    size = value.nbytes if isinstance(value, memoryview) else len(value)
+    if size > limit:
+        return MessageTooLong(f"the oldest element has {size} bytes, and this link carries {limit}; it stays queued")
+    return None
