@@ -119,7 +119,8 @@ class Policy:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Policy:
         """Read the three variables; ValueError when ``KCORO_PLUGINS`` has an entry without a sign."""
         env = os.environ if environ is None else environ
-        blocked, wanted = set(), set()
+        blocked: set[str] = set()
+        wanted: set[str] = set()
         for item in filter(None, (part.strip() for part in env.get("KCORO_PLUGINS", "").split(","))):
             if item[0] not in "+-" or len(item) == 1:
                 raise ValueError(f"KCORO_PLUGINS: {item!r} needs a sign and a name, as in KCORO_PLUGINS=-quic,+uds")
@@ -225,7 +226,7 @@ def _fill_transport(plugin: Plugin, module: Any) -> None:
     names = tuple(flag.name for flag in Capability if flag in info.capabilities and flag.name)
     plugin.report = evolve(plugin.report, schemes=tuple(info.schemes), api=info.api, capabilities=names)
     check_api(plugin.report, "transport", info.api, TRANSPORT_API)
-    plain = {hook.removeprefix("kcoro_"): function for hook, function in functions.items()}
+    plain: dict[str, Any] = {hook.removeprefix("kcoro_"): function for hook, function in functions.items()}
     plugin.vtable = Vtable(info=info, distribution=plugin.report.distribution, **plain)
 
 
