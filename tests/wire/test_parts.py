@@ -137,11 +137,13 @@ def test_an_answer_to_what_nobody_asked_is_a_protocol_error() -> None:
     """An unknown id, another channel, or a request that was never written: each is forged. Row: N1."""
     requests = RequestMap()
     request = requests.add(Command.INFO, 1, ())
-    for request_id, channel_id in ((99, 1), (request.id, 3), (request.id, 1)):
-        with pytest.raises(ProtocolError, match="nobody asked"):
-            requests.answered(request_id, channel_id)
+    with pytest.raises(ProtocolError, match="nobody asked"):
+        requests.answered(request.id, 1)
 
     request.state = RequestState.WRITTEN
+    for request_id, channel_id in ((99, 1), (request.id, 3)):
+        with pytest.raises(ProtocolError, match="nobody asked"):
+            requests.answered(request_id, channel_id)
     assert requests.answered(request.id, 1) is request
 
 
@@ -244,6 +246,16 @@ def test_elements_pushed_after_the_first_return_are_not_waited_for() -> None:
     assert ledger.take(2) == (1,)
     assert ledger.unsettled == 1
     assert ledger.put_back(3) == (3,)
+
+
+def test_only_the_first_return_decides_how_long_is_waited() -> None:
+    """A second one does not extend the wait to what was pushed meanwhile. Row: N1b."""
+    ledger = pushed(1, 2, 3)
+    assert ledger.put_back(1) == ()
+    ledger.push(4)
+    ledger.written(4)
+    assert ledger.put_back(2) == ()
+    assert ledger.take(3) == (1, 2)
 
 
 @given(st.permutations(range(6)), st.sets(st.integers(0, 5)))
