@@ -220,7 +220,10 @@ class SelectOperation(Operation):
 
 
 class Arm:
-    """One clause of a select, waiting in one queue; its claim word is the select's."""
+    """One clause of a select, waiting in one queue; its claim word is the select's.
+
+    ``dead`` under SKIP: its channel is closed, and the clause cannot win any more, though it may still be queued there.
+    """
 
     __slots__ = ("__weakref__", "dead", "index", "op", "sending", "value")
 
@@ -238,7 +241,7 @@ class Arm:
 
     def win(self) -> bool:
         """Claim the whole select for this clause."""
-        return self.op.win_arm(self.index)
+        return not self.dead and self.op.win_arm(self.index)
 
     def finish(self, value: Any = None) -> None:
         """Hand over this clause's result after a won claim."""
@@ -246,7 +249,7 @@ class Arm:
 
     def complete(self, value: Any = None) -> bool:
         """``win`` and ``finish`` in one."""
-        if not self.op.win_arm(self.index):
+        if self.dead or not self.op.win_arm(self.index):
             return False
         self.op.finish(value)
         return True

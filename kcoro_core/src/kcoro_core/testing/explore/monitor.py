@@ -14,7 +14,7 @@ from typing import Any
 
 from ...engine import CLOSED, OK, WOULD_BLOCK, ChannelCore, ChannelFactory, OnUndelivered, Sentinel
 from ...reference.waiter import Waiter
-from ...semantics import SUSPEND, WAITING, Kind, Overflow, Undelivered, limit_of
+from ...semantics import DROP_LATEST, SUSPEND, WAITING, Kind, Overflow, Undelivered, limit_of
 
 __all__ = ["Monitor", "MonitoringFactory"]
 
@@ -33,6 +33,8 @@ class Monitor:
         self._receivers: list[Waiter] = []
         # When each element arrived, by value: sent at once, or queued with its sender.
         self._arrived: dict[Any, int] = {}
+        # The same, for those that are in the channel's own queue.
+        self._queued: dict[Any, int] = {}
         self._last_out = -1
         self._arrivals = 0
 
@@ -47,14 +49,19 @@ class Monitor:
     def send_now(self, value: Any, /) -> Sentinel:
         """Checked: the oldest waiting receiver is served first; what is full refuses, what has room does not."""
         oldest, before, closed = _oldest(self._receivers), len(self._core), self._core.closed
+        self._arrive(value)
         answer = self._core.send_now(value)
+        if answer is not OK:
+            self._arrived.pop(value, None)
         if answer is OK:
             self._expect(not closed, "a send succeeded on a closed channel")
-            self._arrive(value)
             if oldest is not None:
                 self._expect(oldest.claim != WAITING, "a send passed over the receiver that has waited longest")
-            if before == 0 and len(self._core) == 0:
-                self._leave(value)
+            if value in self._arrived:  # else it was dropped at once
+                if before == 0 and len(self._core) == 0:
+                    self._leave(value)
+                else:
+                    self._queued[value] = self._arrived[value]
         elif answer is WOULD_BLOCK:
             self._expect(oldest is None, "a send would block although a receiver waits")
             self._expect(before >= self._limit and self._waits, "a send would block although there is room")
@@ -67,19 +74,24 @@ class Monitor:
     def recv_now(self) -> Any:
         """Checked: elements leave in the order of their arrival; room goes to the oldest sender in the same step."""
         oldest, before, closed = _oldest(self._senders), len(self._core), self._core.closed
+        offered = None if oldest is None else oldest.value
         value = self._core.recv_now()
         if value is WOULD_BLOCK:
             self._expect(before == 0, "a receive would block although there is an element")
-            self._expect(oldest is None, "a receive would block although a sender waits")
+            self._expect(oldest is None or closed, "a receive would block although a sender waits")
             self._expect(not closed, "a receive would block on a channel that is closed and drained")
         elif value is CLOSED:
             self._expect(closed, "a receive found an open channel closed")
             self._expect(before == 0, "a receive found a channel with elements closed")
         else:
-            self._expect(before > 0 or oldest is not None, "a receive got an element from nowhere")
+            self._expect(before > 0 or (oldest is not None and not closed), "a receive got an element from nowhere")
             self._leave(value)
-            if oldest is not None:
+            if oldest is not None and closed:
+                self._expect(oldest.claim == WAITING, "a closed channel took an element from a sender")
+            elif oldest is not None:
                 self._expect(oldest.claim != WAITING, "a receive passed over the sender that has waited longest")
+                if offered in self._arrived:
+                    self._queued[offered] = self._arrived[offered]
         return value
 
     def send_must_wait(self) -> bool:
@@ -105,12 +117,26 @@ class Monitor:
         self._arrivals += 1
 
     def _leave(self, value: Any) -> None:
+        self._queued.pop(value, None)
         arrived = self._arrived.pop(value, None)
         if arrived is None:
             self._found.append(f"ch{self._number}: element {value} left twice, or was never sent")
             return
         self._expect(arrived > self._last_out, f"element {value} overtook one that had arrived later")
         self._last_out = max(arrived, self._last_out)
+
+    def dropped(self, value: Any, why: Undelivered) -> None:
+        """Checked, for each value that is reported as undelivered: the policy's choice, for the policy's reason."""
+        self._expect(value in self._arrived, f"element {value} was reported as {why.value}, and was not there")
+        self._arrived.pop(value, None)
+        oldest = next(iter(self._queued), None)
+        if self._core.overflow is DROP_LATEST and why is not Undelivered.CANCELLED:
+            self._expect(value not in self._queued, f"element {value} was dropped, and was not the latest")
+        else:
+            self._expect(value == oldest, f"element {value} was dropped, and was not the oldest")
+        self._queued.pop(value, None)
+        expected = Undelivered.CONFLATED if self._core.kind is Kind.CONFLATED else Undelivered.OVERFLOW
+        self._expect(why in (expected, Undelivered.CANCELLED), f"element {value} was dropped as {why.value}")
 
     # -- waiting
 
@@ -164,6 +190,11 @@ class MonitoringFactory:
     def __call__(
         self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None
     ) -> Any:
-        core = self._factory(kind, capacity, overflow, on_undelivered)
+        def told(value: Any, why: Undelivered) -> None:
+            monitor.dropped(value, why)
+            if on_undelivered is not None:
+                on_undelivered(value, why)
+
+        monitor = Monitor(self._factory(kind, capacity, overflow, told), self._made, self._found)
         self._made += 1
-        return Monitor(core, self._made - 1, self._found)
+        return monitor

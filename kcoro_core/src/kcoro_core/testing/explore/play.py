@@ -24,11 +24,12 @@ from ...clauses import After, Clause, Recv, Send, Triggered
 from ...errors import ChannelClosed, DeadlineExceeded, KcoroError, OperationCancelled, WouldBlock
 from ...hosts.script import Deadlock, ScriptHost, StepLimit
 from ...run import sleep
-from ...select import select, try_select
+from ...select import Selected, select, try_select
+from ...semantics import RETURN, SKIP
 from .books import Books
 from .monitor import MonitoringFactory
 from .programs import ChannelSpec, Choice, Move, Program
-from .quiet import complaints
+from .quiet import all_closed, complaints
 
 __all__ = ["INJECTIONS", "Injection", "Play"]
 
@@ -158,6 +159,7 @@ class Play:
             self._books.keep(values)  # the host's own cancellation
             raise
         else:
+            self._check_result(move, result)
             self._books.succeed(move, values, result)
 
     def _attempt_now(self, move: Move) -> None:
@@ -168,6 +170,7 @@ class Play:
             self._books.keep(values)
             self._check_error(move, error, self.host.now())
         else:
+            self._check_result(move, result)
             self._books.succeed(move, values, result)
 
     def _call(self, move: Move, values: tuple[int, ...]) -> Any:
@@ -200,8 +203,21 @@ class Play:
         elif isinstance(error, OperationCancelled):
             justified = move.token and self._token.is_set()
         elif isinstance(error, ChannelClosed):
-            justified = any(self._channels[c.channel].closed for c in move.choices if c.what in ("send", "recv"))
+            justified = self._is_closed(move, error.index)
         else:
             justified = False
         if not justified:
             self.found.append(f"{move} raised {error!r} at {self.host.now()}, begun at {start}, without cause")
+
+    def _check_result(self, move: Move, result: Any) -> None:
+        if not isinstance(result, Selected) or result.error is None:
+            return
+        if move.closed is not RETURN or result.error.index != result.index or not self._is_closed(move, result.index):
+            self.found.append(f"{move} returned {result}, without cause")
+
+    def _is_closed(self, move: Move, index: int | None) -> bool:
+        """Whether ChannelClosed is right: from the channel of a plain move, a clause, or (index None) all of a SKIP."""
+        if index is None and move.what.endswith("select"):
+            return move.closed is SKIP and all_closed(move, self._channels)
+        choice = move.choices[index or 0]
+        return choice.what in ("send", "recv") and self._channels[choice.channel].closed

@@ -10,7 +10,7 @@ from ...channel import Channel
 from ...semantics import SKIP, limit_of
 from .programs import Choice, Move
 
-__all__ = ["complaints"]
+__all__ = ["all_closed", "complaints"]
 
 
 def complaints(waiting: Mapping[int, Move], channels: list[Channel[int]], token_is_set: bool) -> Iterator[str]:
@@ -21,6 +21,7 @@ def complaints(waiting: Mapping[int, Move], channels: list[Channel[int]], token_
             wants.setdefault((choice.what, choice.channel), set()).add(number)
         for why in _overdue(move, channels, token_is_set):
             yield f"task {number} still waits in `{move}`: {why}"
+    yield from _left_behind(waiting, channels)
     for i in range(len(channels)):
         senders, receivers = wants.get(("send", i), set()), wants.get(("recv", i), set())
         # A select that is the only one on both sides never matches itself.
@@ -28,14 +29,32 @@ def complaints(waiting: Mapping[int, Move], channels: list[Channel[int]], token_
             yield f"ch{i}: senders {sorted(senders)} and receivers {sorted(receivers)} did not meet"
 
 
+def _left_behind(waiting: Mapping[int, Move], channels: list[Channel[int]]) -> Iterator[str]:
+    """An open channel has exactly the waiters that wait: one for each clause of each task."""
+    clauses = [choice for move in waiting.values() for choice in move.choices]
+    for i, channel in enumerate(channels):
+        books = channel.snapshot()
+        for what, queued in (("send", books.waiting_senders), ("recv", books.waiting_receivers)):
+            expected = sum((choice.what, choice.channel) == (what, i) for choice in clauses)
+            if queued != expected and not channel.closed:
+                yield f"ch{i}: {queued} waiters are queued to {what}, and {expected} wait"
+
+
 def _overdue(move: Move, channels: list[Channel[int]], token_is_set: bool) -> Iterator[str]:
     if move.timeout is not None or any(choice.what == "after" for choice in move.choices):
         yield "its time is over"
     if token_is_set and (move.token or any(choice.what == "token" for choice in move.choices)):
         yield "the token is set"
+    if move.what == "select" and move.closed is SKIP and all_closed(move, channels):
+        yield "all of its channels are closed"
     for choice in move.choices:
         if choice.what in ("send", "recv"):
             yield from _could_go_on(move, choice, channels[choice.channel])
+
+
+def all_closed(move: Move, channels: list[Channel[int]]) -> bool:
+    """Whether every clause of a move is about a channel that is closed."""
+    return all(choice.what in ("send", "recv") and channels[choice.channel].closed for choice in move.choices)
 
 
 def _could_go_on(move: Move, choice: Choice, channel: Channel[int]) -> Iterator[str]:
