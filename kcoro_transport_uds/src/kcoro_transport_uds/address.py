@@ -32,17 +32,18 @@ __all__ = ["MAX_PATH_BYTES", "Place", "bind", "path_of", "release"]
 MAX_PATH_BYTES: Final = 107
 """The longest path of a socket: sun_path has 108 bytes on Linux, one of them for the end."""
 
+ATTEMPTS: Final = 5
 LOCK_SECONDS: Final = 1.0
 """How long to wait for another server that is binding in the same directory; it needs microseconds."""
 
 
 @frozen
 class Place:
-    """Where a listener's socket lies; ``inode`` tells whether it is still ours. A private directory goes with it."""
+    """Where a listener's socket lies; ``inode`` tells whether it is still ours; a directory that it made goes too."""
 
     path: str
     inode: tuple[int, int]
-    private_directory: str | None = None
+    made_directory: str | None = None
 
 
 def path_of(uri: str) -> str:
@@ -67,14 +68,17 @@ def path_of(uri: str) -> str:
 def bind(sock: socket.socket, path: str, backlog: int) -> Place:
     """Bind and listen at ``path``, or at a fresh private one if it is empty; a stale socket there is replaced."""
     if not path:
-        directory = tempfile.mkdtemp(prefix="kcoro-")
+        made = tempfile.mkdtemp(prefix="kcoro-")
+        return _bind_in(sock, f"{made}/socket", backlog, made)
+    for attempt in range(ATTEMPTS):
+        made_directory = _make_directory(os.path.dirname(path))
         try:
-            return _bind_at(sock, path_of(f"uds:{directory}/socket"), backlog, directory)
-        except BaseException:
-            os.rmdir(directory)
-            raise
-    _make_directory(os.path.dirname(path))
-    return _bind_at(sock, path, backlog, None)
+            return _bind_in(sock, path, backlog, made_directory)
+        except NotFound:
+            # Another server has just ended, and has removed the directory, which was its own and empty.
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise NotFound(path)
 
 
 def release(place: Place) -> None:
@@ -85,27 +89,35 @@ def release(place: Place) -> None:
     with contextlib.suppress(OSError):
         if _inode(place.path) == place.inode:
             os.unlink(place.path)
-    if place.private_directory is not None:
-        with contextlib.suppress(OSError):
-            os.rmdir(place.private_directory)
+    _remove_directory(place.made_directory)
 
 
-def _bind_at(sock: socket.socket, path: str, backlog: int, private_directory: str | None) -> Place:
-    with _locked(os.path.dirname(path)):
-        try:
-            _bind_closed_to_others(sock, path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise _explained(error, path) from error
-            _remove_stale(path)
-            _bind_closed_to_others(sock, path)
-        try:
-            # Within the lock: a socket that is bound and does not listen yet looks stale to a probe.
-            sock.listen(backlog)
-            return Place(path, _inode(path), private_directory)
-        except BaseException:
-            os.unlink(path)
-            raise
+def _bind_in(sock: socket.socket, path: str, backlog: int, made_directory: str | None) -> Place:
+    try:
+        path_of(f"uds:{path}")  # a fresh one may be too long, if the temporary directory is
+        with _locked(os.path.dirname(path)):
+            return Place(path, _listen(sock, path, backlog), made_directory)
+    except BaseException:
+        _remove_directory(made_directory)
+        raise
+
+
+def _listen(sock: socket.socket, path: str, backlog: int) -> tuple[int, int]:
+    """Put the socket at ``path`` and listen; the inode that it got. Nothing is left there if that fails."""
+    try:
+        _bind_closed_to_others(sock, path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise _explained(error, path) from error
+        _remove_stale(path)
+        _bind_closed_to_others(sock, path)
+    try:
+        # Within the lock: a socket that is bound and does not listen yet looks stale to a probe.
+        sock.listen(backlog)
+        return _inode(path)
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def _bind_closed_to_others(sock: socket.socket, path: str) -> None:
@@ -137,14 +149,22 @@ def _remove_stale(path: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _make_directory(directory: str) -> None:
-    """Make the directory of a socket if it is missing, for its owner alone; its parent has to exist."""
+def _make_directory(directory: str) -> str | None:
+    """Make the directory of a socket if it is missing, for its owner alone; its name if it was, and so is ours."""
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
-        pass
+        return None
     except OSError as error:
         raise _explained(error, directory) from error
+    return directory
+
+
+def _remove_directory(made: str | None) -> None:
+    """Remove a directory that we made, unless somebody else has put something into it."""
+    if made is not None:
+        with contextlib.suppress(OSError):
+            os.rmdir(made)
 
 
 @contextlib.contextmanager
