@@ -197,7 +197,7 @@ async def main():
             ch = await link.open("jobs")
             print(json.dumps((await ch.recv()).decode()), flush=True)
     except KcoroError as error:
-        print(json.dumps(type(error).__name__), flush=True)
+        print(json.dumps(str(error)), flush=True)
 
 trio.run(main)
 """
@@ -205,22 +205,24 @@ trio.run(main)
 
 @as_root
 @pytest.mark.parametrize(
-    ("authorize", "expected"), [(None, "AccessDenied"), (lambda *_: True, "a job")], ids=["default", "told otherwise"]
+    ("authorize", "expected"),
+    [(None, "talks to processes of its own user only"), (lambda *_: True, "a job")],
+    ids=["default", "told otherwise"],
 )
 def test_a_server_talks_to_its_own_user_unless_it_is_told_otherwise(
-    as_nobody: AsNobody, shared: Path, authorize: Any, expected: object
+    as_nobody: AsNobody, shared: Path, authorize: Any, expected: str
 ) -> None:
     """Row: X18, the default. The socket was opened to everybody, and still a second user gets nothing."""
     jobs = channel(BUFFERED, capacity=1)
 
-    async def main() -> object:
+    async def main() -> str:
         async with serve(f"uds:{shared}/a.sock", export={"jobs": jobs.receiver()}, authorize=authorize):
             os.chmod(shared / "a.sock", 0o666)
             await jobs.send(b"a job")
             child = as_nobody(DIAL, f"uds:{shared}/a.sock")
             return await trio.to_thread.run_sync(answer, child)
 
-    assert trio.run(main) == expected
+    assert expected in trio.run(main)
 
 
 @as_root
