@@ -2,7 +2,7 @@
 # Copyright (c) the kcoro authors
 """The laws of kcoro: what every engine, host and link keeps, each as one sentence and one function.
 
-``run_engine(name)`` runs them all for an engine, on every host of core; ``kcoro conformance engine:NAME` prints the
+``run_engine(name)`` runs them all for an engine, on every host of core; ``kcoro conformance engine:NAME`` prints the
 result. ``tests/laws`` runs the same laws under pytest. Nothing here needs pytest.
 
 Rule 1: one file for each subject; what a law applies to is data (see ``registry.py``), never a condition inside it.
@@ -11,18 +11,26 @@ Rule 2: a law that fails raises; there is no other way to fail, and a law never 
 
 from __future__ import annotations
 
-from . import (
+from . import (  # noqa: F401 - for the laws that they register
     buffering,
     claims,
     clause_cases,
     closing,
     counters,
+    halves,
+    interop,
+    loops,
     meeting,
+    misuse,
     modes,
     order,
+    portals,
     precedence,
+    scopes,
     selecting,
     table,
+    timers,
+    tokens,
     undelivered,
 )
 from .harness import Harness, ScriptHarness, TrioHarness, TrioRealHarness
@@ -43,19 +51,3 @@ __all__ = [
     "local_only",
     "run_engine",
 ]
-
-# Imported for the laws that they register.
-_ = (
-    buffering,
-    claims,
-    clause_cases,
-    closing,
-    counters,
-    meeting,
-    modes,
-    order,
-    precedence,
-    selecting,
-    table,
-    undelivered,
-)

@@ -3,7 +3,7 @@
 """The law kit of clauses: what every clause keeps, ours and yours (rows SE1, X20).
 
 A clause is described by a ``ClauseCase``. Its ``make(h)`` is an async context manager, entered inside a run, that gives
-a new clause that is not ready, and a function that makes it ready. To test a clause of your own, this is all:
+a new clause that is not ready, and a function that makes it ready. To test a clause of your own, this is all::
 
     @asynccontextmanager
     async def pressed(h):
