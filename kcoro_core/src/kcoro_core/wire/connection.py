@@ -35,7 +35,7 @@ from .codes import WireCode, code_of, error_of
 from .commands import ALLOWED_FLAGS, BUILT, IGNORABLE, REQUESTS, Command, Flag, command_name
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
 from .fields import Fields
-from .frame import Frame, frame_from_raw
+from .frame import HEADER_SIZE, Frame, frame_from_raw
 from .handles import Handle, HandleTable
 from .handshake import Handshake
 from .hello import Agreement, Hello, Limits
@@ -60,6 +60,7 @@ __all__ = ["Connection", "ConnectionConfig", "ConnectionStats", "Side"]
 _U32: Final = struct.Struct(">I")
 _MASK: Final = 0xFFFF_FFFF
 _PING_SIZE: Final = 8
+_TAKEN: Final = int(Flag.TAKEN)  # plain: arithmetic of IntFlag costs a microsecond on every frame
 
 
 class Side(enum.Enum):
@@ -241,7 +242,7 @@ class Connection:
         if self._report is not None:
             return []
         self._read += 1
-        self._bytes_read += len(frame.header) + frame.length
+        self._bytes_read += HEADER_SIZE + frame.length
         self.note_alive(now)
         events: list[Event] = []
         try:
@@ -319,15 +320,15 @@ class Connection:
     def mark_written(self) -> None:
         """The frame that poll_transmit gave last was taken by the medium, whole. Raises ValueError without one."""
         offer, self._offer = self._offer, None
-        if offer is None or (offer.entry is not None and self._outbox.head() is not offer.entry):
+        if offer is None or (offer.entry is not None and not self._outbox.pop(offer.entry)):
             raise ValueError("no frame is offered: call poll_transmit first, and nothing between the two")
         (self._order if offer.handle is None else offer.handle.order).written()
         self._written += 1
-        self._bytes_written += len(offer.frame.header) + offer.frame.length
+        self._bytes_written += HEADER_SIZE + offer.frame.length
         if offer.acks and offer.handle is not None:
             self._opener.acknowledged(offer.handle, offer.acks)
-        if offer.entry is not None:
-            self._outbox.pop(offer.entry)
+        if offer.entry is not None and offer.entry.on_written is not None:
+            offer.entry.on_written()
 
     # --- commands of the opener ---------------------------------------------------------------------------------------
 
@@ -520,7 +521,7 @@ class Connection:
         if handler is None:
             raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
         fields = Fields(frame.payload, command_name(frame.command))
-        if frame.flags & Flag.TAKEN:
+        if frame.flags & _TAKEN:
             self._home.take(handle, int(fields.take(_U32)[0]), events)
         if self._state is State.CLOSING and not handle.mine and frame.command in REQUESTS:
             return  # our BYE is on its way: nobody is left to work on it
@@ -560,9 +561,9 @@ class Connection:
         parts, flags, acks = entry.parts, entry.flags, list[int]()
         if entry.command is Command.CLOSE:
             parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
-        if handle is not None and handle.acks and ALLOWED_FLAGS.get(entry.command, 0) & Flag.TAKEN:
+        if handle is not None and handle.acks and ALLOWED_FLAGS.get(entry.command, 0) & _TAKEN:
             acks = [handle.acks[0]]
-            parts, flags = (_U32.pack(acks[0]), *parts), flags | Flag.TAKEN
+            parts, flags = (_U32.pack(acks[0]), *parts), flags | _TAKEN
         frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
         return _Offer(frame, entry, handle, acks)
 

@@ -309,7 +309,7 @@ class Home:
         asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
         self._bytes += cost
         handle.unanswered.add(asked.id)
-        if right is not None and not handle.attributes.rights & right:
+        if right is not None and not int(handle.attributes.rights) & int(right):
             self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
         return asked
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import partial
 from itertools import islice
+from typing import Final
 
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
 from .codes import WireCode
@@ -54,7 +55,8 @@ from .states import ChannelStep, HandleState
 
 __all__ = ["Opener"]
 
-_FATES = {
+_REDELIVERED: Final = int(Flag.REDELIVERED)
+_FATES: Final = {
     RequestState.QUEUED: Fate.NOT_DONE,
     RequestState.WRITTEN: Fate.IN_DOUBT,
     RequestState.CANCELLING: Fate.IN_DOUBT,
@@ -202,7 +204,7 @@ class Opener:
         """One answer."""
         request = self.requests.answered(frame.request_id, handle.id)
         code, text = decode_reply(fields)
-        if frame.flags & Flag.REDELIVERED and (code or request.command is not Command.RECV):
+        if frame.flags & _REDELIVERED and (code or request.command is not Command.RECV):
             raise ProtocolError("REPLY: only an element can be redelivered")
         late = request.state is RequestState.ABANDONED
         self.requests.late_replies += late
@@ -263,7 +265,7 @@ class Opener:
 
     def _usable(self, channel_id: int, right: Rights) -> Handle:
         handle = self._handles.mine(channel_id)
-        if not handle.attributes.rights & right:
+        if not int(handle.attributes.rights) & int(right):
             raise AccessDenied(f"this handle has no right to {str(right.name).lower()}")
         return handle
 
@@ -349,7 +351,7 @@ class Opener:
             request.state = RequestState.ARRIVED
         elif handle.state is HandleState.OPEN:
             self._give_back(request)
-        return ElementReceived(request.id, handle.id, element, bool(frame.flags & Flag.REDELIVERED))
+        return ElementReceived(request.id, handle.id, element, bool(frame.flags & _REDELIVERED))
 
     def _arrived(self, request_id: int) -> Request:
         request = self.requests.mine(request_id)

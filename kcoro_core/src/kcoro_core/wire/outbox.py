@@ -24,7 +24,7 @@ __all__ = ["Entry", "Outbox"]
 
 @define(eq=False)
 class Entry:
-    """One frame to be: all but its seq, which it gets when it is written. ``on_written`` runs then, once."""
+    """One frame to be: all but its seq, which it gets when it is written; the writer calls ``on_written`` then, once."""
 
     command: Command
     channel_id: int = 0
@@ -82,16 +82,15 @@ class Outbox:
             return self._control[0]
         return next(iter(self._frames.values()), None)
 
-    def pop(self, entry: Entry) -> None:
-        """The head was written: forget it. Raises ValueError when something else stands there now."""
+    def pop(self, entry: Entry) -> bool:
+        """The head was written: take it out; False, without effect, when something else stands there now."""
         if self.head() is not entry:
-            raise ValueError("this frame is no longer the next one")
+            return False
         if self._control:
             self._control.popleft()
         else:
             self._frames.popitem(last=False)
-        if entry.on_written is not None:
-            entry.on_written()
+        return True
 
     def clear(self) -> None:
         """Drop everything but the handshake (a farewell stands behind it), and break the seal."""
