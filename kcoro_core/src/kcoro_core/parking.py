@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import DeadlineExceeded, OperationCancelled, WrongLoop
-from .hosts.port import NOWHERE, Host
+from .hosts.port import NOWHERE, Handle, Host
 from .semantics import CANCELLED, TIMED_OUT, WAITING
 
 if TYPE_CHECKING:
@@ -89,9 +89,13 @@ async def park(
     when the host's own cancellation ends it.
     """
     op.parker = host
-    timer = None if timeout is None else host.call_at(host.now() + timeout, op.expire)
-    subscription = None if token is None else token._subscribe(host, op.revoke)
+    timer: Handle | None = None
+    subscription: Handle | None = None
     try:
+        if timeout is not None:
+            timer = host.call_at(host.now() + timeout, op.expire)
+        if token is not None:
+            subscription = token._subscribe(host, op.revoke)
         await host.park(op)
     finally:
         withdraw()
