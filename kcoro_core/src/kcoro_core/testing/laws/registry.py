@@ -31,11 +31,14 @@ __all__ = [
     "local_only",
 ]
 
-# Why a law does not hold across a link, where several have the same reason.
 TRY_IS_LOCAL: Final = "try_* on a remote handle answers only from lent slots and prefetched elements"
+"""Why a law of ``try_*`` is local; give it as ``local`` to ``law``."""
 TIMING_IS_LOCAL: Final = "over a link the order of arrival decides, not the order of calls on two sides"
+"""Why a law about the exact instant of calls is local; give it as ``local``."""
 REASON_TRAVELS: Final = "an object does not travel: over a link the reason arrives as text"
+"""Why a law about the identity of a reason is local; give it as ``local``."""
 SELECT_IS_LOCAL: Final = "select over a remote channel is not built yet: it raises NotSupported"
+"""Why every law of select is local so far; give it as ``local``."""
 
 LawFunction = Callable[..., Awaitable[None]]
 
@@ -44,23 +47,36 @@ class Group(enum.Enum):
     """Which promise a law belongs to; a host outside core may claim some of them only."""
 
     CHANNEL = "channel"
+    """What sends, receives, closing and overflow do; runs on remote handles too."""
     SELECT = "select"
+    """What a select over several clauses decides, in its three modes."""
     CLAUSE = "clause"
+    """What every clause owes a select, those of strangers included."""
     CORE = "core"
+    """What an engine's surface does below the face; no host takes part."""
     CANCEL = "cancel"
+    """What tokens do: trees, callbacks, and calls that were given one."""
     SCOPE = "scope"
+    """What scopes and their tasks do, failures and results included."""
     LOOP = "loop"
+    """What belongs to one run: threads, portals, wrong loops, checkpoints."""
 
 
 class Need(enum.Enum):
     """What a law needs of where it runs, beside tasks and a clock; the value is the reason when that is missing."""
 
     VIRTUAL_TIME = "its waits are too long, or too exact, for a real clock"
+    """A clock that jumps; without it the law is left out."""
     REAL_TIME = "it lets threads run, for which a virtual clock would not wait"
+    """A clock that runs by itself, because other threads take part."""
     TRIO = "it is about trio's own cancellation, tasks or interfaces"
+    """A run of trio; other hosts have nothing to show here."""
     DESCRIPTORS = "it uses file descriptors of the operating system"
+    """Descriptors that the operating system knows, not scripted ones."""
     SIGNALS = "it sends signals to its own process"
+    """Signals of the operating system, in the main thread."""
     WAKE_UPS = "it counts how often the loop woke up"
+    """A loop that can say how often it woke up."""
 
 
 @frozen

@@ -53,10 +53,10 @@ def shape(kind: Kind, overflow: Overflow = SUSPEND, capacity: int = 3) -> Shape:
 
 
 ALL: Final = {str(s): s for s in (shape(kind, overflow) for kind, overflow in legal_combinations())}
-"""Every combination that ``channel()`` accepts."""
+"""Every combination that ``channel()`` accepts: the cases of most laws."""
 
 HOLDING: Final = {label: s for label, s in ALL.items() if s.limit > 0}
-"""Those that hold elements."""
+"""Those that hold elements, so that a send can succeed alone."""
 
 FULL_WAITS: Final = {str(s): s for s in (shape(RENDEZVOUS), shape(BUFFERED))}
 """Those on which a sender can have to wait."""
