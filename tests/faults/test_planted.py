@@ -87,5 +87,5 @@ def test_a_planted_fault_is_found(fault: Fault, package: Path, capsys: pytest.Ca
     by_laws, laws_text = laws_find(package)
     by_explorer, explorer_text = explorer_finds(package)
     with capsys.disabled():
-        print(f"\n{fault.name}: laws {'yes' if by_laws else 'no'}, explorer {'yes' if by_explorer else 'no'}")
+        sys.stdout.write(f"\n{fault.name}: found by laws: {by_laws}, by the explorer: {by_explorer}\n")
     assert by_laws or by_explorer, f"{fault.breaks}\n{laws_text[-2000:]}\n{explorer_text[-2000:]}"
