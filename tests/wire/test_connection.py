@@ -11,7 +11,7 @@ from kcoro_core.errors import AccessDenied, ChannelClosed, LinkLost, MessageTooL
 from kcoro_core.semantics import BUFFERED, SUSPEND
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import Command, Flag
-from kcoro_core.wire.connection import ConnectionConfig
+from kcoro_core.wire.connection import ConnectionConfig, Side
 from kcoro_core.wire.events import (
     CancelRequested,
     ChannelCloseHeard,
@@ -51,6 +51,7 @@ def test_both_sides_hear_of_each_other_and_agree() -> None:
     """After HELLO and CONFIRM in both directions, both know the peer and the limits. Row: W1."""
     pair = Pair(Limits(max_channels=3), Limits(max_channels=5))
     assert (pair.a.agreement, pair.a.peer, pair.a.frame_limit) == (None, None, 4096)
+    assert pair.a.side is Side.CONNECTING
     events = pair.start()
 
     assert [type(event) for event in events] == [Established, Established]
@@ -84,6 +85,22 @@ def test_two_versions_that_have_nothing_in_common_part_with_a_reason() -> None:
     assert len(ended) == 2
     assert all("no common version" in str(cause) for cause in ended)
     assert pair.a.state is pair.b.state is State.DEAD
+
+
+def test_a_goodbye_in_the_middle_of_the_handshake_ends_both_sides() -> None:
+    """Whoever changes its mind says so behind its HELLO; nobody becomes established. Row: W1."""
+    for first_hears in (False, True):
+        pair = Pair()
+        pair.a.start(0)
+        pair.b.start(0)
+        if first_hears:
+            pair.b_to_a()
+        pair.a.bye(0)
+        events = pair.run()
+
+        assert not any(isinstance(event, Established) for event in events if first_hears is False)
+        assert sum(isinstance(event, ConnectionEnded) for event in events) == 2
+        assert pair.a.state is pair.b.state is State.DEAD
 
 
 def test_a_hello_that_was_changed_on_its_way_is_noticed() -> None:
@@ -132,6 +149,17 @@ def test_a_name_that_nobody_exports_is_enoent_and_leaves_no_handle() -> None:
     assert (news.request_id, news.command, news.code) == (asked, Command.OPEN, WireCode.ENOENT)
     assert news.text == "no such channel"
     assert pair.open() == news.channel_id + 2
+
+
+def test_an_open_from_a_later_version_is_refused_and_the_link_lives() -> None:
+    """An item that may not be ignored is ENOTSUP for this request; the owner is not asked. Row: W2."""
+    pair = established()
+    asked = pair.a.open(OpenRequest("jobs", items={7: b"prefetch"}))
+    refused = only(pair.run(), ReplyReceived)
+
+    assert (refused.request_id, refused.code) == (asked, WireCode.ENOTSUP)
+    assert "7" in refused.text
+    pair.open()
 
 
 def test_a_send_is_over_when_the_home_says_so() -> None:
@@ -662,9 +690,10 @@ def test_the_home_checks_rights_sizes_and_numbers_by_itself() -> None:
 
     wide = pair.b._handles.find(channel)
     assert wide is not None
-    wide.attributes = evolve(BUFFERED_4, max_message=1)
-    pair.a.send(channel, b"xx")
-    assert only(pair.run(), ReplyReceived).code == WireCode.EMSGSIZE
+    for rights, code in ((Rights.SEND, WireCode.EMSGSIZE), (Rights.RECV, WireCode.EACCES)):
+        wide.attributes = evolve(BUFFERED_4, rights=rights, max_message=1)
+        pair.a.send(channel, b"xx")
+        assert only(pair.run(), ReplyReceived).code == code
     assert pair.a.state is pair.b.state is State.OPEN
 
 

@@ -22,7 +22,7 @@ class WireCode(enum.IntEnum):
     """How an operation ended, as the peer tells it; the value is what the wire carries, negated."""
 
     OK = 0
-    """Done."""
+    """The request was done; it is never an error."""
     EAGAIN = 1
     """A try found nobody to work with; nothing happened."""
     ETIME = 2
@@ -38,13 +38,13 @@ class WireCode(enum.IntEnum):
     ENOBUFS = 7
     """A bound that protects the peer's memory was reached."""
     EACCES = 8
-    """The right is missing."""
+    """The handle or the peer lacks the right to do this."""
     ENOENT = 9
     """Nothing of that name is exported."""
     EEXIST = 10
     """The name is taken, and the request asked for a new channel."""
     EOVERFLOW = 11
-    """More was sent than granted."""
+    """More was sent than had been granted."""
     EPROTO = 12
     """The peer was sent something that the protocol does not allow."""
     EINVAL = 13

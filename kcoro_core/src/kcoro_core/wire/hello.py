@@ -183,11 +183,7 @@ def agree(mine: Hello, theirs: Hello) -> Agreement:
             f"no common version: here {mine.version_min} to {mine.version_max}, "
             f"there {theirs.version_min} to {theirs.version_max}; install the newer kcoro on the older side"
         )
-    try:
-        limits = mine.limits.lowered_to(theirs.limits)
-    except ValueError as error:
-        raise ProtocolError(f"HELLO: limits cannot be met together: {error}") from error
-    return Agreement(version, limits, theirs.limits.receive_budget)
+    return Agreement(version, mine.limits.lowered_to(theirs.limits), theirs.limits.receive_budget)
 
 
 def hello_hash(connecting: bytes, accepting: bytes) -> bytes:

@@ -96,11 +96,11 @@ class Rights(enum.IntFlag):
     """What a handle may do; the home tells it in the answer to OPEN and checks every request against it."""
 
     SEND = 1
-    """Send elements."""
+    """It may send elements; an exported Sender grants it."""
     RECV = 2
-    """Receive elements."""
+    """It may receive elements; an exported Receiver grants it."""
     CLOSE = 4
-    """Close or cancel the channel."""
+    """It may close or cancel the channel; only a Channel grants it."""
 
 
 @frozen
@@ -133,7 +133,7 @@ class Reason(enum.IntEnum):
     """What kind of reason stands behind a close; only an orderly one ends an ``async for``."""
 
     NONE = 0
-    """No reason was given."""
+    """No reason was given; an ordinary, orderly close."""
     TEXT = 1
     """Something other than an exception was given; its text follows."""
     ERROR = 2
@@ -276,7 +276,7 @@ def encode_closing(closing: Closing) -> bytes:
 
 
 def decode_closing(fields: Fields) -> Closing:
-    """Read CLOSE."""
+    """Read the payload of a CLOSE; ProtocolError when it is malformed."""
     last_seq, reason, cancel = fields.take(_CLOSING)
     if reason > max(Reason) or cancel > 1:
         raise ProtocolError(f"CLOSE: reason kind {reason}, cancel {cancel}")
@@ -321,7 +321,7 @@ def encode_taken(request_ids: list[int]) -> bytes:
 
 
 def decode_taken(fields: Fields) -> list[int]:
-    """Read TAKEN."""
+    """Read the payload of a TAKEN: the ids; ProtocolError when it is malformed."""
     payload = fields.rest()
     if not 0 < len(payload) <= MAX_TAKEN * _U32.size or len(payload) % _U32.size:
         raise ProtocolError(f"TAKEN: {len(payload)} bytes are no list of 1 to {MAX_TAKEN} ids")

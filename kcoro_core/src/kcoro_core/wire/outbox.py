@@ -24,7 +24,7 @@ __all__ = ["Entry", "Outbox"]
 
 @define(eq=False)
 class Entry:
-    """One frame to be: all but its seq, which it gets when it is written; the writer calls ``on_written`` then, once."""
+    """One frame to be: all but its seq, which it gets when it is written; ``on_written`` is called once, then."""
 
     command: Command
     channel_id: int = 0
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Outbox:
-    """The queue of one connection."""
+    """The queue of one connection: frames that were not written yet."""
 
     def __init__(self) -> None:
         self._control: deque[Entry] = deque()

@@ -34,7 +34,7 @@ class Step(enum.Enum):
     """What moves a connection from one state to another."""
 
     START = "start"
-    """The medium is up."""
+    """The medium is up; our HELLO goes out."""
     AGREE = "agree"
     """HELLO and CONFIRM of the peer came and fit."""
     FAREWELL = "farewell"
@@ -52,6 +52,7 @@ MOVES: Final[Mapping[State, Mapping[Step, State]]] = {
     State.CLOSING: {Step.FINISH: State.DEAD, Step.LOSE: State.DEAD},
     State.DEAD: {},
 }
+"""Every legal step of a connection; a step that is not here is misuse."""
 
 
 class HandleState(enum.Enum):
@@ -71,7 +72,7 @@ class ChannelStep(enum.Enum):
     """What moves a handle from one state to another."""
 
     ACCEPT = "accept"
-    """OPEN was answered with attributes."""
+    """OPEN was answered with the channel's true attributes."""
     REFUSE = "refuse"
     """OPEN was answered with an error, or withdrawn."""
     DETACH = "detach"
@@ -86,6 +87,7 @@ CHANNEL_MOVES: Final[Mapping[HandleState, Mapping[ChannelStep, HandleState]]] = 
     HandleState.DETACHING: {ChannelStep.DETACHED: HandleState.GONE},
     HandleState.GONE: {},
 }
+"""Every legal step of a handle on a channel, the same at both ends."""
 
 _S = TypeVar("_S", State, HandleState)
 _T = TypeVar("_T", Step, ChannelStep)
