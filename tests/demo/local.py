@@ -116,8 +116,14 @@ class Played:
 
 
 async def eager(worker: int, ends: Ends) -> None:
-    """A worker as it should be, which tells its progress after every block."""
-    await work(worker, ends, tell_every=0.0)
+    """A worker as it should be, which tells its progress after every block, and lets the coordinator see it."""
+
+    class Seen:
+        async def send(self, value: bytes) -> None:
+            await ends.progress.send(value)
+            await trio.testing.wait_all_tasks_blocked()
+
+    await work(worker, Ends(ends.jobs, ends.results, Seen()), tell_every=0.0)
 
 
 def play(

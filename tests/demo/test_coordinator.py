@@ -45,11 +45,13 @@ def test_any_number_of_workers_gives_the_same_count(tmp_path: Path, workers: int
 def test_progress_never_goes_back_and_ends_with_everything(tmp_path: Path) -> None:
     """Row: CH3."""
     plant(tmp_path, words=2000)
-    states = play(ledger_of(tmp_path, batch_bytes=100_000)).states
+    ledger = ledger_of(tmp_path, batch_bytes=10**6)
+    states = play(ledger).states
     sizes = [state.size for state in states]
+    assert len(ledger.jobs) == 1
     assert sizes == sorted(sizes)
     assert sizes[-1] == states[-1].total_size > 0
-    assert any(0 < size < states[-1].total_size for size in sizes)
+    assert len(set(sizes)) == 1 + len(ledger.jobs[0].sources)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -70,10 +72,10 @@ def test_chaos_of_one_seed_kills_the_same(tmp_path: Path) -> None:
     plans = []
     for seed in (5, 5, 6, 7, 8):
         chaos = Chaos(seed, 4, messages=20)
-        plans.append([chaos.victim([1, 2, 3]) for _ in range(100)])
+        plans.append([chaos.victim(range(9)) for _ in range(100)])
     assert plans[0] == plans[1]
     assert len({tuple(plan) for plan in plans}) > 1
-    assert all(plan[0] is not None and sum(v is not None for v in plan) == 4 for plan in plans)
+    assert all(plan[0] is not None and len({v for v in plan if v is not None}) == 4 for plan in plans)
 
 
 async def dies_before_saying_so(worker: int, ends: Ends) -> None:
@@ -158,6 +160,35 @@ def test_the_count_is_exact_whatever_a_worker_does(tmp_path: Path, behave: Behav
     assert "lost" not in played.tally.words
 
 
+@pytest.mark.parametrize("behave", [dies_before_saying_so, dies_with_an_order])
+def test_a_dead_workers_job_is_given_out_again_at_once(tmp_path: Path, behave: Behaviour) -> None:
+    """Its end is seen, nobody waits for patience."""
+    plant(tmp_path)
+    played = play(ledger_of(tmp_path, patience=5.0), behave)
+    assert played.seconds < 1.0
+    assert played.tally.ledger.reissued >= 1
+
+
+def test_workers_that_answer_before_they_die_are_replaced_for_as_long_as_there_is_work(tmp_path: Path) -> None:
+    expected = plant(tmp_path, files=30)
+
+    async def answers_once(worker: int, ends: Ends) -> None:
+        class Once:
+            taken = 0
+
+            async def recv(self) -> bytes:
+                if self.taken:
+                    raise Died
+                self.taken = 1
+                return await ends.jobs.recv()
+
+        await eager(worker, Ends(Once(), ends.results, ends.progress))
+
+    played = play(ledger_of(tmp_path, most_issues=4), answers_once)
+    assert played.tally.words == expected
+    assert played.crew.started > 20
+
+
 def test_double_answers_are_counted_as_such(tmp_path: Path) -> None:
     plant(tmp_path)
     played = play(ledger_of(tmp_path), answers_everything_twice, workers=1)
@@ -169,7 +200,8 @@ def test_a_worker_that_falls_silent_is_killed_after_patience_and_its_job_given_o
     plant(tmp_path)
     played = play(ledger_of(tmp_path, patience=5.0), falls_silent)
     assert played.crew.killed == [1]
-    assert played.tally.ledger.reissued == 1
+    # Twice, when the first order was out again, and not claimed yet, as the end of its first holder was seen.
+    assert 1 <= played.tally.ledger.reissued <= 2
     assert 5.0 < played.seconds < 6.5
     assert played.tally.shares[1].end == "worker 1 was killed by SIGKILL"
 
@@ -265,6 +297,7 @@ def test_time_in_which_the_coordinator_did_not_run_is_nobodys_silence(tmp_path: 
             async def recv(self) -> bytes:
                 raw = await ends.jobs.recv()
                 await ends.results.send(encode(Taken(*_job_and_issue(raw), worker)))
+                await trio.sleep(1.0)
                 clock = trio.lowlevel.current_clock()
                 assert isinstance(clock, MockClock)
                 clock.jump(3600)

@@ -26,12 +26,15 @@ def paths_of(items: Iterable[Source | Skipped]) -> list[str]:
     return [item.path for item in items]
 
 
+DEEP = [f"d{number}/4" for number in (1, 2, 3, 4, 5, 6, 9)]
+
+
 def test_folders_are_walked_in_the_order_of_names_and_each_file_comes_once(tmp_path: Path) -> None:
-    for name in ("b/2", "b/1", "a/3", "c"):
+    for name in ("b/2", "b/1", "a/3", "c", *(f"d{number}/4" for number in (3, 1, 4, 5, 9, 2, 6))):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     whole = paths_of(found(tmp_path))
-    assert whole == [str(tmp_path / name) for name in ("c", "a/3", "b/1", "b/2")]
+    assert whole == [str(tmp_path / name) for name in ("c", "a/3", "b/1", "b/2", *DEEP)]
     assert paths_of(found(tmp_path / "b", tmp_path, tmp_path / "c"))[:2] == [str(tmp_path / n) for n in ("b/1", "b/2")]
     assert sorted(paths_of(found(tmp_path, tmp_path / "b"))) == sorted(whole)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -46,6 +47,11 @@ ANY = st.one_of(
 @given(message=ANY)
 def test_a_message_comes_back_as_it_was_written(message: Message) -> None:
     assert decode(encode(message)) == message
+
+
+def test_a_path_that_is_no_utf_8_survives() -> None:
+    order = Order(1, 2, (os.fsdecode(b"/tmp/\xff\xfe"),))
+    assert decode(encode(order)) == order
 
 
 @given(raw=st.one_of(st.binary(max_size=60), st.builds(json.dumps, st.recursive(

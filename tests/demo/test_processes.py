@@ -86,7 +86,7 @@ def test_a_slice_of_the_standard_library_is_counted_and_proved(place: Place) -> 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_chaos_kills_processes_and_the_count_is_exact(place: Place, tmp_path: Path, seed: int) -> None:
     """Row: N6."""
-    expected = plant(tmp_path, files=60, words=20_000)
+    expected = plant(tmp_path, files=40, words=5000)
     ended = demo(place, tmp_path, "--chaos", "--seed", str(seed), "--json")
     assert (ended.code, ended.err) == (0, "")
     report = json.loads(ended.out)
@@ -209,9 +209,10 @@ def test_workers_end_and_clean_up_when_the_coordinator_is_killed(place: Place) -
     place.check_empty()
 
 
-def test_a_worker_killed_by_a_stranger_is_replaced_and_told(place: Place) -> None:
+def test_a_worker_killed_by_a_stranger_is_replaced_and_told(place: Place, tmp_path: Path) -> None:
     """Row: N6."""
-    process = start(place, "--workers", "1", "--json")
+    plant(tmp_path)
+    process = start(place, tmp_path, "--workers", "1", "--json")
     place.wait_for_workers(1)
     os.kill(place.processes()[0], signal.SIGKILL)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)

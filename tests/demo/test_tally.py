@@ -52,15 +52,6 @@ def test_parts_of_two_workers_are_never_mixed() -> None:
     assert not count.answer(answer(2, worker=2))
 
 
-def test_what_a_lost_worker_began_to_say_is_forgotten() -> None:
-    count = tally()
-    count.part(part(0))
-    count.forget(1)
-    count.part(part(1))
-    assert not count.answer(answer(2))
-    assert not count._assemblies
-
-
 def test_a_double_answer_changes_nothing() -> None:
     count = tally()
     count.part(part(0, worker=2))

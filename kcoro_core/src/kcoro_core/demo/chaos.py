@@ -23,7 +23,8 @@ class Chaos:
         self._until_next = 1
 
     def victim(self, candidates: Sequence[int]) -> int | None:
-        """Called after each message of a worker: whom of those at work to kill now, if anybody."""
+        """Called after each message of a worker: whom of those at work to kill now, if anybody; nobody twice."""
+        candidates = [candidate for candidate in candidates if candidate not in self.killed]
         if not candidates or len(self.killed) == self.planned:
             return None
         self._until_next -= 1

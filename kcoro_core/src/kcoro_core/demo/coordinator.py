@@ -167,7 +167,6 @@ class Coordinator:
         by_chaos = self._chaos is not None and exit_.worker in self._chaos.killed
         if not by_chaos:
             self.tally.shares[exit_.worker].end = str(exit_)
-        self.tally.forget(exit_.worker)
         self.ledger.lose(exit_.worker)
         self._heard_at = self._clock.read()
         self._barren_exits += not by_chaos

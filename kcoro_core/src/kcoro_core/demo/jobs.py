@@ -41,7 +41,7 @@ class Job:
 
 @define(eq=False)
 class Issue:
-    """One giving-out of a job."""
+    """One giving-out of a job to a worker."""
 
     number: int
     job: Job
@@ -160,9 +160,7 @@ class Ledger:
         return silent
 
     def _end(self, issues: list[Issue]) -> int:
-        for issue in issues:
+        for issue in sorted(issues, key=lambda issue: issue.job.number, reverse=True):
             del self._out[issue.number]
-        still_out = {issue.job.number for issue in self._out.values()}
-        again = {issue.job.number: issue.job for issue in issues if issue.job.number not in still_out}
-        self._waiting.extendleft(again[number] for number in sorted(again, reverse=True))
-        return len(again)
+            self._waiting.appendleft(issue.job)
+        return len(issues)

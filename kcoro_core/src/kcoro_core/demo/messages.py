@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 MESSAGE_BYTES: Final = 512 * 1024
+"""The largest message of the demo, in bytes; larger counts are cut into parts."""
 WORDS_BYTES: Final = 256 * 1024
 REASON_CHARACTERS: Final = 200
 _LARGEST: Final = 1 << 53
@@ -112,7 +113,7 @@ class Order:
 
 @frozen
 class Taken:
-    """This worker has this order."""
+    """This worker has taken this order, and will answer it."""
 
     job: int = attrs.field(validator=_number)
     issue: int = attrs.field(validator=_number)
@@ -156,6 +157,7 @@ class Progress:
 
 
 Message = Order | Taken | Part | Answer | Progress
+"""Everything that coordinator and workers say to each other."""
 M = TypeVar("M", Order, Taken, Part, Answer, Progress)
 _KINDS: Final[dict[str, type[Message]]] = {
     kind.__name__.lower(): kind for kind in (Order, Taken, Part, Answer, Progress)

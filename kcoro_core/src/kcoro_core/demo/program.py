@@ -55,7 +55,7 @@ ADDRESSES: Final[Mapping[str, Callable[[Path], str]]] = {"uds": lambda folder: f
 
 @frozen
 class Options:
-    """What is asked for."""
+    """What is asked for on the command line."""
 
     paths: tuple[str, ...] = ()
     """Files and folders; none means the sources of the standard library."""
@@ -80,11 +80,11 @@ class Outcome:
 
 
 class NoFiles(ValueError):
-    """There is nothing to count."""
+    """There is nothing to count: no file was found."""
 
 
 class Interrupted(Exception):
-    """A signal ended the run."""
+    """A signal such as Ctrl-C ended the run."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"ended by {signal.Signals(signum).name}; no process and no socket is left")

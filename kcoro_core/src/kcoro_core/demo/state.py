@@ -22,3 +22,4 @@ class State:
 
 
 Show = Callable[[State], object]
+"""What is called with the state whenever it has changed: a progress bar, or nothing."""

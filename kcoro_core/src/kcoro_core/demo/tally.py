@@ -3,13 +3,12 @@
 """What the accepted answers add up to, and which worker did what.
 
 Parts of an answer are kept aside until the answer is complete; only then the ledger decides whether it counts. An
-answer of which a part is missing is never complete.
+answer of which a part is missing is never complete, and what is kept of it goes when another answer to the job counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 from attrs import Factory, define
 
@@ -84,19 +83,11 @@ class Tally:
             return False
         if not self.ledger.answer(message.job):
             return False
-        self._drop(lambda other: other[0] == message.job)
+        self._assemblies = {key: kept for key, kept in self._assemblies.items() if key[0] != message.job}
         self.words.update(assembly.words)
         self.words.update(message.words)
         self._add(message)
         return True
-
-    def forget(self, worker: int) -> None:
-        """``worker`` is gone; what it had begun to say will never be complete."""
-        self._drop(lambda key: key[2] == worker)
-
-    def _drop(self, unwanted: Callable[[_Key], bool]) -> None:
-        for key in [key for key in self._assemblies if unwanted(key)]:
-            del self._assemblies[key]
 
     def _add(self, message: Answer) -> None:
         sources = self.ledger.jobs[message.job].sources

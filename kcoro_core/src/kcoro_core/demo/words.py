@@ -44,7 +44,8 @@ class WordCounter:
 
     def finish(self) -> dict[str, int]:
         """The counts of the whole file; the last word ends with it."""
-        self._counts.update(_WORD.findall(self._tail + self._decode(b"", True)))
+        # What the decoder may still hold is part of a character, and stands for one that belongs to no word.
+        self._counts.update(_WORD.findall(self._tail))
         folded: dict[str, int] = {}
         for word, count in self._counts.items():
             if len(word) <= WORD_LIMIT:
