@@ -76,4 +76,5 @@ def kcoro(third_party: Path, tmp_path: Path) -> Program:
 def environment(third_party: Path, **variables: str) -> dict[str, str]:
     """This process's environment without its settings of kcoro, but for ``variables``."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KCORO_")}
-    return {**kept, "PYTHONPATH": str(third_party), **variables}
+    path = os.pathsep.join(filter(None, [str(third_party), os.environ.get("PYTHONPATH", "")]))
+    return {**kept, "PYTHONPATH": path, **variables}

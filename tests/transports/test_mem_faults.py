@@ -171,6 +171,16 @@ def test_what_a_stall_holds_back_survives_a_close_and_not_an_abort(bench: Bench,
         bench.__exit__()
 
 
+def test_what_a_stall_holds_back_is_lost_with_a_cut(bench: Bench, faults: Faults) -> None:
+    near, far = bench.pair()
+    faults.stall(TO_LISTENER)
+    bench.send(near, FRAMES[0])
+    pair = near.pair
+    faults.cut_now()
+    pair.release(TO_LISTENER)
+    assert received(bench, far) == []
+
+
 def test_a_refusal_looks_like_nobody_listening(bench: Bench, faults: Faults) -> None:
     bench.listen()
     faults.refuse = True

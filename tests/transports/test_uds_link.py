@@ -275,6 +275,13 @@ def test_a_close_that_cannot_finish_can_be_given_up(conn: Connection, raw: socke
     assert plugin.kcoro_tx_backlog(conn) == 0
 
 
+def test_a_close_hands_over_at_once_what_the_kernel_takes(conn: Connection, raw: socket.socket) -> None:
+    conn.send(header(7), [b"goodbye"])
+    conn.close()
+    assert conn.closed
+    assert raw.recv(100) == header(7) + b"goodbye"
+
+
 def test_a_close_of_an_idle_connection_is_done_at_once(conn: Connection, raw: socket.socket) -> None:
     conn.close()
     assert conn.closed
