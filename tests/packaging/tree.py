@@ -8,6 +8,7 @@ It reads and never imports, so that a lint works on a tree that cannot run.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import tomllib
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def project(package: str) -> dict[str, Any]:
     return tomllib.loads((ROOT / package / "pyproject.toml").read_text())
 
 
+@functools.cache
 def modules(package: str) -> list[Module]:
     """All modules of a package folder, in the order of their names."""
     source = ROOT / package / "src"
