@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from attrs import field, frozen
 __all__ = ["MAX_FILE_BYTES", "Settings", "load", "reload", "settings"]
 
 MAX_FILE_BYTES: Final = 1 << 20
-"""The largest configuration file that is read, in bytes; a larger one is refused unread."""
+"""The largest configuration file that is accepted, in bytes; of a larger one no setting is taken."""
 
 log = logging.getLogger("kcoro.config")
 
@@ -112,14 +113,16 @@ def _read_file(environ: Mapping[str, str], directory: Path) -> tuple[Path | None
     named = environ.get("KCORO_CONFIG")
     path = Path(named) if named else directory / "kcoro.toml"
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            log.warning("%s is over %d bytes and was not read", path, MAX_FILE_BYTES)
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)  # a size that was asked for would be wrong for devices and pipes
+        if len(data) > MAX_FILE_BYTES:
+            log.warning("%s is over %d bytes and was refused", path, MAX_FILE_BYTES)
             return None, {}
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.absolute(), tomllib.loads(data.decode("utf-8"))
     except FileNotFoundError:
         if named:
             log.warning("KCORO_CONFIG names %s, which does not exist", path)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, or a number of 5,000 digits
         log.warning("%s was not read: %s", path, error)
     return None, {}
 
@@ -154,7 +157,7 @@ def reload() -> Settings:
     global _current  # noqa: PLW0603 - one process has one configuration
     # The variable first, so that what is wrong with the rest is heard by those who listen.
     _configure_logging(level := os.environ.get("KCORO_DEBUG", ""))
-    _current = load(os.environ, Path.cwd())
+    _current = load(os.environ, Path())
     if _current.debug != level:
         _configure_logging(_current.debug)
     return _current
@@ -164,16 +167,31 @@ def _configure_logging(level: str) -> None:
     """Runtime logging only, and quiet unless KCORO_DEBUG asks for more (row CF3)."""
     root = logging.getLogger("kcoro")
     if not level:
+        if _handler in root.handlers:  # it was asked for before, and is not any more
+            root.removeHandler(_handler)
+            root.setLevel(logging.NOTSET)
         return
     name = {"1": "DEBUG", "true": "DEBUG"}.get(level.lower(), level.upper())
     known = isinstance(logging.getLevelName(name), int)
     root.setLevel(name if known else "WARNING")
     if all(isinstance(h, logging.NullHandler) for h in root.handlers):
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-        root.addHandler(handler)
+        root.addHandler(_handler)
     if not known:
         log.warning("KCORO_DEBUG=%r is no log level; use debug, info or warning", level)
 
 
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what ``sys.stderr`` is at the time, which tests and servers replace."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+
+    @property
+    def stream(self) -> Any:
+        """Standard error."""
+        return sys.stderr
+
+
+_handler: Final = _Stderr()
 logging.getLogger("kcoro").addHandler(logging.NullHandler())
