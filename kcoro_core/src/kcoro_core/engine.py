@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 ENGINE_API: Final = 1
+"""Counts incompatible changes of the engine surface; an engine of another number is refused by name."""
 
 
 class Sentinel:
@@ -52,8 +53,11 @@ class Sentinel:
 
 
 OK: Final = Sentinel("OK")
+"""What ``send_now`` answers when the value was handed over, queued, or dropped by policy."""
 WOULD_BLOCK: Final = Sentinel("WOULD_BLOCK")
+"""What ``*_now`` answers when the caller would have to wait; nothing has changed."""
 CLOSED: Final = Sentinel("CLOSED")
+"""What ``*_now`` answers on a closed channel; for a receiver, one that is drained too."""
 
 
 @frozen
@@ -86,16 +90,7 @@ class ChannelSnapshot:
 class ChannelCore(Protocol):
     """One channel of an engine, without waiting: what ``kcoro_channel`` factories make.
 
-    ``send_must_wait`` and ``recv_must_wait`` have no effect; True is a promise that ``*_now`` would answer WOULD_BLOCK.
-    ``send_now`` answers OK, WOULD_BLOCK or CLOSED; ``recv_now`` an element, WOULD_BLOCK or CLOSED. ``enqueue`` queues
-    a waiter (``w.sending`` says for what) behind those of its direction, and is called only right after a ``*_now``
-    answered WOULD_BLOCK or a ``*_must_wait`` True, with no turn in between. ``withdraw`` takes a waiter out again;
-    False when it was not queued.
-    ``close`` and ``cancel`` may be repeated. ``count_failure(claim)`` books a plain operation that failed, by the claim
-    word it ended with (WAITING stands for a try that would block).
-    ``hand_out`` says that an element just received now travels to another process; ``settle`` that so many of them
-    arrived, with those that came back (oldest first) to be put at the head again. While any is unsettled, a closed and
-    empty channel does not answer CLOSED to receivers. ``report`` passes a value to the undelivered hook, once.
+    While an element that was handed out is not settled, a closed and empty channel does not answer CLOSED to receivers.
     """
 
     kind: Kind
@@ -104,19 +99,61 @@ class ChannelCore(Protocol):
     closed: bool
     reason: object
 
-    def send_must_wait(self) -> bool: ...
-    def recv_must_wait(self) -> bool: ...
-    def send_now(self, value: Any, /) -> Sentinel: ...
-    def recv_now(self) -> Any: ...
-    def enqueue(self, w: Waiter, /) -> None: ...
-    def withdraw(self, w: Waiter, /) -> bool: ...
-    def close(self, reason: object = None) -> None: ...
-    def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None: ...
-    def hand_out(self) -> None: ...
-    def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None: ...
-    def report(self, value: Any, why: Undelivered) -> None: ...
-    def count_failure(self, claim: int, /) -> None: ...
-    def snapshot(self) -> ChannelSnapshot: ...
+    def send_must_wait(self) -> bool:
+        """Promise, without any effect, that ``send_now`` would answer WOULD_BLOCK; False promises nothing."""
+        ...
+
+    def recv_must_wait(self) -> bool:
+        """Promise, without any effect, that ``recv_now`` would answer WOULD_BLOCK; False promises nothing."""
+        ...
+
+    def send_now(self, value: Any, /) -> Sentinel:
+        """Hand over or queue ``value``; answers OK, WOULD_BLOCK or CLOSED."""
+        ...
+
+    def recv_now(self) -> Any:
+        """Take the oldest element; answers it, or WOULD_BLOCK or CLOSED."""
+        ...
+
+    def enqueue(self, w: Waiter, /) -> None:
+        """Queue a waiter (``w.sending`` says for what) behind those of its direction.
+
+        Called only right after a ``*_now`` answered WOULD_BLOCK or a ``*_must_wait`` True, with no turn in between.
+        """
+        ...
+
+    def withdraw(self, w: Waiter, /) -> bool:
+        """Take a waiter out again; False when it was not queued."""
+        ...
+
+    def close(self, reason: object = None) -> None:
+        """Take no more sends; parked senders fail, receivers drain. May be repeated; the first reason stays."""
+        ...
+
+    def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None:
+        """Close, and report what is queued with ``why``. May be repeated."""
+        ...
+
+    def hand_out(self) -> None:
+        """Note that the element just received now travels to another process; its slot is not free yet."""
+        ...
+
+    def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
+        """Note that ``count`` of those handed out arrived, and put back the others, oldest first, at the head."""
+        ...
+
+    def report(self, value: Any, why: Undelivered) -> None:
+        """Pass a value to the undelivered hook, once."""
+        ...
+
+    def count_failure(self, claim: int, /) -> None:
+        """Book a plain operation that failed, by its last claim word; WAITING is a try that would block."""
+        ...
+
+    def snapshot(self) -> ChannelSnapshot:
+        """State and counters, in constant time."""
+        ...
+
     def __len__(self) -> int: ...
 
 

@@ -132,7 +132,7 @@ class WaitForm(enum.Enum):
     TRY = "try"
     """Not at all: ``try_*`` and ``timeout=0``; answers WouldBlock where another form would wait."""
     TIMED = "timed"
-    """Until a deadline, then DeadlineExceeded."""
+    """Until a deadline passes, then it answers DeadlineExceeded."""
     FOREVER = "for ever"
     """Until it completes, is cancelled, or the channel closes."""
 
@@ -141,7 +141,7 @@ class ChannelState(enum.Enum):
     """Where a channel is in its life; it only ever moves forward."""
 
     OPEN = "open"
-    """Sends and receives are possible."""
+    """Both sends and receives are possible."""
     CLOSING = "closing"
     """Closed with elements left: sends fail, receivers drain."""
     CLOSED = "closed"
@@ -154,13 +154,17 @@ SUSPEND, DROP_OLDEST, DROP_LATEST = Overflow
 BIASED, UNBIASED, ROUND_ROBIN = SelectMode
 RAISE, RETURN, SKIP = ClosedRule
 
-# The claim word of an operation. A value >= 0 is the index of the clause that won. CLAIMING(i), the revocable state
-# in which a clause of another process is being asked for, is CLAIMING - i: partners skip such a waiter, it stays.
+# The claim word of an operation. A value >= 0 is the index of the clause that won.
 WAITING = -1
+"""Nobody has decided it; the only state in which it can be won."""
 CANCELLED = -2
+"""A token was set, or the host cancelled the task; nothing was moved."""
 TIMED_OUT = -3
+"""Its deadline passed before anybody took part; nothing was moved."""
 CLOSED = -4
+"""Its channel closed, or all channels of a select did."""
 CLAIMING = -16
+"""A clause of another process is being asked for, revocably; clause i is ``CLAIMING - i``. Partners skip it."""
 
 
 def limit_of(kind: Kind, capacity: int | None) -> float:

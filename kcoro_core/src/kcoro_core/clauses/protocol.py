@@ -8,8 +8,8 @@ A clause is asked up to three things for each wait, always with the same waiter 
 ``register(w)``  not ready: have ``w`` won and finished as soon as it is; may find it ready and finish it at once
 ``withdraw(w)``  the wait is over, whoever won; forget ``w``; called exactly once for each ``register``
 
-Rule 1: ``poll`` has an effect only if ``w.win()`` returned True; a clause that lost has done nothing.
-        It may be asked again after ``register``, when the waiter could not be won for a while (see below).
+Rule 1: ``poll`` has an effect only if ``w.win()`` returned True; a clause that lost has done nothing. It may be asked
+again after ``register``, when the waiter could not be won for a while (see below).
 Rule 2: none of them waits, and none uses a channel of the same select.
 Rule 3: after ``withdraw`` nothing of the clause refers to ``w``: losers leave no trace.
 

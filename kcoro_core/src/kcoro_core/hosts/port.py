@@ -55,15 +55,22 @@ class CancelScope(Protocol):
 
     def __enter__(self) -> CancelScope: ...
     def __exit__(self, *exc_info: Any) -> bool | None: ...
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """End the block: everything awaited in it is cancelled. Harmless when repeated."""
+        ...
 
 
 class Nursery(Protocol):
     """Structured children: leaving the block waits for them; a failure cancels the rest, leaves as ExceptionGroup."""
 
     @property
-    def cancel_scope(self) -> CancelScope: ...
-    def start_soon(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> None: ...
+    def cancel_scope(self) -> CancelScope:
+        """The scope around the block and all children."""
+        ...
+
+    def start_soon(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> None:
+        """Start a child; it takes its first step later."""
+        ...
 
 
 class Host:
@@ -169,6 +176,7 @@ class _Here(threading.local):
 
 
 here = _Here()
+"""Where this thread keeps the host of its run; ``find_host()`` fills it, the end of a run empties it."""
 
 NOWHERE = Host()
 """The home of what has not waited anywhere yet: a run that is over."""

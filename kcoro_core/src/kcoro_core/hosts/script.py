@@ -337,3 +337,4 @@ class _Factory:
 factory: Final = _Factory()
 """The script host for whoever registers hosts."""
 run = factory.run
+"""Run a program on a new script host; what ``kcoro_core.run(host="script")`` calls."""

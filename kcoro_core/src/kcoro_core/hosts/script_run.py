@@ -51,6 +51,7 @@ class Run:
         self.host.finish()
 
     def drive(self) -> Any:
+        """Run to the end; returns what the main task returned, or raises what ended the run."""
         try:
             self._loop()
         finally:

@@ -69,6 +69,7 @@ class Task:
 
 
 current_task: Final[contextvars.ContextVar[Task | None]] = contextvars.ContextVar("kcoro script task", default=None)
+"""The task that is taking a step; None between two steps. A context variable, so that contexts of tasks keep apart."""
 
 
 def name_of(fn: Callable[..., object]) -> str:

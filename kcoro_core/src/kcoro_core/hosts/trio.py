@@ -29,7 +29,7 @@ __all__ = ["TrioHost", "detect", "run"]
 
 
 class TrioHost(Host):
-    """One run of trio."""
+    """One run of trio, as a host; made by the first operation in it."""
 
     name: ClassVar[str] = "trio"
 
@@ -218,3 +218,4 @@ class _Factory:
 
 factory = _Factory()
 run = factory.run
+"""Run a program under trio; what ``kcoro_core.run`` calls when no other host is named."""

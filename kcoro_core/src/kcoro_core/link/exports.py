@@ -26,6 +26,7 @@ from .arguments import check_name
 __all__ = ["ALL_RIGHTS", "Export", "Exports", "exports_of"]
 
 ALL_RIGHTS = Rights.SEND | Rights.RECV | Rights.CLOSE
+"""What the export of a whole Channel offers; a half offers its own direction only."""
 
 
 @frozen
@@ -38,6 +39,7 @@ class Export:
 
 
 Exports = dict[str, Export]
+"""What one side exports, by name; checked when it was made."""
 
 
 def exports_of(offered: Mapping[str, object], host: Host) -> Exports:

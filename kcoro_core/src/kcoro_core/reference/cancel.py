@@ -32,7 +32,7 @@ class Subscription:
 
 
 class Token:
-    """One node of the tree."""
+    """One node of the tree: whether it is set, why, and who wants to know."""
 
     __slots__ = ("__weakref__", "children", "is_set", "key", "next_key", "parent", "pinned", "reason", "waiting")
 

@@ -31,7 +31,7 @@ def poll_order(mode: SelectMode, clauses: int, last: int, shuffle: Callable[[lis
 
 
 class SelectFactory:
-    """Makes the reference engine's operations."""
+    """Makes the operations of the reference engine, plain ones and selects."""
 
     def __init__(self, engine: str, api: int) -> None:
         self.engine = engine

@@ -46,12 +46,29 @@ class Waiter(Protocol):
     value: Any
 
     @property
-    def claim(self) -> int: ...
-    def win(self) -> bool: ...
-    def finish(self, value: Any = None) -> None: ...
-    def complete(self, value: Any = None) -> bool: ...
-    def fail(self, error: BaseException) -> None: ...
-    def shut(self, error: KcoroError) -> bool: ...
+    def claim(self) -> int:
+        """The claim word of the operation."""
+        ...
+
+    def win(self) -> bool:
+        """Claim the operation for this waiter; False when it was decided already or is being claimed remotely."""
+        ...
+
+    def finish(self, value: Any = None) -> None:
+        """Hand over the result after a won claim, and wake the owner."""
+        ...
+
+    def complete(self, value: Any = None) -> bool:
+        """``win`` and ``finish`` in one, where nothing has to happen between the two."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End with ``error`` after a won claim, and wake the owner."""
+        ...
+
+    def shut(self, error: KcoroError) -> bool:
+        """Tell that the channel closed; True when that decided the operation."""
+        ...
 
 
 class _Nobody:
@@ -62,6 +79,7 @@ class _Nobody:
 
 
 NOBODY: Parker = _Nobody()
+"""For an operation whose owner is running and looks at the claim word itself, as during the polls of a select."""
 
 
 def claiming_index(claim: int) -> int | None:

@@ -22,10 +22,11 @@ from attrs import define, field
 __all__ = ["TO_DIALER", "TO_LISTENER", "Cut", "Direction", "Faults"]
 
 Direction = Literal["to listener", "to dialer"]
+"""Which way the bytes go that a fault is about."""
 TO_LISTENER: Final = "to listener"
-"""What the connecting side sends."""
+"""What the connecting side sends to the accepting one."""
 TO_DIALER: Final = "to dialer"
-"""What the accepting side sends."""
+"""What the accepting side sends to the connecting one."""
 
 
 @define

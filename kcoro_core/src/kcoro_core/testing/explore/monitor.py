@@ -148,7 +148,7 @@ class Monitor:
         self._core.enqueue(w)
 
     def withdraw(self, w: Waiter, /) -> bool:
-        """Forgotten."""
+        """Forget the waiter."""
         waiters = self._senders if w.sending else self._receivers
         if w in waiters:
             waiters.remove(w)

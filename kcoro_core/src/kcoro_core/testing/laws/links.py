@@ -50,7 +50,7 @@ def _decoding(hook: Callable[..., object] | None) -> Callable[..., object] | Non
 
 @contextmanager
 def using_setting(name: str, value: str) -> Iterator[None]:
-    """Have a setting in force for the block, as KCORO_NAME in the environment would."""
+    """Have a setting in force for the block, as its variable in the environment would."""
     variable = f"KCORO_{name.upper()}"
     before = os.environ.get(variable)
     os.environ[variable] = value

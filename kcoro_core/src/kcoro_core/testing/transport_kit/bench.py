@@ -21,6 +21,7 @@ from ...transport import READ, WRITE, PollSpec, RawFrame, Vtable
 __all__ = ["HEADER_BYTES", "LIMIT", "Bench", "KitFailure", "check", "header", "numbered"]
 
 HEADER_BYTES: Final = 20
+"""What a frame is longer than its payload, in bytes."""
 LIMIT: Final = 65536
 """The payload that the kit accepts unless a case says otherwise, in bytes."""
 PATIENCE_SECONDS: Final = 10.0
