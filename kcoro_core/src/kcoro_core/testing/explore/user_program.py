@@ -3,8 +3,8 @@
 """A user's program under the explorer: loaded anew for each schedule, run under one seed, and judged at its end.
 
 Found are: deadlocks, with who waits on what; elements that were sent and never received; errors that nobody handled;
-runs without an end. Seen are kcoro's own operations only: what a program does through sockets, threads or another
-loop's functions is neither scheduled nor watched.
+runs without an end (more than 100,000 steps). Seen are kcoro's own operations only: what a program does through
+sockets, threads or another loop's functions is neither scheduled nor watched.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ __all__ = ["LIMIT", "UserProgram"]
 LIMIT = "explored are operations of kcoro only: sockets, threads and other loops' functions are not scheduled"
 """What an exploration of a program cannot see, in one sentence."""
 
-_MAX_STEPS = 1_000_000
+# A run that takes more steps than this is taken for one without an end.
+_MAX_STEPS = 100_000
 # How long a turn may be: from a full checkpoint at every operation to the default budget.
 _QUANTA = (0, 0, 1, 3, 64)
 
@@ -47,13 +48,19 @@ class UserProgram:
         self.path = Path(path)
         self.name = name or "main"
         self.hurry = hurry
-        self._code: CodeType = compile(self.path.read_text(encoding="utf-8"), str(self.path), "exec")
+        self._code = self._compile()
         self.load()
+
+    def _compile(self) -> CodeType:
+        try:
+            return compile(self.path.read_bytes(), str(self.path), "exec")
+        except SyntaxError as error:
+            raise ValueError(f"{self.path}:{error.lineno}: {error.msg}") from error
 
     def load(self) -> Callable[[], Awaitable[Any]]:
         """The function, from a fresh copy of its module, so that no schedule inherits what another has left.
 
-        :raises ValueError: the file has no such function.
+        :raises ValueError: the file has no such function, or raised an error itself.
         """
         module = ModuleType(self.path.stem)
         module.__file__ = str(self.path)
@@ -62,7 +69,10 @@ class UserProgram:
         folder = str(self.path.resolve().parent)
         if folder not in sys.path:
             sys.path.insert(0, folder)
-        exec(self._code, module.__dict__)  # noqa: S102 - it is the program that the user asked to run
+        try:
+            exec(self._code, module.__dict__)  # noqa: S102 - it is the program that the user asked to run
+        except Exception as error:
+            raise ValueError(f"{self.path} could not be loaded: {type(error).__name__}: {error}") from error
         main = getattr(module, self.name, None)
         if not callable(main):
             raise ValueError(f"{self.path} has no function {self.name!r}; name it as in {self.path}::main")
