@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """The coordinator's loop, with workers that are tasks of this process: the count is exact whatever they do.
 
-Rows: CH1 (orders go out over a rendezvous), CH3 (progress is conflated), SE1, SE4, X20 (one select over all of it).
+What channels and select promise has its laws elsewhere; here they are used together, by one select over orders,
+results, progress, exits, a timeout and a signal (row X20).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .local import Behaviour, Died, eager, ledger_of, plant, play
 
 
 def test_the_count_is_exact_and_every_worker_ends_when_the_channels_close(tmp_path: Path) -> None:
-    """Rows: CH1, CH9, SE1."""
+    """Row: X20."""
     expected = plant(tmp_path)
     played = play(ledger_of(tmp_path))
     assert played.tally.words == expected
@@ -43,7 +44,6 @@ def test_any_number_of_workers_gives_the_same_count(tmp_path: Path, workers: int
 
 
 def test_progress_never_goes_back_and_ends_with_everything(tmp_path: Path) -> None:
-    """Row: CH3."""
     plant(tmp_path, words=2000)
     ledger = ledger_of(tmp_path, batch_bytes=10**6)
     states = play(ledger).states
@@ -56,7 +56,7 @@ def test_progress_never_goes_back_and_ends_with_everything(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("seed", range(8))
 def test_chaos_kills_as_planned_and_the_count_is_exact(tmp_path: Path, seed: int) -> None:
-    """Row: CH6: a job that went with its worker is given out again, and none counts twice."""
+    """A job that went with its worker is given out again, and none counts twice."""
     expected = plant(tmp_path)
     ledger = ledger_of(tmp_path, most_issues=20)
     played = play(ledger, chaos=Chaos(seed, 4, messages=len(ledger.jobs)))
@@ -196,7 +196,7 @@ def test_double_answers_are_counted_as_such(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_falls_silent_is_killed_after_patience_and_its_job_given_out_again(tmp_path: Path) -> None:
-    """Row: SE4 (the timeout of the select)."""
+    """Row: X20 (the timeout is a clause)."""
     plant(tmp_path)
     played = play(ledger_of(tmp_path, patience=5.0), falls_silent)
     assert played.crew.killed == [1]
@@ -257,7 +257,7 @@ def test_a_worker_that_never_takes_anything_does_not_hang_the_run(tmp_path: Path
 
 
 def test_the_stop_clause_wins_over_results_that_are_ready(tmp_path: Path) -> None:
-    """Row: SE2."""
+    """Row: X20."""
     plant(tmp_path)
 
     def at_once() -> Clause:

@@ -2,7 +2,7 @@
 # Copyright (c) the kcoro authors
 """``kcoro demo`` with real worker processes: exact, whatever is killed, and nothing left behind.
 
-Rows: N1, N1b (channels across processes), N6, N8.
+Rows: N6 (what a lost link means to both sides), N8 (channels opened by name), X20 (signals as clauses).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def counted(report: dict[str, Any]) -> Counter[str]:
 
 
 def test_the_count_of_a_folder_is_exact_and_the_json_says_everything(place: Place, tmp_path: Path) -> None:
-    """Rows: N1, N1b."""
+    """Row: N8."""
     expected = plant(tmp_path)
     (tmp_path / "binary").write_bytes(b"tea\0tea")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -152,7 +152,7 @@ def test_no_files_is_a_clear_error(place: Place, tmp_path: Path, content: bytes 
 def test_what_cannot_be_started_is_exit_code_2(
     place: Place, tmp_path: Path, args: list[str], environment: dict[str, str], says: str
 ) -> None:
-    """Rows: T5, X6."""
+    """Row: X6 (a blocked plugin)."""
     plant(tmp_path, files=1)
     ended = demo(place, tmp_path, *args, **environment)
     assert (ended.code, ended.out) == (2, "")
@@ -178,7 +178,7 @@ def test_workers_that_cannot_start_end_the_run_with_their_last_words(place: Plac
 
 @pytest.mark.parametrize("doing", ["counting", "proving"])
 def test_ctrl_c_on_a_terminal_is_exit_code_130_and_leaves_nothing(place: Place, doing: str) -> None:
-    """Rows: N6, X20 (the signal is a clause)."""
+    """Row: X20 (the signal is a clause)."""
     terminal = Terminal(place, "--workers", "1")
     terminal.read_until(doing.encode())
     terminal.type(b"\x03")
@@ -189,7 +189,7 @@ def test_ctrl_c_on_a_terminal_is_exit_code_130_and_leaves_nothing(place: Place, 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_process_group_ends_everything(place: Place, number: signal.Signals) -> None:
-    """Row: N6."""
+    """Row: X20."""
     process = start(place)
     place.wait_for_workers(2)
     os.killpg(process.pid, number)
