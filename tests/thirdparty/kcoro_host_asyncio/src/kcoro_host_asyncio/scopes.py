@@ -78,6 +78,9 @@ class Scope:
         task, inner = self.task, in_force(self.task) and self.cancelled
         if isinstance(error, asyncio.CancelledError):
             give_back(task)
+        while self.kicks:  # a TaskGroup that leaves with errors asks again for a request it has seen (3.13)
+            self.kicks -= 1
+            task.uncancel()
         assert scopes_of(task).pop() is self, "cancel scopes are left innermost first"
         outside = task.cancelling() > self.before or (in_force(task) and not self.shield)
         self.cancelled_caught = inner and isinstance(error, asyncio.CancelledError) and not outside
