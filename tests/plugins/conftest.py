@@ -60,14 +60,14 @@ def python(third_party: Path, tmp_path: Path) -> Program:
 def kcoro(third_party: Path, tmp_path: Path) -> Program:
     """Run the command ``kcoro`` with all of that installed; the finished process."""
 
-    def run(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*args: str, limit: float = 50, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-W", "error", "-m", "kcoro_core", *args],
             env=environment(third_party, **variables),
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=limit,
         )
 
     return run

@@ -8,7 +8,9 @@ Exit code 1 when one of them failed, 2 when there is no such transport or engine
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,9 +75,20 @@ def _as_result(law: LawResult) -> Result:
 
 
 def _print(subject: str, results: list[Result]) -> None:
-    print_table(["case", "", "promise"], ([r.number, WORDS[r.state], r.title or r.text] for r in results))
+    print_table(["case", "", "promise"], _rows(results))
     for result in results:
         if result.state == "failed":
             print(f"\n{result.number}: {result.text}")
     counts = Counter[str](result.state for result in results)
     print(f"\n{subject.rstrip(':')}: " + ", ".join(f"{counts[state]} {state}" for state in WORDS))
+
+
+def _rows(results: list[Result]) -> Iterator[list[str]]:
+    """One row for each promise; a law that was run in several cases and on several hosts says how often."""
+    promises: dict[str, list[Result]] = {}
+    for result in results:
+        promises.setdefault(re.split(r"[\[@]", result.number)[0], []).append(result)
+    for number, runs in promises.items():
+        worst = next((run for run in runs if run.state == "failed"), runs[0])
+        times = f" ({len(runs)} times)" if len(runs) > 1 else ""
+        yield [number, WORDS[worst.state], worst.title + times]
