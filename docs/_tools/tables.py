@@ -108,13 +108,10 @@ def decides(facts: tuple[str, ...], first: str, bits: int) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def taxonomy() -> list[type[errors.KcoroError]]:
-    """Every class of error, the base first."""
-    return [cls for name in errors.__all__ if isinstance(cls := getattr(errors, name), type) and is_error(cls)]
-
-
-def is_error(cls: type) -> bool:
-    return issubclass(cls, errors.KcoroError) and cls is not errors.KcoroError
+def taxonomy(base: type[errors.KcoroError] = errors.KcoroError) -> list[type[errors.KcoroError]]:
+    """Every class of error that a program can meet; those of the demo and of tests are their own."""
+    found = [each for cls in base.__subclasses__() for each in (cls, *taxonomy(cls))]
+    return [cls for cls in found if cls.__module__ in ("kcoro_core.errors", "kcoro_core.plugin_loading")]
 
 
 def all_errors() -> str:
@@ -196,6 +193,62 @@ def rest_to_markdown(text: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Every public name
+# ---------------------------------------------------------------------------------------------------------------------
+
+SUBJECTS = {
+    "channels": "channel Channel Sender Receiver ChannelSnapshot Kind Overflow Undelivered",
+    "select": "select try_select Selector Selected SelectMode ClosedRule Clause",
+    "clauses": "Recv Send After Triggered Done Readable Writable Signal",
+    "cancellation": "CancelToken open_scope Scope Task",
+    "running": "run sleep portal Portal settings Settings",
+    "links": "serve Server dial Link RemoteChannel ChannelInfo Peer Identity Joined Lost LinkReport LinkSnapshot "
+    "PeerError",
+    "errors": " ".join(["KcoroError", *sorted(cls.__name__ for cls in taxonomy()), "Fault", "Outcome"]),
+    "versions": "ENGINE_API TRANSPORT_API",
+}
+
+
+def reference(subject: str) -> str:
+    """One line for each public name of a subject: the first sentence of its text."""
+    return table(
+        ["name", "what it is"], ([f"`{name}`", said(name)] for name in SUBJECTS[subject].split() if public(name))
+    )
+
+
+def public(name: str) -> bool:
+    return name in kcoro_core.__all__
+
+
+def said(name: str) -> str:
+    """The first sentence about a name; for a number, that of the string below it."""
+    thing = getattr(kcoro_core, name)
+    text = inspect.getdoc(thing) if callable(thing) else below(name)
+    sentence = re.split(r"(?<=\.)\s", " ".join((text or "").split()))[0]
+    return rest_to_markdown(re.sub(r" \(rows? [A-Z\d, ]+\)", "", sentence)).replace("|", "\\|")
+
+
+def below(name: str) -> str:
+    """The string below a constant in the module that defines it."""
+    for module in (kcoro_core.engine, kcoro_core.transport):
+        if found := re.search(rf'^{name}\b[^\n]*\n"""(.*?)"""', inspect.getsource(module), re.MULTILINE | re.DOTALL):
+            return found[1]
+    raise LookupError(name)
+
+
+def members() -> str:
+    """Every member of the enums, under the short name that users write."""
+    rows = []
+    for cls in (semantics.Kind, semantics.Overflow, semantics.SelectMode, semantics.ClosedRule):
+        source = inspect.getsource(cls)
+        for member in cls:
+            found = re.search(rf'^    {member.name} = [^\n]*\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
+            assert found is not None, member
+            rows.append([f"`{member.name}`", f"`{cls.__name__}`", rest_to_markdown(found[1])])
+    return table(["name", "of", "what it does"], rows)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Writing them into the pages
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -207,10 +260,13 @@ def makers() -> dict[str, Callable[[], str]]:
         "errors": all_errors,
         "operations": operations,
         "settings": settings,
+        "members": members,
         "hooks engine": lambda: hooks(hookspecs.EngineHooks),
         "hooks host": lambda: hooks(hookspecs.HostHooks),
         "hooks transport": lambda: hooks(hookspecs.TransportHooks),
     }
+    for subject in SUBJECTS:
+        made[f"names {subject}"] = lambda s=subject: reference(s)
     for kind, overflow in semantics.legal_combinations():
         made[f"outcomes {kind.name} {overflow.name}"] = lambda k=kind, o=overflow: outcomes(k, o)
     return made

@@ -10,7 +10,7 @@ import pytest
 
 from kcoro_core import config, plugins
 
-from .blocks import ROOT, Block, blocks, pages
+from .blocks import DOCS, ROOT, Block, blocks, pages
 from .running import Wrong, run_page
 
 FEW_WORDS = 4
@@ -38,6 +38,14 @@ def exceptions() -> list[Block]:
 def test_every_exception_has_a_reason() -> None:
     """A block that is not run says why in a few words; their number is printed at the end of the test run."""
     assert [block.where for block in exceptions() if len(block.reason.split()) < FEW_WORDS] == []
+
+
+def test_the_test_file_of_a_plugin_is_short() -> None:
+    """The page about plugins has one that runs the whole kit, in at most 20 lines. Rows: X7, T4."""
+    files = [block for block in blocks(DOCS / "plugins.md") if block.argument == "test_conformance.py"]
+    assert len(files) == 1
+    assert len(files[0].text.splitlines()) <= 20
+    assert "transport_kit" in files[0].text
 
 
 def planted(text: str) -> list[Block]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import kcoro_core
 from kcoro_core import config, hookspecs, semantics
 
 from .blocks import DOCS
@@ -65,3 +66,9 @@ def test_the_signature_of_every_hook_stands_in_the_manual(group: type) -> None:
     signatures = re.findall(r"`(kcoro_\w+\(.*?\))`", tables.hooks(group))
     assert len(signatures) == sum(name.startswith("kcoro_") for name in vars(group))
     assert [signature for signature in signatures if f"`{signature}`" not in page] == []
+
+
+def test_every_public_name_stands_in_the_reference() -> None:
+    """Rows: Q1, Q2."""
+    page = (DOCS / "reference.md").read_text()
+    assert [name for name in kcoro_core.__all__ if f"| `{name}` |" not in page] == []

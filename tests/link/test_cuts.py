@@ -32,7 +32,7 @@ DIRECTIONS: tuple[Direction, Direction] = (TO_LISTENER, TO_DIALER)
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_cut_inside_the_process_leaves_two_ledgers_that_agree(mem_world: World, seed: int) -> None:
-    """60 cuts at random bytes of a frame stream, in either direction, in virtual time. Rows: N6, T6."""
+    """60 cuts at random bytes of a frame stream, in either direction, in virtual time. Rows: N6, T6, X4."""
     chance = random.Random(seed)
     reported: list[str] = []
     into: Channel[bytes] = channel(UNLIMITED)

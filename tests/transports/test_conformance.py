@@ -14,7 +14,7 @@ from kcoro_core.testing.transport_kit import Case, all_cases, run_all, run_case
 
 
 def test_conformance(scheme: str, case: Case) -> None:
-    """Row: T4. One transport, one case; the number is in the test's name."""
+    """Rows: T4, X7. One transport, one case; the number is in the test's name."""
     run_case(case, scheme)
 
 
@@ -32,7 +32,7 @@ def test_case_numbers_are_unique_and_titles_are_sentences() -> None:
 
 
 def test_the_kit_runs_from_the_command_line_of_pytest_alone(scheme: str, tmp_path: Path) -> None:
-    """In an empty folder, as a plugin's author would try it; nothing registers itself with pytest. Row: T4."""
+    """In an empty folder, as a plugin's author would try it; nothing registers itself with pytest. Rows: T4, X7."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "kcoro_core.testing.plugin"]
     done = subprocess.run(
         [*command, f"--kcoro-transport={scheme}"], cwd=tmp_path, capture_output=True, text=True, timeout=50

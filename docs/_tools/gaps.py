@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Which tests and laws cite which row of the features, and what ``docs/GAPS.md`` makes of it.
+
+``python docs/_tools/gaps.py``          print every row with all that cite it
+``python docs/_tools/gaps.py --write``  renew the proofs and the date in GAPS.md
+
+A test or law cites rows at the end of its docstring, as in ``Rows: CH2, CH11.``; a test without a citation of its own
+has those of its file. A proof that still holds is kept; rows with fewer than SHOWN proofs get more.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from kcoro_core.testing.laws import LAWS
+
+ROOT = Path(__file__).resolve().parents[2]
+FEATURES = ROOT / "docs" / "FEATURES.md"
+GAPS = ROOT / "docs" / "GAPS.md"
+SHOWN = 3
+
+STATUSES = {
+    "P": "present, with the tests that prove it",
+    "Pa": "partly present: what is there is proved, what is missing is named",
+    "M": "missing, although something promises it",
+    "F": "future: in the roadmap; nothing of it counts until its acceptance test passes",
+    "O": "omitted for good",
+}
+ID = re.compile(r"[A-Z]{1,2}\d+b?")
+LINE = re.compile(
+    r"^\| (?P<id>[A-Z]{1,2}\d+b?) \| (?P<status>\w+) \| (?P<proofs>.*?) ?\| (?P<missing>.*?) ?\|$", re.MULTILINE
+)
+SNAPSHOT = re.compile(
+    r"<!-- snapshot: (?P<date>[\d-]+) (?P<digest>\w+) -->\n(?P<text>.*?)\n<!-- end of snapshot -->", re.DOTALL
+)
+
+
+@frozen
+class Gap:
+    """One line of GAPS.md."""
+
+    id: str
+    status: str
+    proofs: tuple[str, ...]
+    missing: str
+
+    def __str__(self) -> str:
+        return f"| {self.id} | {self.status} | {' · '.join(f'`{p}`' for p in self.proofs)} | {self.missing} |"
+
+
+@frozen
+class Citation:
+    """Somebody who cites a row: what to give pytest to run it, and how much of it is about that row."""
+
+    proof: str
+    rank: int
+
+
+def rows() -> list[str]:
+    """Every id of FEATURES.md, in its order."""
+    return re.findall(r"^\| ([A-Z]{1,2}\d+b?) \|", FEATURES.read_text(), re.MULTILINE)
+
+
+def gaps(text: str | None = None) -> list[Gap]:
+    """The lines of GAPS.md."""
+    return [
+        Gap(line["id"], line["status"], tuple(re.findall(r"`([^`]+)`", line["proofs"])), line["missing"])
+        for line in LINE.finditer(GAPS.read_text() if text is None else text)
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Who cites what
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def cited(text: str | None) -> list[str]:
+    """The rows that a docstring cites: the ids in the sentence behind ``Row:`` or ``Rows:``."""
+    sentences = re.findall(r"\bRows?: (.*?)\.(?:\s|$)", text or "", re.DOTALL)
+    return [found for sentence in sentences for found in ID.findall(sentence)]
+
+
+def citations() -> dict[str, list[Citation]]:
+    """For each row who cites it: first those whose first row it is, then the others, then those whose file cites it."""
+    found: dict[str, list[Citation]] = {}
+    for proof, ids, of_file in [*_laws(), *_tests()]:
+        for place, row in enumerate(dict.fromkeys(ids)):
+            found.setdefault(row, []).append(Citation(proof, min(place, 1) + 2 * of_file))
+    return {row: sorted(who, key=lambda c: (c.rank, _kind(c.proof), c.proof)) for row, who in found.items()}
+
+
+def _kind(proof: str) -> int:
+    """Laws first, because they run everywhere; tests of the manual last, because they look at words."""
+    return 0 if " -k " in proof else 2 if proof.startswith("tests/docs/") else 1
+
+
+def _laws() -> Iterator[tuple[str, list[str], bool]]:
+    for law in LAWS:
+        yield f"tests/laws -k {law.id}", list(law.rows), False
+
+
+def _tests() -> Iterator[tuple[str, list[str], bool]]:
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        module = ast.parse(path.read_text())
+        of_file = cited(ast.get_docstring(module))
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                own = cited(ast.get_docstring(node))
+                yield f"{path.relative_to(ROOT)}::{node.name}", own or of_file, not own
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Renewing the page
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def renewed(gap: Gap, who: list[Citation]) -> Gap:
+    """The line with proofs that hold: those that it has, and more from different files if they are few."""
+    if gap.status not in ("P", "Pa"):
+        return evolve(gap, proofs=())
+    known = [citation.proof for citation in who]
+    chosen = [proof for proof in gap.proofs if proof in known]
+    for one_per_file in (True, False):
+        for proof in known:
+            files = {other.partition("::")[0] for other in chosen}
+            if len(chosen) < SHOWN and proof not in chosen and not (one_per_file and proof.partition("::")[0] in files):
+                chosen.append(proof)
+    return evolve(gap, proofs=tuple(chosen))
+
+
+def digest(lines: list[Gap]) -> str:
+    """A short text that changes with any status."""
+    return hashlib.blake2b(repr([(gap.id, gap.status) for gap in lines]).encode(), digest_size=6).hexdigest()
+
+
+def summary(lines: list[Gap], date: str) -> str:
+    """The dated line at the top of the page."""
+    counts = ", ".join(f"{sum(gap.status == status for gap in lines)} {status}" for status in STATUSES)
+    text = f"Snapshot of {date}: {len(lines)} rows, {counts}."
+    return f"<!-- snapshot: {date} {digest(lines)} -->\n{text}\n<!-- end of snapshot -->"
+
+
+def write() -> None:
+    """Renew proofs; the date moves when a status did."""
+    page, who = GAPS.read_text(), citations()
+    lines = [renewed(gap, who.get(gap.id, [])) for gap in gaps(page)]
+    by_id = {gap.id: gap for gap in lines}
+    page = LINE.sub(lambda line: str(by_id[line["id"]]), page)
+    old = SNAPSHOT.search(page)
+    if old is not None and old["digest"] != digest(lines):
+        page = SNAPSHOT.sub(summary(lines, dt.datetime.now(tz=dt.UTC).date().isoformat()), page)
+    GAPS.write_text(page)
+
+
+def main() -> int:
+    """Print, or write."""
+    if "--write" in sys.argv:
+        write()
+        return 0
+    who = citations()
+    for gap in gaps():
+        sys.stdout.write(f"{gap.id} {gap.status}\n")
+        for citation in who.get(gap.id, []):
+            sys.stdout.write(f"    {citation.proof}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
