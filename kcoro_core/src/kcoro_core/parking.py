@@ -48,7 +48,7 @@ def token_is_set(token: CancelToken, host: Host) -> bool:
     return token.is_set()
 
 
-def cancelled_error(token: CancelToken, what: str) -> OperationCancelled:
+def cancelled_error(token: CancelToken, what: object) -> OperationCancelled:
     """The error for a call that ended because ``token`` is set."""
     why = "" if token.reason is None else f": {token.reason!r}"
     return OperationCancelled(f"{what} was cancelled by its token{why}", reason=token.reason)
@@ -105,7 +105,7 @@ async def park(
             subscription.cancel()
 
 
-async def result(host: Host, op: Operation, token: CancelToken | None, what: str) -> Any:
+async def result(host: Host, op: Operation, token: CancelToken | None, what: object) -> Any:
     """What a decided operation means to its caller: its value, or the error to raise. ``what`` names the call."""
     if op.error is not None:
         raise op.error

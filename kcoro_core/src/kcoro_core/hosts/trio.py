@@ -124,14 +124,26 @@ class _Watch:
         self.task = _SystemTask(self._wait, (), f"kcoro watch of fd {fd}")
 
     async def _wait(self) -> None:
+        # A callback that asks for its descriptor again, as a link does, goes on waiting in this task: a task costs
+        # more than a wait.
+        while self.watchers:
+            usable = await self._wait_once()
+            if not usable:
+                self.end()  # whoever asks again starts anew, and is told the same
+            waiting, self.watchers = self.watchers, {}
+            for fn in waiting.values():
+                fn()
+            if not usable:
+                return
+        self.end()
+
+    async def _wait_once(self) -> bool:
         fd, want = self.key
         try:
             await (trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable)(fd)
         except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
-            pass  # closed, or another task of the program waits on it: whoever uses it next is told so
-        self.end()
-        for fn in list(self.watchers.values()):
-            fn()
+            return False  # closed, or another task of the program waits on it: whoever uses it next is told so
+        return True
 
     def end(self) -> None:
         """The next wait for this descriptor starts anew."""

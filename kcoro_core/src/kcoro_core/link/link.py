@@ -42,6 +42,9 @@ __all__ = ["Link", "limits_of"]
 
 MAX_MS: Final = (1 << 31) - 1
 
+FEW: Final = 4
+"""With so many requests in flight each is written at once; with more, those of one turn are written together."""
+
 _NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
 
 
@@ -242,7 +245,7 @@ class Link(HomeBound):
     def request(self, number: int, sending: bool, about: object, channel_id: int = 0) -> Pending:
         """A task is going to wait for the answer to this request, which was just queued."""
         op = self._requests[number] = Pending(self, self.host, number, sending, about, channel_id)
-        self.pump.flush()
+        self.pump.flush(crowded=len(self._requests) > FEW)
         return op
 
     def forget(self, number: int) -> None:
@@ -254,7 +257,9 @@ class Link(HomeBound):
         if not self.wire.in_flight(number):
             return False
         gone = self.wire.cancel(number, self.host.now())
-        self.pump.flush()
+        if not gone:
+            self.pump.flush()
+            self.pump.set_timer()  # for the end of the grace
         return gone
 
     def detach(self, channel: RemoteChannel) -> None:

@@ -2,8 +2,9 @@
 # Copyright (c) the kcoro authors
 """The pump of one connection: moves frames between the medium and the protocol, waits exactly for what both announce.
 
-    fd readable, deadline, waker, turn ---> pump(): read, hand events on, write, arm
-    a task with something to write -------> flush(): write, arm
+    fd ready, deadline, waker --------> pump(): read, hand events on, write, arm
+    a task with something to write ---> flush(): write
+    the end of a turn of the loop ----> write the rest: what came later in the turn, acknowledgements that are alone
 
 Rule 1: neither suspends, so any task may call them, and a cancelled task never tears a frame.
 Rule 2: ``flush`` hands no event to anybody, so it may be called from the middle of a channel operation.
@@ -53,9 +54,11 @@ class Pump:
         self._timer: Handle | None = None
         self._timer_at = 0.0
         self._idle: Operation | None = None
-        self._poked = False
-        self._wrote_this_turn = False
+        self._poked = False  # pump is due
+        self._owing = False  # the end of this turn has something to write
+        self._written = False  # a task has written in this turn; what others ask waits for its end
         self._pumping = False
+        self._full = False  # the medium refused a frame, and will say when it is worth another try
         self._deaf = False  # the stream is unreadable: nothing more is read
         self._broken: TransportError | None = None  # writing failed; told to the protocol by the next pump
         self._close_by: float | None = None  # the medium is being closed
@@ -71,36 +74,56 @@ class Pump:
     # -- who calls whom
 
     def poke(self) -> None:
-        """Have ``pump`` called at the end of this turn of the loop; may be repeated."""
+        """Have ``pump`` called soon, but not by the caller; may be repeated."""
         self._poked = True
+        self._wake()
+
+    def _owe(self) -> None:
+        """Have the rest written at the end of this turn."""
+        self._owing = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._idle is not None:
             self._idle.complete()
 
     async def _take_turns(self) -> None:
         try:
             while not self._finished:
-                if self._poked:
-                    await self._host.pause()
-                else:
+                if not self._poked and not self._owing:
                     self._idle = Operation(self._host)
                     await self._host.park(self._idle)
                     self._idle = None
-                self._poked = self._wrote_this_turn = False
-                self.pump()
+                # Those who were woken in this turn go first: what they ask may carry an acknowledgement along.
+                await self._host.pause()
+                self._end_turn()
         finally:
             self._idle = None
             self.abort(LinkLost("the run ended while the link was open"))
             self.gone.trigger()
 
-    def flush(self) -> None:
-        """Write what is queued, or leave it to the end of the turn if this turn has written before."""
-        if self._pumping or self._finished:
+    def _end_turn(self) -> None:
+        self._owing = self._written = False
+        if self._poked:
+            self._poked = False
+            self.pump()
+        elif not self._finished:
+            self._write(acknowledge=True)
+            self.arm()
+
+    def flush(self, crowded: bool = True) -> None:
+        """Write what is queued, or leave it to the end of the turn if this turn has written before.
+
+        ``crowded`` False says that others are not likely to write in this turn, so that nothing has to be batched.
+        """
+        if self._pumping or self._finished or self._written:
             return
-        if not self._wrote_this_turn:
-            self._wrote_this_turn = True
-            self._write(acknowledge=False)
-            self._arm()
-        self.poke()
+        if crowded:
+            self._written = True
+            self._owe()
+        self._write(acknowledge=False)
+        if self._full or self._vtable.tx_backlog(self._conn):
+            self.arm()
 
     def pump(self) -> None:
         """Do everything that can be done now."""
@@ -115,7 +138,9 @@ class Pump:
             self._finish()
         finally:
             self._pumping = False
-        self._arm()
+        if self._wire.has_frames() and not self._full:
+            self._owe()  # acknowledgements, which the next frame of their channel may carry
+        self.arm()
 
     def abort(self, cause: Exception) -> None:
         """End at once, without a word to the peer; harmless when it has ended."""
@@ -130,10 +155,9 @@ class Pump:
             self._close(now)
             return
         self._read(now)
-        deadline = self._wire.next_deadline()
-        if deadline is not None and deadline <= now:
+        if self._timer is None:  # it has come, or there was none
             self._hand_on(self._wire.handle_timeout(now))
-        self._write(acknowledge=True)
+        self._write(acknowledge=self._wire.state is not State.OPEN)
         if self._wire.state is State.DEAD:
             self._begin_close(now)
 
@@ -171,10 +195,11 @@ class Pump:
 
     def _write(self, acknowledge: bool) -> None:
         wire, vtable, conn = self._wire, self._vtable, self._conn
-        wrote = False
+        wrote = self._full = False
         try:
             while self._broken is None and (frame := wire.poll_transmit(acknowledge)) is not None:
                 if not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
+                    self._full = True
                     break
                 wire.mark_written()
                 wrote = True
@@ -187,7 +212,7 @@ class Pump:
 
     # -- waiting
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """Wait for what the medium and the protocol announce, and for nothing else."""
         if self._finished:
             return
@@ -197,8 +222,8 @@ class Pump:
             self._watch(side, spec.fd if want & side else None)
         if spec.ready_now and not self._deaf:
             self.poke()
-        times = (spec.deadline, self._wire.next_deadline(), self._close_by)
-        self._wake_at(min((time for time in times if time is not None), default=None))
+        if self._timer is None or spec.deadline is not None or self._wire.state is not State.OPEN:
+            self.set_timer(spec.deadline)
 
     def _watch(self, side: int, fd: int | None) -> None:
         watched = self._watches.get(side)
@@ -213,8 +238,14 @@ class Pump:
         self._watches.pop(side, None)
         self.pump()
 
-    def _wake_at(self, deadline: float | None) -> None:
-        """Deadlines mostly move away, so a timer that is early stays: it finds nothing to do and is set anew."""
+    def set_timer(self, of_medium: float | None = None) -> None:
+        """Wake up at the next deadline.
+
+        Deadlines mostly move away, so a timer that is early stays: it finds nothing to do and is set anew. Whoever has
+        caused an earlier one calls this.
+        """
+        times = (of_medium, self._wire.next_deadline(), self._close_by)
+        deadline = min((time for time in times if time is not None), default=None)
         if self._timer is not None and (deadline is None or deadline < self._timer_at):
             self._timer.cancel()
             self._timer = None

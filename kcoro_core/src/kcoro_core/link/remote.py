@@ -260,7 +260,7 @@ class RemoteChannel(HomeBound):
         """Make a request and wait for its answer."""
         host = current_host()
         self._enter(host)
-        what = f"{'send' if sending else 'recv' if counted else 'info'} on {self!r}"
+        what = Told("send" if sending else "recv" if counted else "info", self)
         if cancel is not None and cancel.is_set():
             raise self._failed(CANCELLED, cancelled_error(cancel, what))
         limit = check_timeout(timeout)
@@ -360,6 +360,19 @@ class RemoteChannel(HomeBound):
 
     def _heard(self, closing: Closing) -> None:
         self._closing = closing
+
+
+class Told:
+    """What a call is called in an error: put together only when there is one."""
+
+    __slots__ = ("handle", "verb")
+
+    def __init__(self, verb: str, handle: RemoteChannel) -> None:
+        self.verb = verb
+        self.handle = handle
+
+    def __str__(self) -> str:
+        return f"{self.verb} on {self.handle!r}"
 
 
 def _element(value: object) -> bytes:
