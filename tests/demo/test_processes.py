@@ -167,7 +167,8 @@ def test_workers_that_cannot_start_end_the_run_with_their_last_words(place: Plac
         "    os.write(2, b'no such luck\\n')\n"
         "    os._exit(7)\n"
     )
-    ended = demo(place, tmp_path / "input", PYTHONPATH=str(tmp_path))
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    ended = demo(place, tmp_path / "input", PYTHONPATH=os.pathsep.join(path))
     assert (ended.code, ended.out) == (1, "")
     assert "workers in a row ended without an answer" in ended.err
     assert "ended with code 7: no such luck" in ended.err
@@ -192,10 +193,21 @@ def test_a_signal_to_the_process_group_ends_everything(place: Place, number: sig
     """Row: X20."""
     process = start(place)
     place.wait_for_workers(2)
+    assert [os.getsid(worker) for worker in sorted(place.processes())] == sorted(place.processes())
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 128 + number
     assert (out, err) == ("", f"kcoro demo: ended by {number.name}; no process and no socket is left\n")
+    place.check_empty()
+
+
+def test_a_worker_that_cannot_hear_anything_is_gone_after_ctrl_c_too(place: Place) -> None:
+    process = start(place)
+    place.wait_for_workers(2)
+    os.kill(place.processes()[0], signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
     place.check_empty()
 
 

@@ -75,7 +75,7 @@ def closing_lines(outcome: Outcome) -> Iterator[str]:
     elif tally.ledger.reissued:
         yield f"{tally.ledger.reissued} jobs were given out again, {tally.ledger.doubles} double answers were dropped"
     if tally.malformed:
-        yield f"{tally.malformed} messages were none and were dropped"
+        yield f"malformed messages that were dropped: {tally.malformed}"
     yield from _proof_lines(outcome)
 
 
