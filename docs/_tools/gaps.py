@@ -37,7 +37,7 @@ STATUSES = {
 }
 ID = re.compile(r"[A-Z]{1,2}\d+b?")
 LINE = re.compile(
-    r"^\| (?P<id>[A-Z]{1,2}\d+b?) \| (?P<status>\w+) \| (?P<proofs>.*?) ?\| (?P<missing>.*?) ?\|$", re.MULTILINE
+    r"^\| (?P<id>[A-Z]{1,2}\d+b?) \| (?P<status>\w+) \| (?P<missing>.*?) ?\| (?P<proofs>.*?) ?\|$", re.MULTILINE
 )
 SNAPSHOT = re.compile(
     r"<!-- snapshot: (?P<date>[\d-]+) (?P<digest>\w+) -->\n(?P<text>.*?)\n<!-- end of snapshot -->", re.DOTALL
@@ -54,7 +54,7 @@ class Gap:
     missing: str
 
     def __str__(self) -> str:
-        return f"| {self.id} | {self.status} | {' · '.join(f'`{p}`' for p in self.proofs)} | {self.missing} |"
+        return f"| {self.id} | {self.status} | {self.missing} | {' · '.join(f'`{p}`' for p in self.proofs)} |"
 
 
 @frozen
