@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import kcoro_core
-from kcoro_core import config, hookspecs, semantics
+from kcoro_core import cli, config, hookspecs, semantics
+from kcoro_core.hosts.port import Host
 
 from .blocks import DOCS
 from .tools import tables
@@ -72,3 +73,17 @@ def test_every_public_name_stands_in_the_reference() -> None:
     """Rows: Q1, Q2."""
     page = (DOCS / "reference.md").read_text()
     assert [name for name in kcoro_core.__all__ if f"| `{name}` |" not in page] == []
+
+
+def test_every_method_of_the_host_port_stands_in_the_manual() -> None:
+    """Whoever writes a host finds there all that it has to fill in. Row: Q1."""
+    page = (DOCS / "hosts.md").read_text()
+    methods = [name for name, thing in vars(Host).items() if callable(thing) and not name.startswith("_")]
+    assert len(methods) > 10
+    assert [name for name in methods if f"`{name}(" not in page] == []
+
+
+def test_every_command_stands_in_the_manual() -> None:
+    """Row: Q1."""
+    page = (DOCS / "commands.md").read_text()
+    assert [name for name in cli.commands() if f"`kcoro {name}`" not in page] == []
