@@ -3,7 +3,9 @@
 """The port on asyncio: parking on a future, timers on ``call_at``, children in a ``TaskGroup``.
 
 The one trap: ``set_result`` followed by ``task.cancel()`` in the same turn makes the wait raise CancelledError, and the
-value would be lost. So a wait that was won swallows the request, delivers, and asks for it again.
+value would be lost. So a wait that was won swallows the request and delivers; the request is owed to the task, and made
+again at its next operation or one turn later, whichever comes first. At once would be too early: a task that returns
+with a request pending loses its result.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class AsyncioHost(Host):
         self.alarm: asyncio.TimerHandle | None = None
         self.watches: dict[tuple[int, int], list[_Watch]] = {}
         self.background: set[asyncio.Task[Any]] = set()
+        self.owed: set[asyncio.Task[Any]] = set()
         # asyncio.run closes the generators of its loop when everything else has ended.
         self.life = self._life()
         try:
@@ -64,8 +67,8 @@ class AsyncioHost(Host):
     async def park(self, op: Operation) -> None:
         op.task = wait = _Wait(self.loop)
         self.credit = self.quantum
-        if in_force(self.current()) and op.give_up():
-            raise asyncio.CancelledError
+        if self._is_cancelled() and op.give_up():
+            await self._raise()
         await self._wait(wait, op.give_up)
 
     def unpark(self, op: Operation) -> None:
@@ -92,14 +95,29 @@ class AsyncioHost(Host):
                     late = True
                     task.uncancel()
         if late:
-            task.cancel()
+            self.owed.add(task)
+            self.loop.call_soon(self._pay, task)
+
+    def _pay(self, task: asyncio.Task[Any]) -> bool:
+        """Make the request that is owed to a task; harmless when it has ended."""
+        owed = task in self.owed
+        self.owed.discard(task)
+        return owed and task.cancel()
+
+    def _is_cancelled(self) -> bool:
+        task = self.current()
+        requested = task in self.owed or task._must_cancel  # type: ignore[attr-defined]
+        return in_force(task) or (requested and not shielded(task))
+
+    async def _raise(self) -> None:
+        if in_force(self.current()):
+            raise asyncio.CancelledError
+        self._pay(self.current())
+        await asyncio.sleep(0)  # asyncio throws the request in here
 
     async def cancel_point(self) -> None:
-        task = self.current()
-        if in_force(task):
-            raise asyncio.CancelledError
-        if task._must_cancel and not shielded(task):  # type: ignore[attr-defined]
-            await asyncio.sleep(0)  # asyncio throws the request in here
+        if self._is_cancelled():
+            await self._raise()
 
     def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle:
         timer = self.timers.at(deadline, fn)
