@@ -197,7 +197,7 @@ def rest_to_markdown(text: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 SUBJECTS = {
-    "channels": "channel Channel Sender Receiver ChannelSnapshot Kind Overflow Undelivered",
+    "channels": "channel Channel Sender Receiver ChannelSnapshot Rates Kind Overflow Undelivered",
     "select": "select try_select Selector Selected SelectMode ClosedRule Clause",
     "clauses": "Recv Send After Triggered Done Readable Writable Signal",
     "cancellation": "CancelToken open_scope Scope Task",

@@ -8,7 +8,7 @@ from .cancel import CancelToken
 from .channel import Channel, channel
 from .clauses import After, Clause, Done, Readable, Recv, Send, Signal, Triggered, Writable
 from .config import Settings, settings
-from .engine import ENGINE_API, ChannelSnapshot
+from .engine import ENGINE_API, ChannelSnapshot, Rates
 from .errors import (
     AccessDenied,
     AlreadyExists,
@@ -118,6 +118,7 @@ __all__ = [
     "PluginError",
     "Portal",
     "ProtocolError",
+    "Rates",
     "Readable",
     "Receiver",
     "Recv",

@@ -24,11 +24,13 @@ __all__ = [
     "CLOSED",
     "ENGINE_API",
     "OK",
+    "SHORTEST",
     "WOULD_BLOCK",
     "ChannelCore",
     "ChannelFactory",
     "ChannelSnapshot",
     "Engine",
+    "Rates",
     "Scheduler",
     "SchedulerFactory",
     "SchedulerStats",
@@ -60,6 +62,21 @@ CLOSED: Final = Sentinel("CLOSED")
 """What ``*_now`` answers on a closed channel; for a receiver, one that is drained too."""
 
 
+SHORTEST: Final = 1e-6
+"""The shortest time that rates are computed over, in seconds; clocks do not tell less apart."""
+
+
+@frozen
+class Rates:
+    """What happened on a channel in each second of some time; made by ``ChannelSnapshot.rates`` (row M2)."""
+
+    sent: float
+    received: float
+    dropped: float
+    handoffs: float
+    failed: float
+
+
 @frozen
 class ChannelSnapshot:
     """The state and the counters of one channel at one instant; plain integers, taken in constant time (row M2).
@@ -85,6 +102,25 @@ class ChannelSnapshot:
     failed_deadline: int
     failed_cancelled: int
     failed_closed: int
+
+    @property
+    def failed(self) -> int:
+        """The operations that failed, however."""
+        return self.failed_would_block + self.failed_deadline + self.failed_cancelled + self.failed_closed
+
+    def rates(self, seconds: float, since: ChannelSnapshot | None = None) -> Rates:
+        """The counters as figures for each second between ``since`` and this snapshot, ``seconds`` later.
+
+        The first time there is no earlier snapshot: leave ``since`` out, and give the seconds since the channel was
+        made. Less than a microsecond counts as one, so that two snapshots of one instant give numbers, too.
+
+        :raises ValueError: ``seconds`` is negative or not a number.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"the seconds between two snapshots are a number >= 0, not {seconds!r}")
+        span = max(seconds, SHORTEST)
+        names = ("sent", "received", "dropped", "handoffs", "failed")
+        return Rates(*((getattr(self, name) - (getattr(since, name) if since else 0)) / span for name in names))
 
 
 class ChannelCore(Protocol):

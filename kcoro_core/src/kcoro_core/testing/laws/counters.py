@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from types import FrameType
@@ -12,8 +13,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from ...cancel import CancelToken
-from ...semantics import BUFFERED, UNLIMITED, Direction
-from .harness import Call, Harness
+from ...engine import Rates
+from ...semantics import BUFFERED, DROP_OLDEST, UNLIMITED, Direction
+from .harness import Call, Harness, raises
 from .model import Model
 from .registry import TRY_IS_LOCAL, Group, law
 from .shapes import ALL, FULL_WAITS, Shape, shape
@@ -185,3 +187,32 @@ async def snapshot_is_constant(h: Harness) -> None:
         await h.waiting(crowded, receivers=100)
         assert steps(empty) == steps(long) == steps(crowded)
         tasks.cancel()
+
+
+@law("M2.rates", Group.CHANNEL)
+async def rates(h: Harness) -> None:
+    """Two snapshots and the seconds between them give rates; the first counts from the beginning. Rows: M2."""
+    ch = await h.channel(shape(BUFFERED, DROP_OLDEST, 2))
+    for i in range(5):
+        await ch.send(i)
+    first = h.home(ch).snapshot()
+    assert first.rates(2.0) == Rates(sent=2.5, received=0, dropped=1.5, handoffs=0, failed=0)
+    assert [await ch.recv(), await ch.recv()] == [3, 4]
+    for _ in range(2):
+        await h.outcome(ch.recv, timeout=0)
+    second = h.home(ch).snapshot()
+    assert second.rates(0.5, first) == Rates(sent=0, received=4, dropped=0, handoffs=0, failed=4)
+    assert second.failed == 2
+
+
+@law("M2.rates-of-one-instant", Group.CHANNEL)
+async def rates_of_one_instant(h: Harness) -> None:
+    """Less than a microsecond counts as one, and a time that is none is refused. Rows: M2."""
+    ch = await h.channel(shape(UNLIMITED))
+    await ch.send("v")
+    state = h.home(ch).snapshot()
+    assert state.rates(0).sent == state.rates(1e-9).sent == state.rates(1e-6).sent == 1e6
+    assert state.rates(0, state).sent == 0
+    for wrong in (-1.0, math.nan):
+        with raises(ValueError):
+            state.rates(wrong)
