@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kcoro_core import Channel
 from kcoro_core.cli import main
 from kcoro_core.testing import explore
 
@@ -220,6 +221,23 @@ def test_the_engine_is_explored_when_no_program_is_named(capsys: pytest.CaptureF
     assert "300 schedules" in capsys.readouterr().out
     assert main(["explore", "--seconds", "0.05"]) == 1
     assert "20000 are needed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", [[], ["prog.py"]])
+def test_an_interrupt_ends_an_exploration_and_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], target: list[str]
+) -> None:
+    """Ctrl-C in the middle of a task's step: exit code 130, nothing reported."""
+
+    def interrupted(self: Channel[Any], *args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    Path("prog.py").write_text(HEAD + HEALTHY)
+    monkeypatch.setattr(Channel, "send", interrupted)
+    monkeypatch.setattr(Channel, "try_send", interrupted)
+    assert main(["explore", *target]) == 130
+    assert capsys.readouterr().out == ""
 
 
 def test_one_disturbed_schedule_can_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:

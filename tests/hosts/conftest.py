@@ -87,3 +87,9 @@ def on(request: pytest.FixtureRequest) -> Any:
     for reading, writing in under_test._other.items():
         os.close(reading)
         os.close(writing)
+
+
+async def until(host: Host, condition: Callable[[], object]) -> None:
+    """Give the other tasks turns until something holds."""
+    while not condition():
+        await host.pause()

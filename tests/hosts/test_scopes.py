@@ -11,7 +11,7 @@ import pytest
 from kcoro_core.hosts.port import Host
 from kcoro_core.reference.waiter import Operation
 
-from .test_port import until
+from .conftest import until
 
 if TYPE_CHECKING:
     from .conftest import HostUnderTest

@@ -39,9 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedules", type=int, metavar="N", help="stop after N (10000; for the engine 100000)")
     parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="stop after S seconds (120)")
     parser.add_argument("--seed", type=int, default=0, metavar="SEED", help="the first seed (0)")
-    parser.add_argument(
-        "--hurry", type=float, default=0.0, metavar="P", help="chance that time passes in a step (0)"
-    )
+    parser.add_argument("--hurry", type=float, default=0.0, metavar="P", help="chance that time passes in a step (0)")
     parser.add_argument("--inject", metavar="WHAT@STEP", help="repeat one schedule of the engine with this disturbance")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

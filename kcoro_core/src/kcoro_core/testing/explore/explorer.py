@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-__all__ = ["REPLAY_EVERY", "Exploration", "Finding", "Result", "Schedule", "explore"]
+__all__ = ["REPLAY_EVERY", "Exploration", "Finding", "Result", "Schedule", "explore", "raise_interrupt"]
 
 REPLAY_EVERY: Final = 20
 """One schedule in so many is run a second time, and has to leave the same trace."""
@@ -95,6 +95,17 @@ def explore(
         if so_far.schedules >= limit or so_far.seconds >= seconds:
             break
     return so_far
+
+
+def raise_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if that is what ended a run: the person at the keyboard did it, not the program."""
+    interrupt = error
+    if isinstance(error, BaseExceptionGroup):
+        interrupt = error.subgroup(KeyboardInterrupt) or error
+        while isinstance(interrupt, BaseExceptionGroup):
+            interrupt = interrupt.exceptions[0]
+    if isinstance(interrupt, KeyboardInterrupt):
+        raise interrupt
 
 
 def _compare(first: Result, second: Result) -> tuple[Finding, ...]:

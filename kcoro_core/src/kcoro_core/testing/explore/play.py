@@ -27,6 +27,7 @@ from ...run import sleep
 from ...select import Selected, select, try_select
 from ...semantics import RETURN, SKIP
 from .books import Books
+from .explorer import raise_interrupt
 from .monitor import MonitoringFactory
 from .programs import ChannelSpec, Choice, Move, Program
 from .quiet import all_closed, complaints
@@ -107,6 +108,7 @@ class Play:
         except (Deadlock, StepLimit) as error:
             self.found.append(str(error))
         except BaseExceptionGroup as group:
+            raise_interrupt(group)
             self.found.append(f"unexpected: {group.exceptions!r}")
         else:
             self.found += self._books.settle(self._channels)

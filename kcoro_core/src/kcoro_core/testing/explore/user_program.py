@@ -26,7 +26,7 @@ from ...engine import ChannelCore, ChannelFactory, OnUndelivered
 from ...hosts.script import Deadlock, ScriptHost, StepLimit
 from ...hosts.stacks import caller_place
 from ...semantics import Kind, Overflow
-from .explorer import Finding, Result, Schedule
+from .explorer import Finding, Result, Schedule, raise_interrupt
 
 __all__ = ["LIMIT", "UserProgram"]
 
@@ -96,9 +96,8 @@ class UserProgram:
                 found.append(Finding("deadlock", _described(deadlock)))
             except StepLimit as limit:
                 found.append(Finding("limit", str(limit)))
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
             except BaseException as error:  # noqa: BLE001 - this is what is looked for
+                raise_interrupt(error)
                 found.append(Finding("error", "".join(traceback.format_exception(error))))
             found += [finding for core, place in channels for finding in _judge(core, place)]
         return Result(host.trace_hash(), tuple(found))

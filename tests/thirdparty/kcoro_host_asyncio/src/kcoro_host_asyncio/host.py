@@ -233,7 +233,11 @@ class _Watch:
         peers = host.watches.setdefault(self.key, [])
         peers.append(self)
         add = host.loop.add_reader if want == READ else host.loop.add_writer
-        add(fd, lambda: [watch.fire() for watch in list(peers)])
+        add(fd, self._fire_all)
+
+    def _fire_all(self) -> None:
+        for watch in list(self.host.watches.get(self.key, ())):
+            watch.fire()
 
     def fire(self) -> None:
         if self.cancel():
