@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,10 @@ from attrs import frozen
 PATIENCE_SECONDS = 30.0
 COMMAND = [sys.executable, "-m", "kcoro_core", "demo"]
 WITHOUT_RICH = "import sys; sys.modules['rich'] = None; from kcoro_core.cli import main; sys.exit(main())"
+
+ON_THIS_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 class Place:
@@ -107,11 +110,19 @@ class Terminal:
     """The demo on a terminal: what it draws, and what is typed."""
 
     def __init__(self, place: Place, *args: str | Path, rich: bool = False) -> None:
-        command = [*COMMAND] if rich else [sys.executable, "-c", WITHOUT_RICH, "demo"]
+        command = COMMAND if rich else [sys.executable, "-c", WITHOUT_RICH, "demo"]
         self.drawn = b""
-        self._pid, self._fd = pty.fork()
-        if not self._pid:
-            os.execve(sys.executable, [*command, *map(str, args)], place.environment())  # noqa: S606
+        self._fd, theirs = os.openpty()
+        # Not pty.fork(): a process with threads, as this one may be, should not fork without executing.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", ON_THIS_TERMINAL, *command, *map(str, args)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=place.environment(),
+            start_new_session=True,
+        )
+        os.close(theirs)
 
     def read_until(self, text: bytes) -> None:
         """Until this was drawn."""
@@ -127,7 +138,7 @@ class Terminal:
         while self._read():
             pass
         os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self._process.wait(PATIENCE_SECONDS)
 
     def _read(self) -> bytes:
         try:
