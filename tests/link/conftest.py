@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from kcoro_core import config
 from kcoro_core.testing.laws.links import using_setting
 
 from .world import World
@@ -30,10 +29,10 @@ def mem_world(tmp_path: Path) -> World:
 
 
 @pytest.fixture(autouse=True)
-def _settings_as_shipped() -> Iterator[None]:
-    config.reload()
-    yield
-    config.reload()
+def _quiet() -> Iterator[None]:
+    """No signs of life: a link that has forgotten to wait for something would be woken by them, and not be found."""
+    with using_setting("keepalive", "500000"):
+        yield
 
 
 @pytest.fixture

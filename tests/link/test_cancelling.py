@@ -17,6 +17,7 @@ from kcoro_core import (
     UNLIMITED,
     CancelToken,
     Channel,
+    ChannelClosed,
     DeadlineExceeded,
     Link,
     LinkLost,
@@ -25,6 +26,7 @@ from kcoro_core import (
     RemoteChannel,
     WouldBlock,
     channel,
+    serve,
     sleep,
 )
 from kcoro_core.hosts import script
@@ -32,7 +34,11 @@ from kcoro_core.hosts.port import current_host
 from kcoro_core.testing.laws.harness import Call, Tasks
 from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER, Faults
 from kcoro_core.transports.mem import faults
+from kcoro_core.wire.commands import Command, Flag
+from kcoro_core.wire.frame import decode_header
+from kcoro_core.wire.messages import FOREVER_MS, OpenRequest, encode_open, encode_timeout
 
+from .raw import RawPeer
 from .world import World, settle, tasks
 
 Setting = Callable[[str, str], Any]
@@ -314,7 +320,49 @@ def test_the_grace_is_a_setting(mem_world: World, setting: Setting) -> None:
         mem_world.run(main)
 
 
-def test_a_peer_that_is_silent_for_too_long_is_lost(mem_world: World) -> None:
+def test_a_token_beats_a_refusal_that_crosses_it(mem_world: World) -> None:
+    """A call whose token is set while its refusal travels ends as cancelled: cancel beats close. Row: CH8."""
+
+    async def main() -> None:
+        token = CancelToken()
+        ch = channel(RENDEZVOUS)
+        async with opened(mem_world, ch) as (line, _, jobs), tasks() as some:
+            call = some.start(jobs.recv, timeout=9, cancel=token)
+            late = some.start(jobs.recv, timeout=0.5)
+            await settle()
+            line.stall(TO_DIALER)
+            ch.close()
+            token.trigger("stop")
+            await sleep(0.6)
+            line.resume(TO_DIALER)
+            await settle()
+            assert call.outcome is OperationCancelled
+            assert late.outcome is ChannelClosed  # close beats timeout
+
+    mem_world.run(main)
+
+
+def test_an_element_that_came_back_says_so_to_the_next(mem_world: World) -> None:
+    """An element that was given back carries the redelivered mark when it travels again, and only then. Row: CH6."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        ch.try_send(b"v")
+        async with serve(mem_world.uri, {"jobs": ch}):
+            peer = RawPeer(mem_world.uri)
+            await peer.shake()
+            await peer.send(Command.OPEN, 1, 1, encode_open(OpenRequest("jobs")))
+            await peer.send(Command.RECV, 1, 2, encode_timeout(FOREVER_MS))
+            await peer.send(Command.PUTBACK, 1, 2)
+            await peer.send(Command.RECV, 1, 3, encode_timeout(FOREVER_MS))
+            flags = [decode_header(raw.header, 1 << 20).flags for raw in peer.heard]
+            assert flags == [0, 0, Flag.REDELIVERED]
+            peer.close()
+
+    mem_world.run(main)
+
+
+def test_a_peer_that_is_silent_for_too_long_is_lost(mem_world: World, setting: Setting) -> None:
     """A wait for ever ends with LinkLost when the peer shows no sign of life; a slow channel alone is none. Row: N6."""
 
     async def main() -> None:
@@ -338,4 +386,5 @@ def test_a_peer_that_is_silent_for_too_long_is_lost(mem_world: World) -> None:
                 assert server.links == ()
         assert ch.snapshot().waiting_receivers == 0
 
-    mem_world.run(main)
+    with setting("keepalive", "30"):
+        mem_world.run(main)

@@ -28,6 +28,8 @@ from kcoro_core import (
     serve,
     sleep,
 )
+from kcoro_core.transports.faults import TO_DIALER
+from kcoro_core.transports.mem import faults
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import Command
 from kcoro_core.wire.frame import Frame, encode_header
@@ -260,6 +262,52 @@ def test_a_peer_of_another_version_is_refused_by_name(tmp_path: Any) -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
+def test_a_breach_behind_a_full_line_costs_no_time(mem_world: World) -> None:
+    """A farewell that finds no room waits for it like any frame, and does not spin. Rows: W1, SC6."""
+
+    async def main() -> None:
+        with faults("world") as line:
+            line.buffer_bytes = 600
+            async with serve(mem_world.uri, {"jobs": channel(UNLIMITED)}) as server:
+                peer = RawPeer(mem_world.uri)
+                await peer.shake()
+                line.stall(TO_DIALER)
+                for i in range(1, 60):
+                    await peer.send(70, 0, i)
+                await peer.send_raw(Frame(Command.SEND, 0, 1, 99, 0, (b"x" * (2 << 20),)))
+                await sleep(0.5)
+                assert len(server._links) == 1  # its farewell still waits
+                await sleep(5)
+                assert not server._links
+                peer.close()
+
+    mem_world.run(main)
+
+
+def test_a_farewell_does_not_cut_off_what_was_on_its_way(tmp_path: Any) -> None:
+    """What the medium had accepted before a breach arrives whole, and the reason behind it. Rows: W1, T6."""
+    tmp_path.chmod(0o700)
+    world = World("uds-trio", tmp_path)
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        ch.try_send(b"x" * (1 << 20))
+        async with serve(world.uri, {"jobs": ch}):
+            peer = RawPeer(world.uri)
+            await peer.shake()
+            await peer.send(Command.OPEN, 1, 1, OPEN)
+            await peer.send(Command.RECV, 1, 2, FOREVER)
+            assert len(peer.replies()) == 1  # the element is larger than what the kernel takes
+            await peer.send(Command.REPLY, 1, 9, bytes(4))
+            for _ in range(100):
+                await peer.pump()
+            assert [len(payload) for _, payload in peer.replies()][1:] == [4 + (1 << 20)]
+            assert peer.farewell() is WireCode.EPROTO
+            peer.close()
+
+    world.run(main)
+
+
 # -- what a peer that does not read may cost
 
 
@@ -295,7 +343,7 @@ def test_a_peer_that_confirms_again_is_served_in_its_old_place(mem_world: World,
 
     async def main() -> None:
         ch = channel(BUFFERED, 100)
-        async with serve(mem_world.uri, {"jobs": ch}):
+        async with serve(mem_world.uri, {"jobs": ch}) as server:
             peer = RawPeer(mem_world.uri)
             await peer.shake()
             await peer.send(Command.OPEN, 1, 1, OPEN)
@@ -305,17 +353,26 @@ def test_a_peer_that_confirms_again_is_served_in_its_old_place(mem_world: World,
                 ch.try_send(b"%d" % i + b"." * 4000)
             await settle()
             await peer.send(Command.RECV, 1, 12, encode_timeout(0))
+            await peer.send(Command.RECV, 1, 13, encode_timeout(0))
+            for value in (b"a", b"b", b"c"):
+                ch.try_send(value)
             assert 1 < len(peer.replies()[1:]) < 10
-            confirmed: set[int] = {1, 12}
+            (link,) = server.links
+            confirmed: set[int] = {1}
             for _ in range(10):
                 for number in [number for number, _ in peer.replies() if number not in confirmed]:
                     confirmed.add(number)
                     await peer.send(Command.TAKEN, 1, 0, struct.pack(">I", number))
+                    assert link._exporting.travelling_bytes < 20_000 + 4200
                 await peer.pump()
             assert peer.farewell() is None
             answered = [(number, payload[4:5]) for number, payload in peer.replies()[1:] if number <= 11]
             assert answered == [(i + 2, b"%d" % i) for i in range(10)]
-            assert dict(peer.replies())[12][:4] == struct.pack(">i", -WireCode.EAGAIN)
+            assert [dict(peer.replies())[number] for number in (12, 13)] == [bytes(4) + b"a", bytes(4) + b"b"]
+            await peer.send(Command.RECV, 1, 14, encode_timeout(0))
+            await peer.send(Command.RECV, 1, 15, encode_timeout(0))
+            assert dict(peer.replies())[14] == bytes(4) + b"c"
+            assert dict(peer.replies())[15][:4] == struct.pack(">i", -WireCode.EAGAIN)
             peer.close()
 
     with setting("receive_budget", "20000"), setting("max_message", "10000"):

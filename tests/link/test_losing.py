@@ -4,19 +4,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import attrs
 import pytest
 
 from kcoro_core import (
     RENDEZVOUS,
     UNLIMITED,
     ChannelClosed,
+    DeadlineExceeded,
     Joined,
     LinkLost,
     Lost,
     Outcome,
+    TransportError,
     Undelivered,
+    WouldBlock,
     channel,
     dial,
+    plugins,
     serve,
     sleep,
 )
@@ -27,6 +35,7 @@ from kcoro_core.transports.mem import faults
 
 from .world import World, settle, tasks
 
+Setting = Callable[[str, str], Any]
 Reports = list[tuple[bytes, Undelivered]]
 
 
@@ -257,7 +266,7 @@ def test_news_of_a_server_are_bounded_and_may_go_unread(world: World, monkeypatc
     world.run(main)
 
 
-def test_a_link_that_is_idle_for_hours_stays(world: World) -> None:
+def test_a_link_that_is_idle_for_hours_stays(world: World, setting: Setting) -> None:
     """Silence of the programs is no silence of the peer: PINGs keep a link alive, at most one at a time. Row: N6."""
 
     async def main() -> None:
@@ -269,4 +278,113 @@ def test_a_link_that_is_idle_for_hours_stays(world: World) -> None:
             written = link.snapshot().frames_written - before.frames_written
             assert 2000 / 36 <= written <= 2 * 2000 / 24 + 2
 
+    with setting("keepalive", "30"):
+        world.run(main)
+
+
+def test_who_leaves_does_not_know_of_what_he_has_asked(world: World) -> None:
+    """A send that waits when its own side leaves may have been accepted: in doubt, with that side's reason. Row: N6."""
+
+    async def main() -> None:
+        ch = channel(RENDEZVOUS)
+        async with serve(world.uri, {"jobs": ch}), tasks() as some:
+            async with dial(world.uri) as link:
+                call = some.start((await link.open("jobs")).send, b"v")
+                await settle()
+            assert call.outcome is ChannelClosed
+            assert (call.error.reason, call.error.outcome) == ("link closed by this side", Outcome.IN_DOUBT)
+        assert ch.snapshot().waiting_senders == 0
+
     world.run(main)
+
+
+def test_nothing_is_taken_from_a_peer_after_the_goodbye(mem_world: World) -> None:
+    """What is refused with the goodbye is withdrawn first: no partner here can still take it. Rows: N6, CH6."""
+
+    async def main() -> None:
+        ch = channel(RENDEZVOUS)
+        with faults("world") as line:
+            async with serve(mem_world.uri, {"jobs": ch}) as server, dial(mem_world.uri) as link:
+                jobs = await link.open("jobs")
+                async with tasks() as some:
+                    call = some.start(jobs.send, b"v")
+                    await settle()
+                    line.stall(TO_DIALER)
+                    some.start(server.aclose)
+                    await settle()
+                    with pytest.raises(WouldBlock):
+                        ch.try_recv()
+                    line.resume(TO_DIALER)
+                assert (call.outcome, call.error.outcome) == (ChannelClosed, Outcome.NOT_DONE)
+
+    mem_world.run(main)
+
+
+def test_sends_that_were_given_up_before_the_cut_are_counted_in_doubt(mem_world: World) -> None:
+    """in_doubt of a LinkLost also counts the sends whose grace had passed without an answer. Row: N6."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": ch}) as (_, link):
+                jobs = await link.open("jobs")
+                await jobs.send(b"1")
+                line.stall(TO_DIALER)
+                for _ in range(2):
+                    with pytest.raises(DeadlineExceeded) as late:
+                        await jobs.send(b"2", timeout=1)
+                    assert late.value.outcome is Outcome.IN_DOUBT
+                line.cut_now()
+                await settle()
+                with pytest.raises(LinkLost) as caught:
+                    await jobs.send(b"3")
+                assert (caught.value.acked, caught.value.in_doubt, caught.value.outcome) == (1, 2, Outcome.NOT_DONE)
+        assert len(ch) == 3
+
+    mem_world.run(main)
+
+
+def test_what_had_arrived_before_the_line_broke_is_still_heard(
+    mem_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that finds the line broken does not hide answers that came before: they are read first. Row: N6."""
+    real = plugins.transport("mem:")
+    broken: list[Any] = []
+    budget = [0]
+
+    def send_frame(conn: Any, header: bytes, parts: Any, lane: int) -> bool:
+        if conn in broken:
+            raise TransportError("broken for writing")
+        return real.send_frame(conn, header, parts, lane)
+
+    def pump(endpoint: Any, now: float, ready: int) -> None:
+        budget[0] = 1
+        real.pump(endpoint, now, ready)
+
+    def recv_frame(conn: Any, limit: int) -> Any:
+        if conn in broken:
+            budget[0] -= 1
+            if budget[0] < 0:
+                return None
+        return real.recv_frame(conn, limit)
+
+    monkeypatch.setattr(
+        plugins, "transport", lambda uri: attrs.evolve(real, send_frame=send_frame, pump=pump, recv_frame=recv_frame)
+    )
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": ch}) as (_, link):
+                jobs = await link.open("jobs")
+                async with tasks() as some:
+                    line.stall(TO_DIALER)
+                    answered = [some.start(jobs.send, b"v") for _ in range(4)]
+                    await settle()
+                    broken.append(link._conn)
+                    late = some.start(jobs.send, b"late")
+                    line.resume(TO_DIALER)
+                assert [call.outcome for call in answered] == ["done"] * 4
+                assert (late.outcome, late.error.outcome) == (LinkLost, Outcome.NOT_DONE)
+
+    mem_world.run(main)

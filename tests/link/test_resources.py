@@ -8,8 +8,12 @@ import itertools
 import os
 import random
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -17,6 +21,7 @@ from kcoro_core import (
     RENDEZVOUS,
     UNLIMITED,
     CancelToken,
+    LinkLost,
     NoBuffers,
     OperationCancelled,
     channel,
@@ -24,11 +29,14 @@ from kcoro_core import (
     serve,
     sleep,
 )
+from kcoro_core.hosts.port import current_host
 from kcoro_core.testing.proxy import FaultProxy
 from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER
 from kcoro_core.transports.mem import faults
 
 from .world import World, settle, tasks
+
+Setting = Callable[[str, str], Any]
 
 
 def descriptors() -> set[str]:
@@ -106,6 +114,7 @@ def test_nothing_is_left_behind_a_link(uds_world: World, tmp_path: Path, end: st
             await trio.lowlevel.checkpoint()
         assert set(background()) - set(tasks_before) <= {"kcoro timers"}  # which belongs to the run
         assert len(background()) <= len(tasks_before) + 1
+        assert ch._close_watchers == {}
         assert descriptors() - fds_before == set()
         assert ch.snapshot().waiting_receivers == 0
 
@@ -237,7 +246,34 @@ def test_others_go_on_while_a_peer_is_stopped_in_mid_frame(uds_world: World, tmp
     trio.run(main)
 
 
-def test_an_idle_link_sleeps(mem_world: World) -> None:
+def test_a_peer_that_never_answers_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A handshake that runs into its limit leaves no watch, no timer and no task. Rows: N6, SC7."""
+    tmp_path.chmod(0o700)
+
+    async def main() -> None:
+        silent = trio.socket.socket(trio.socket.AF_UNIX)
+        await silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        await sleep(0)
+        tasks_before, fds_before = background(), descriptors()
+        host: Any = current_host()
+        for given_up_after in (60, 2):
+            began = trio.current_time()
+            with trio.move_on_after(given_up_after), pytest.raises(LinkLost) if given_up_after == 60 else nullcontext():
+                async with dial(f"uds:{tmp_path}/s"):
+                    pass
+            assert trio.current_time() - began < min(given_up_after, 5) + 0.1
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            assert background() == tasks_before
+            assert descriptors() == fds_before
+            assert len(host._timers) == 0
+        silent.close()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_an_idle_link_sleeps(mem_world: World, setting: Setting) -> None:
     """Between two signs of life an idle link wakes nobody up: no polling. Row: SC6."""
     steps: list[str] = []
 
@@ -255,8 +291,68 @@ def test_an_idle_link_sleeps(mem_world: World) -> None:
                 await sleep(3000)
                 some.cancel()
 
-    mem_world.run(main)
+    with setting("keepalive", "30"):
+        mem_world.run(main)
     assert len(steps) < 3000 / 24 * 2 * 20
+
+
+def test_a_single_large_element_needs_nobody_to_wake_it(world: World) -> None:
+    """What the medium does not take at once goes out as it takes it, for one request as for many. Rows: N1, T6."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with world.linked({"jobs": ch}) as (_, link):
+            jobs = await link.open("jobs")
+            began = current_host().now()
+            await jobs.send(b"x" * (1 << 20))
+            assert len(await jobs.recv()) == 1 << 20
+            assert current_host().now() - began < 1
+
+    world.run(main)
+
+
+def test_an_element_is_confirmed_although_nothing_follows(world: World) -> None:
+    """The acknowledgement of a received element goes out by itself, so that its slot is free. Rows: N1, CH2."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with world.linked({"jobs": ch}) as (server, link):
+            jobs = await link.open("jobs")
+            ch.try_send(b"v")
+            await jobs.recv()
+            await settle()
+            assert server.links[0]._exporting.travelling_bytes == 0
+
+    world.run(main)
+
+
+def test_a_server_that_is_full_does_not_spin(world: World) -> None:
+    """While max_links are connected nobody watches for the next one: no polling. Rows: SC6, W3."""
+    pumped: list[float] = []
+
+    async def main() -> None:
+        async with serve(world.uri, max_links=1) as server, dial(world.uri):
+            await settle()
+            real = server._vtable.pump
+
+            def pump(endpoint: object, now: float, ready: int) -> None:
+                if endpoint is server._listener:
+                    pumped.append(now)
+                    assert len(pumped) < 100
+                real(endpoint, now, ready)
+
+            server._vtable = attrs.evolve(server._vtable, pump=pump)
+            async with tasks() as some:
+                some.start(late)
+                await sleep(3)
+                some.cancel()
+
+    async def late() -> None:
+        async with dial(world.uri):
+            pass
+
+    world.run(main)
+    assert len(pumped) <= 4
 
 
 def test_writing_stops_when_the_line_is_full_and_goes_on_by_itself(mem_world: World) -> None:
