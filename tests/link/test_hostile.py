@@ -338,6 +338,29 @@ def test_a_peer_that_never_reads_gets_no_more_than_the_budget(mem_world: World, 
         mem_world.run(main)
 
 
+def test_a_receive_that_comes_beyond_the_budget_is_passed_over(mem_world: World, setting: Setting) -> None:
+    """New elements go to others while too much travels to a peer, however long it has waited. Rows: N4, X3."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with serve(mem_world.uri, {"jobs": ch}):
+            peer = RawPeer(mem_world.uri)
+            await peer.shake()
+            await peer.send(Command.OPEN, 1, 1, OPEN)
+            for i in range(2, 7):
+                await peer.send(Command.RECV, 1, i, FOREVER)
+                ch.try_send(b"x" * 4000)
+            await settle()
+            assert len(ch) == 0
+            await peer.send(Command.RECV, 1, 7, FOREVER)
+            ch.try_send(b"v")
+            assert ch.try_recv() == b"v"
+            peer.close()
+
+    with setting("receive_budget", "20000"), setting("max_message", "10000"):
+        mem_world.run(main)
+
+
 def test_a_peer_that_confirms_again_is_served_in_its_old_place(mem_world: World, setting: Setting) -> None:
     """Receives that were passed over keep their places, and go on as soon as elements are confirmed. Rows: N4, CH11."""
 
