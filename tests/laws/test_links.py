@@ -8,10 +8,29 @@ table with their reasons, whose length is printed.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
 import pytest
 
-from kcoro_core.testing.laws import LAWS, Group, Harness, Law, local_only
+from kcoro_core.testing.laws import LAWS, Group, Harness, Law, Need, local_only
 from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLinkHarness
+
+from .asyncio_harness import JumpingHarness
+
+
+class AsyncioLinkHarness(LinkHarness):
+    """Both ends on asyncio, on a clock that jumps; keeps the links honest about the port of hosts."""
+
+    offers: ClassVar = frozenset({Need.VIRTUAL_TIME})
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(scheme)
+        self.name = f"{scheme}-asyncio"  # type: ignore[misc]
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        """Run on a new loop."""
+        JumpingHarness().start(main)
 
 
 def harnesses(config: pytest.Config) -> list[LinkHarness]:
@@ -19,7 +38,7 @@ def harnesses(config: pytest.Config) -> list[LinkHarness]:
     uri = config.getoption("kcoro_transport", None)
     found: list[LinkHarness] = []
     for scheme in ("mem", "uds") if uri is None else (uri.partition(":")[0],):
-        found.append(TrioLinkHarness(scheme, strict=True))
+        found += [TrioLinkHarness(scheme, strict=True), AsyncioLinkHarness(scheme)]
         if scheme == "mem":  # the only one without a descriptor, which a scripted host does not have
             found += [TrioLinkHarness(scheme, strict=False), ScriptLinkHarness(scheme, seed=0)]
     return found
