@@ -9,6 +9,8 @@ its host, and only the last credit of a quantum gives the other tasks a turn.
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -80,10 +82,10 @@ class Channel(HomeBound, Generic[T]):
         "_core",
         "_engine",
         "_enqueue",
-        "_finalizer",
         "_operation",
         "_recv_must_wait",
         "_recv_now",
+        "_reports",
         "_send_must_wait",
         "_send_now",
         "name",
@@ -101,6 +103,7 @@ class Channel(HomeBound, Generic[T]):
         name: str | None,
     ) -> None:
         super().__init__()
+        self._reports = False
         self.name = name
         self.open_senders = 0
         self.open_receivers = 0
@@ -113,9 +116,14 @@ class Channel(HomeBound, Generic[T]):
         self._send_must_wait = self._core.send_must_wait
         self._recv_now = self._core.recv_now
         self._recv_must_wait = self._core.recv_must_wait
-        if on_undelivered is not None:
-            # What is queued when the last reference goes, or the interpreter ends, is reported too.
-            self._finalizer = weakref.finalize(self, self._core.cancel, None, Undelivered.DESTROYED)
+        self._reports = on_undelivered is not None
+        if self._reports:
+            _reporting[next(_numbers)] = self
+
+    def __del__(self) -> None:
+        # Not a weakref.finalize: that would hold the hook, and with it whatever the hook knows, often this channel.
+        if self._reports:
+            self._core.cancel(None, Undelivered.DESTROYED)
 
     # -- what it is
 
@@ -399,9 +407,20 @@ def end_of_iteration(closed: ChannelClosed) -> Exception:
     return StopAsyncIteration()
 
 
+# Channels whose hook has to hear of what is queued when the interpreter ends, in the order in which they were made.
+_reporting: weakref.WeakValueDictionary[int, Channel[Any]] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
+
+
+@atexit.register
+def _report_the_rest() -> None:
+    for ch in list(_reporting.values()):
+        ch._core.cancel(None, Undelivered.DESTROYED)
+
+
 def _bind_hook(owner: Channel[T], hook: UndeliveredHook[T] | None) -> Callable[[Any, Undelivered], object] | None:
-    """The user's hook as the engine calls it; it must not keep the channel alive, so that its end can be seen."""
+    """The user's hook as the engine calls it: it must not keep the channel alive, nor bring it back when it goes."""
     if hook is None:
         return None
     ref = weakref.ref(owner)
-    return lambda value, why: hook(value, why, ref())
+    return lambda value, why: hook(value, why, None if why is Undelivered.DESTROYED else ref())

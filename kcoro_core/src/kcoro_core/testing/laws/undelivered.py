@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,6 +160,27 @@ async def destroy_reports_the_queue(h: Harness, made: Shape) -> None:
     del ch
     gc.collect()
     assert [(why, of) for _, why, of in seen] == [(Undelivered.DESTROYED, None)] * left
+
+
+@law("CH6.a-hook-keeps-no-channel-alive", Group.CHANNEL, local=OWN_END)
+async def a_hook_keeps_no_channel_alive(h: Harness) -> None:
+    """A channel goes away, and reports, although its own hook refers to it. Rows: CH6."""
+    seen: list[Undelivered] = []
+
+    class Owner:
+        channel: Any
+
+        def hook(self, value: Any, why: Undelivered, of: Any) -> None:
+            seen.append(why)
+
+    owner = Owner()
+    owner.channel = await h.channel(shape(UNLIMITED), owner.hook)
+    await owner.channel.send("v")
+    alive = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert alive() is None
+    assert seen == [Undelivered.DESTROYED]
 
 
 @law("CH6.destroy-after-cancel-reports-nothing-twice", Group.CHANNEL, local=OWN_END)
