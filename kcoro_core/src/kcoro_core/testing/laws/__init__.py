@@ -33,12 +33,14 @@ from . import (  # noqa: F401 - for the laws that they register
     tokens,
     undelivered,
 )
+from .clause_kit import ClauseCase, clause_laws
 from .harness import Harness, ScriptHarness, TrioHarness, TrioRealHarness
 from .registry import LAWS, Group, Law, Need, local_only
 from .runner import LawResult, hosts, run_engine
 
 __all__ = [
     "LAWS",
+    "ClauseCase",
     "Group",
     "Harness",
     "Law",
@@ -47,6 +49,7 @@ __all__ = [
     "ScriptHarness",
     "TrioHarness",
     "TrioRealHarness",
+    "clause_laws",
     "hosts",
     "local_only",
     "run_engine",

@@ -145,7 +145,14 @@ async def a_granted_claim_wins(h: Harness) -> None:
     assert (op.claim, owner.woken) == (3, [])
 
 
-LATE: Final = {"cancel": ("revoke",), "timeout": ("expire",), "both": ("expire", "revoke"), "host": ("give_up",)}
+LATE: Final = {
+    "cancel": ("revoke",),
+    "timeout": ("expire",),
+    "timeout-cancel": ("expire", "revoke"),
+    "cancel-timeout": ("revoke", "expire"),
+    "host": ("give_up",),
+    "host-timeout": ("give_up", "expire"),
+}
 
 
 @law("SE1.late-decisions-are-remembered", Group.CORE, over=LATE)
