@@ -101,6 +101,8 @@ def test_a_handle_tells_what_the_channel_truly_is(world: World) -> None:
             for name, ch in made.items():
                 handle = await link.open(name)
                 assert (handle.kind, handle.capacity, handle.overflow) == (ch.kind, ch.capacity, ch.overflow)
+            rooms = [(await (await link.open(name)).info()).capacity for name in made]
+            assert rooms == [0, 7, 1, None]
 
     world.run(main)
 

@@ -23,7 +23,7 @@ from ..channel import Channel
 from ..engine import CLOSED, OK, WOULD_BLOCK
 from ..hosts.port import Host
 from ..reference.waiter import Operation
-from ..semantics import CANCELLED, TIMED_OUT, Kind
+from ..semantics import CANCELLED, TIMED_OUT, limit_of
 from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode
@@ -124,8 +124,7 @@ class Home:
 
     def _bind(self, asked: events.OpenRequested, export: Export, rights: Rights) -> None:
         channel = export.channel
-        capacity = channel.capacity if channel.kind is not Kind.UNLIMITED else None
-        attributes = Attributes(channel.kind, channel.overflow, capacity, rights, self._max_message)
+        attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, self._max_message)
         if self._wire.accept(asked.request_id, attributes):
             bound = self._bound[asked.channel_id] = Bound(asked.channel_id, channel, self._max_message, self._wire)
             bound.watch_close(self._flush)
@@ -258,14 +257,15 @@ class Home:
     # -- asking and closing
 
     def _on_info(self, asked: events.InfoRequested) -> None:
-        now = self._bound[asked.channel_id].channel.snapshot()
+        channel = self._bound[asked.channel_id].channel
+        now = channel.snapshot()
         self._wire.inform(
             asked.request_id,
             ChannelInfo(
                 kind=now.kind,
                 overflow=now.overflow,
                 closed=now.closed,
-                capacity=now.capacity,
+                capacity=_room(channel),
                 length=now.length,
                 peak_length=now.peak_length,
                 waiting_senders=now.waiting_senders,
@@ -304,13 +304,19 @@ class Home:
         self._travelling_bytes = 0
 
 
+def _room(channel: Channel[Any]) -> int | None:
+    """How many elements the channel holds at most, as the wire tells it: None is no bound."""
+    limit = limit_of(channel.kind, channel.capacity)
+    return None if limit == math.inf else int(limit)
+
+
 def _misfit(wanted: OpenRequest, channel: Channel[Any]) -> tuple[WireCode, str] | None:
     """Why what a peer wants is not what there is."""
     if wanted.flags & OpenFlag.CREATE and wanted.flags & OpenFlag.EXCL:
         return WireCode.EEXIST, f"{wanted.name!r} exists"
     if wanted.codec:
         return WireCode.ENOTSUP, f"elements are plain bytes here, not {wanted.codec!r}"
-    there = {"kind": channel.kind, "overflow": channel.overflow, "capacity": channel.capacity}
+    there = {"kind": channel.kind, "overflow": channel.overflow, "capacity": _room(channel)}
     for name, is_there in there.items():
         asked = getattr(wanted, name)
         if asked is not None and asked != is_there:
