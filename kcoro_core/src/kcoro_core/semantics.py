@@ -97,7 +97,7 @@ class ClosedRule(enum.Enum):
     RETURN = 1
     """The clause is ready and select returns ``Selected(index, error=...)``. Use it in loops that retire clauses."""
     SKIP = 2
-    """The clause is ignored until every channel clause is closed, then ChannelClosed with index None is raised."""
+    """The clause is ignored until all are closed, also those that never close; then ChannelClosed with index None."""
 
 
 class Undelivered(enum.Enum):
