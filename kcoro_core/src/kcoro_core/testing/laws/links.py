@@ -3,13 +3,13 @@
 """The harnesses of links: the channel lives behind a server, and laws reach it through a handle on the dialling side.
 
 Both ends run in one process and one run, so that time is virtual where the host's is, over any transport. Links carry
-bytes, and laws send literals; so each value is written as a literal and read back at the other end.
+bytes, and laws send texts, numbers and tuples of them; so each value travels as JSON (a tuple arrives as a list).
 """
 
 from __future__ import annotations
 
-import ast
 import itertools
+import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -37,11 +37,11 @@ __all__ = ["LinkHarness", "ScriptLinkHarness", "TrioLinkHarness"]
 
 
 def _encode(value: Any) -> bytes:
-    return repr(value).encode()
+    return json.dumps(value).encode()
 
 
 def _decode(data: Any) -> Any:
-    return ast.literal_eval(bytes(data).decode())
+    return json.loads(bytes(data))
 
 
 def _decoding(hook: Callable[..., object] | None) -> Callable[..., object] | None:
