@@ -20,6 +20,9 @@ import pytest
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
+# Shipped laws assert as tests do. Said here, because a module that another test file has imported is past rewriting.
+pytest.register_assert_rewrite("kcoro_core.testing.laws")
+
 # The same examples in each run: a failure is seen by everybody, and shrunk once. Campaigns of many seeds have their own
 # commands. No deadline per example: a loaded machine is not a defect.
 hypothesis.settings.register_profile("kcoro", derandomize=True, deadline=None, print_blob=True)
