@@ -31,6 +31,8 @@ class CancelToken(HomeBound):
 
     def __init__(self, parent: CancelToken | None = None) -> None:
         super().__init__()
+        if parent is not None and not isinstance(parent, CancelToken):
+            raise ValueError(f"the parent of a token is a CancelToken or None, not {parent!r}")
         self._parent = parent
         self._token: Token = Token(None if parent is None else parent._token)
         self._home = NOWHERE if parent is None else parent._home
@@ -54,12 +56,12 @@ class CancelToken(HomeBound):
     def trigger(self, reason: object = None) -> None:
         """Set this token and all below it, then run their callbacks; harmless when it is set already.
 
-        :raises ExceptionGroup: of what callbacks raised; every callback has run, and every token is set.
+        :raises BaseExceptionGroup: of what callbacks raised; every callback has run, and every token is set.
         :raises WrongLoop: it belongs to another run or thread; nothing was set.
         """
         self._enter(find_host())
         if errors := self._token.trigger(reason):
-            raise ExceptionGroup("callbacks of a cancel token failed; the token is set", errors)
+            raise BaseExceptionGroup("callbacks of a cancel token failed; the token is set", errors)
 
     def on_trigger(self, fn: Callable[[], object]) -> Handle:
         """Call ``fn`` once when the token is set; at once when it is set already.
@@ -95,13 +97,15 @@ class CancelToken(HomeBound):
         host = current_host()
         self._enter(host)
         await host.cancel_point()
-        if not self.is_set():
-            if limit == 0:
+        if self.is_set() or limit == 0:
+            await host.spend()
+            if not self.is_set():
                 raise WouldBlock("the token is not set")
-            op = Operation(host)
-            subscription = self._subscribe(host, op.complete)
-            await park(host, op, subscription.cancel, limit, None)
-            await result(host, op, None, "waiting for a cancel token")
+            return self.reason
+        op = Operation(host)
+        subscription = self._subscribe(host, op.complete)
+        await park(host, op, subscription.cancel, limit, None)
+        await result(host, op, None, "waiting for a cancel token")
         return self.reason
 
     @contextmanager

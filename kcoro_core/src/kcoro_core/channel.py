@@ -299,10 +299,7 @@ class Channel(HomeBound, Generic[T]):
         if answer is CLOSED:
             raise await self._refused(host, CLAIM_CLOSED, self.closed_error())
         if answer is not WOULD_BLOCK:
-            if host.credit:
-                host.credit -= 1
-            else:
-                await host.pause()
+            await host.spend()
             return answer
         if limit == 0:
             raise await self._refused(host, WAITING, WouldBlock(f"{what} would have to wait"))
@@ -326,10 +323,7 @@ class Channel(HomeBound, Generic[T]):
     async def _refused(self, host: Host, claim: int, error: Exception) -> Exception:
         """Book a call that fails at once; it spends credit like any other, so that a loop of tries starves nobody."""
         self._core.count_failure(claim)
-        if host.credit:
-            host.credit -= 1
-        else:
-            await host.pause()
+        await host.spend()
         return error
 
     def _enter_here(self) -> Host:

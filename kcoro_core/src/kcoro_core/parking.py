@@ -8,6 +8,7 @@ an operation is queued its claim word decides, and this file only turns the deci
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from .cancel import CancelToken
     from .reference.waiter import Operation
 
-__all__ = ["HomeBound", "cancelled_error", "check_timeout", "park", "result", "token_is_set"]
+__all__ = ["HomeBound", "cancelled_error", "check_function", "check_timeout", "park", "result", "token_is_set"]
+
+
+_LONGEST = 1e15
+"""Seconds that no clock of a loop can tell from for ever."""
 
 
 def check_timeout(timeout: float | None) -> float | None:
@@ -33,7 +38,20 @@ def check_timeout(timeout: float | None) -> float | None:
     number: object = timeout  # whatever the annotation says, callers pass anything
     if not isinstance(number, (int, float)) or isinstance(number, bool) or not number >= 0:
         raise ValueError(f"timeout must be a number of seconds >= 0, or None to wait for ever, not {timeout!r}")
-    return timeout
+    return timeout if timeout <= _LONGEST else None
+
+
+def check_function(fn: object, what: str) -> None:
+    """An async function that ``what`` is to call; the commonest mistake is a coroutine, made by calling it too early.
+
+    :raises ValueError: it cannot be called.
+    """
+    if inspect.iscoroutine(fn):
+        fn.close()  # it would complain that it was never awaited, which is not the mistake
+        name = fn.__qualname__
+        raise ValueError(f"{what} calls the function itself: write {what}({name}, ...), not {what}({name}(...))")
+    if not callable(fn):
+        raise ValueError(f"{what} needs an async function, not {fn!r}")
 
 
 def token_is_set(token: CancelToken, host: Host) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from . import plugins
 from .errors import WrongLoop
 from .hosts.port import current_host, find_host
-from .parking import check_timeout, park
+from .parking import check_function, check_timeout, park
 from .reference.waiter import Operation
 
 __all__ = ["run", "sleep"]
@@ -33,6 +33,7 @@ def run(
     :raises NotSupported: no host of that name is installed.
     :raises WrongLoop: a loop is running in this thread already.
     """
+    check_function(main, "run")
     if find_host() is not None:
         raise WrongLoop("a loop is running in this thread already: await the function instead of running it")
     return plugins.host(host).run(main, *args, clock=clock, strict_checkpoints=strict_checkpoints)  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from .cancel import CancelToken
 from .errors import OperationCancelled, WouldBlock
 from .hosts.port import Handle, Host, Nursery, current_host
-from .parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
+from .parking import HomeBound, cancelled_error, check_function, check_timeout, park, result, token_is_set
 from .reference.waiter import Operation
 
 __all__ = ["Scope", "Task", "open_scope"]
@@ -82,10 +82,11 @@ class Task(HomeBound, Generic[T]):
         if cancel is not None and token_is_set(cancel, host):
             raise cancelled_error(cancel, f"waiting for {self!r}")
         await host.cancel_point()
-        if self.done:
+        if self.done or limit == 0:
+            await host.spend()
+            if not self.done:
+                raise WouldBlock(f"{self!r} has not ended")
             return
-        if limit == 0:
-            raise WouldBlock(f"{self!r} has not ended")
         op = Operation(host)
         handle = self._on_done(op.complete)
         await park(host, op, handle.cancel, limit, cancel)
@@ -159,10 +160,11 @@ class Scope(HomeBound):
         """Start ``fn(*args)`` as a child; returns its handle at once.
 
         :raises OperationCancelled: the scope is cancelled; nothing was started.
-        :raises ValueError: the scope is not open, or has been left.
+        :raises ValueError: the scope is not open, or has been left; or ``fn`` is no function.
         """
         if self._nursery is None or self._ended:
             raise ValueError("this scope is not open: use it inside its `async with` block")
+        check_function(fn, "launch")
         host = current_host()
         self._enter(host)
         if self.token.is_set():
@@ -197,8 +199,8 @@ class Scope(HomeBound):
         """Cancel the siblings; what callbacks of the token raise leaves together with the error, not instead of it."""
         try:
             self.token.trigger(error)
-        except ExceptionGroup as failed:
-            raise ExceptionGroup(
+        except BaseExceptionGroup as failed:
+            raise BaseExceptionGroup(
                 "a child failed, and so did callbacks of its scope's token", [error, *failed.exceptions]
             ) from None
 
@@ -214,10 +216,11 @@ class Scope(HomeBound):
         host = current_host()
         self._enter(host)
         await host.cancel_point()
-        if not self._running:
+        if not self._running or limit == 0:
+            await host.spend()
+            if self._running:
+                raise WouldBlock(f"{len(self._running)} children are running")
             return
-        if limit == 0:
-            raise WouldBlock(f"{len(self._running)} children are running")
         op = Operation(host)
         self._idle[op] = None
         await park(host, op, lambda: self._idle.pop(op, None), limit, None)

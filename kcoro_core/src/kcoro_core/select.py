@@ -74,7 +74,9 @@ class Selector:
     def replace(self, index: int, clause: Clause) -> None:
         """Put another clause in place of the one at ``index``, for instance a ``Send`` with the next value."""
         self._check_idle()
-        _check_clause(clause, self._clauses[:index] + self._clauses[index + 1 :])
+        if index not in range(-len(self._clauses), len(self._clauses)):
+            raise ValueError(f"there is no clause {index!r} to replace among {len(self._clauses)}; add() appends one")
+        _check_clause(clause, [other for i, other in enumerate(self._clauses) if i != index % len(self._clauses)])
         self._clauses[index] = clause
 
     def reset(self) -> None:
@@ -87,17 +89,17 @@ class Selector:
         """Wait for exactly one clause; see ``select`` for arguments and errors."""
         limit = check_timeout(timeout)
         host = current_host()
-        self._begin(host)
+        self._begin()
         try:
             if cancel is not None and token_is_set(cancel, host):
-                await _spend(host)
+                await host.spend()
                 raise cancelled_error(cancel, "select")
             await host.cancel_point()
             op, arms = self._poll(host)
             if op.claim != WAITING:
-                await _spend(host)
+                await host.spend()
             elif limit == 0:
-                await _spend(host)
+                await host.spend()
                 raise WouldBlock("no clause is ready")
             else:
                 await self._park(host, op, arms, limit, cancel)
@@ -113,7 +115,7 @@ class Selector:
         :raises WouldBlock: none is.
         :raises ChannelClosed: the channel of a clause is closed (see ``closed`` of ``select``).
         """
-        self._begin(find_host())
+        self._begin()
         try:
             op, _ = self._poll(find_host())
             if op.claim == WAITING:
@@ -124,7 +126,7 @@ class Selector:
 
     # -- the steps
 
-    def _begin(self, host: Host | None) -> None:
+    def _begin(self) -> None:
         if not self._clauses:
             raise ValueError("a select needs at least one clause; one that waits for ever could never end")
         self._check_idle()
@@ -206,14 +208,6 @@ def _engine_of(clauses: list[Clause]) -> Engine:
 def _shown(clause: Clause) -> tuple[bool, Any]:
     """What the waiter of a clause shows to partners; a clause without a channel need not have these attributes."""
     return getattr(clause, "sending", False), getattr(clause, "value", None)
-
-
-async def _spend(host: Host) -> None:
-    """A select that ends at once, also by an error, spends credit, so that a loop of them starves nobody."""
-    if host.credit:
-        host.credit -= 1
-    else:
-        await host.pause()
 
 
 def _no_shuffle(order: list[int]) -> None:

@@ -82,9 +82,12 @@ class EventClause:
 
 
 class After(EventClause):
-    """Ready once ``seconds`` have passed since the wait began; ``After(0)`` in the last place is a default clause."""
+    """Ready once ``seconds`` have passed since the wait began; None is never.
 
-    def __init__(self, seconds: float) -> None:
+    ``After(0)`` in the last place is a default clause.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
         super().__init__()
         self.seconds = check_timeout(seconds)
 
@@ -104,6 +107,8 @@ class Triggered(EventClause):
 
     def __init__(self, token: CancelToken) -> None:
         super().__init__()
+        if not hasattr(token, "_subscribe"):
+            raise ValueError(f"Triggered needs a CancelToken, not {token!r}")
         self.token = token
 
     def __repr__(self) -> str:
@@ -128,6 +133,8 @@ class Done(EventClause):
 
     def __init__(self, task: Task[Any]) -> None:
         super().__init__()
+        if not hasattr(task, "_on_done"):
+            raise ValueError(f"Done needs a task of scope.launch, not {task!r}")
         self.task = task
 
     def __repr__(self) -> str:
@@ -154,9 +161,10 @@ class Readable(EventClause):
 
     def __init__(self, fd: int | HasFileno) -> None:
         super().__init__()
-        self.fd = fd if isinstance(fd, int) else fd.fileno()
-        if self.fd < 0:
-            raise ValueError(f"a file descriptor is a number >= 0, not {self.fd}")
+        number = fd.fileno() if hasattr(fd, "fileno") else fd
+        if not isinstance(number, int) or number < 0:
+            raise ValueError(f"a file descriptor is a number >= 0, or something with a fileno(), not {fd!r}")
+        self.fd = number
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fd})"

@@ -36,7 +36,9 @@ class _Caught:
         waiting.remove(self.fn)
         if not waiting:
             del _callbacks[self.signum]
-            signal.signal(self.signum, _previous.pop(self.signum))
+            previous = _previous.pop(self.signum)
+            if signal.getsignal(self.signum) is _arrived:  # else the program has set one of its own meanwhile
+                signal.signal(self.signum, previous)
         return True
 
 
@@ -48,6 +50,7 @@ def _arrived(signum: int, frame: object) -> None:
 def catch(signum: int, fn: Callable[[], object], deliver: Callable[[Callable[[], object]], object]) -> _Caught:
     """Have ``deliver(fn)`` called at each arrival of the signal.
 
+    :raises ValueError: the system does not let anybody catch this signal.
     :raises WrongLoop: not in the main thread, where Python handles signals.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -57,8 +60,11 @@ def catch(signum: int, fn: Callable[[], object], deliver: Callable[[Callable[[],
         deliver(fn)
 
     if signum not in _callbacks:
+        try:
+            previous = signal.signal(signum, _arrived)
+        except OSError as error:
+            raise ValueError(f"{signal.Signals(signum).name} cannot be caught; SIGINT, SIGTERM, SIGHUP can") from error
         _callbacks[signum] = []
-        previous = signal.signal(signum, _arrived)
         _previous[signum] = signal.SIG_DFL if previous is None else previous
     _callbacks[signum].append(forward)
     return _Caught(signum, forward)

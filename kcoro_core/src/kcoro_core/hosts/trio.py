@@ -132,7 +132,10 @@ class _Watch:
                 self.end()  # whoever asks again starts anew, and is told the same
             waiting, self.watchers = self.watchers, {}
             for fn in waiting.values():
-                fn()
+                try:
+                    fn()
+                except Exception as error:  # noqa: BLE001 - the other watchers are still to be told
+                    report_unraisable(error, f"a callback of fd {self.key[0]}")
             if not usable:
                 return
         self.end()

@@ -85,7 +85,7 @@ class Token:
 
     # -- setting it
 
-    def trigger(self, reason: object = None) -> list[Exception]:
+    def trigger(self, reason: object = None) -> list[BaseException]:
         """Set the subtree, then run its callbacks; returns what they raised. Nothing happens the second time."""
         if self.is_set:
             return []
@@ -113,9 +113,9 @@ class Token:
         return found
 
 
-def _call(fn: Callable[[], object]) -> Exception | None:
+def _call(fn: Callable[[], object]) -> BaseException | None:
     try:
         fn()
-    except Exception as error:  # noqa: BLE001 - collected for whoever triggers
+    except BaseException as error:  # noqa: BLE001 - collected for whoever triggers; the others are still to be told
         return error
     return None

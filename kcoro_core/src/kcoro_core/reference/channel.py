@@ -67,6 +67,7 @@ class Channel:
         "closed",
         "dropped",
         "failures",
+        "given_up",
         "handoffs",
         "kind",
         "limit",
@@ -95,6 +96,7 @@ class Channel:
         self.receivers: Waiters = OrderedDict()
         self.closed = False
         self.reason: object = None
+        self.given_up: Undelivered | None = None
         self.travelling = 0
         self.accepted = self.dropped = self.handoffs = self.peak = 0
         self.failures = [0, 0, 0, 0]
@@ -196,11 +198,16 @@ class Channel:
     def cancel(self, reason: object = None, why: Undelivered = Undelivered.CANCELLED) -> None:
         """Close, and report everything that is queued as undelivered, oldest first."""
         unwanted, self.queue = self.queue, deque()
+        self.given_up = self.given_up or why
         self.close(reason)
         self._drained()
+        self._give_up(unwanted)
+
+    def _give_up(self, unwanted: Sequence[Any]) -> None:
+        assert self.given_up is not None
         self.dropped += len(unwanted)  # all of them before the first hook, which may look at the books
         for value in unwanted:
-            self._tell(value, why)
+            self._tell(value, self.given_up)
 
     def _drained(self) -> None:
         """Closed and empty: tell the receivers, unless an element is travelling and may come back."""
@@ -225,8 +232,15 @@ class Channel:
         self.travelling += 1
 
     def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
-        """So many have arrived or come back; those that came back go to the head, in their old order."""
+        """So many have arrived or come back; those that came back go to the head, in their old order.
+
+        After ``cancel`` nothing goes back into the queue: what comes back is reported as the queue was.
+        """
         self.travelling -= count
+        if self.given_up is not None:
+            self._drained()
+            self._give_up(put_back)
+            return
         returned = deque(put_back)
         while returned and (w := _winner(self.receivers)) is not None:
             w.finish(returned.popleft())
@@ -247,7 +261,7 @@ class Channel:
             return
         try:
             self.on_undelivered(value, why)
-        except Exception as error:  # noqa: BLE001 - a hook changes no outcome
+        except BaseException as error:  # noqa: BLE001 - a hook changes no outcome; Python treats finalizers alike
             report_unraisable(error, f"on_undelivered({value!r}, {why})")
 
     def count_failure(self, claim: int, /) -> None:
