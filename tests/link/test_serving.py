@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -33,6 +34,8 @@ from kcoro_core.transports.mem import faults
 
 from .raw import RawPeer
 from .world import World, settle, tasks
+
+Setting = Callable[[str, str], Any]
 
 
 def test_the_server_tells_who_joined_and_who_left(world: World) -> None:
@@ -277,3 +280,81 @@ def test_a_server_that_ends_drops_half_made_connections(world: World) -> None:
                 peer.close()
 
     world.run(main)
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "agreed"),
+    [
+        ("max_frame", "9000", "max_frame", 9000),
+        ("max_message", "9000", "max_message", 9000),
+        ("max_channels", "7", "max_channels", 7),
+        ("max_requests", "7", "max_inflight_requests", 7),
+        ("receive_budget", "2000000", "receive_budget", 2_000_000),
+        ("keepalive", "7", "keepalive_ms", 7000),
+    ],
+)
+def test_settings_are_what_a_link_offers(
+    mem_world: World, setting: Setting, name: str, value: str, field: str, agreed: int
+) -> None:
+    """Each limit in the configuration is what both sides agree to, here where they have the same. Row: CF4."""
+
+    async def main() -> None:
+        async with mem_world.linked({"jobs": channel()}) as (_, link):
+            assert link.wire.agreement is not None
+            assert getattr(link.wire.agreement.limits, field) == agreed
+            size = {"max_frame": 9000 - 64, "max_message": 9000}.get(name, 1 << 20)
+            assert (await link.open("jobs")).max_message == size
+
+    with setting(name, value):
+        mem_world.run(main)
+
+
+def test_a_limit_that_cannot_be_expressed_is_refused(mem_world: World, setting: Setting) -> None:
+    """A setting beyond what the protocol knows is a ValueError of dial and serve, which names it. Row: CF4."""
+
+    async def main() -> None:
+        async with serve("mem:fine"):
+            for call in (lambda: dial("mem:fine"), lambda: serve("mem:other")):
+                with (
+                    setting("max_frame", "1000"),
+                    pytest.raises(ValueError, match="max_frame is 1000, allowed is 4096"),
+                ):
+                    async with call():
+                        pass
+
+    mem_world.run(main)
+
+
+def test_the_handshake_limit_is_a_setting(mem_world: World, setting: Setting) -> None:
+    """hello_timeout decides how long a dial waits for a silent server. Row: CF4."""
+
+    async def main() -> None:
+        with faults("world") as line:
+            line.stall(TO_DIALER)
+            async with serve(mem_world.uri):
+                began = trio.current_time()
+                with pytest.raises(LinkLost, match="handshake"):
+                    async with dial(mem_world.uri):
+                        pass
+                assert trio.current_time() - began == pytest.approx(2, abs=0.1)
+
+    with setting("hello_timeout", "2"):
+        mem_world.run(main)
+
+
+def test_the_queue_of_a_listener_is_a_setting(mem_world: World, setting: Setting) -> None:
+    """backlog decides how many connections wait to be accepted; one more is refused. Row: CF4."""
+
+    async def main() -> None:
+        async with serve(mem_world.uri, max_links=1), dial(mem_world.uri), tasks() as some:
+            calls = [some.start(dial(mem_world.uri).__aenter__) for _ in range(4)]
+            await settle()
+            outcomes = [call.outcome for call in calls]
+            assert (outcomes.count("waits"), outcomes.count(TransportError)) == (2, 2)
+            some.cancel()
+
+    with setting("backlog", "2"):
+        mem_world.run(main)

@@ -70,7 +70,12 @@ class Settings:
     debug: str = _setting(
         "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, _text
     )
-    max_frame: int = _setting(65536, "largest frame payload accepted from a peer, in bytes", int, _natural)
+    max_frame: int = _setting(
+        (1 << 20) + 4096,
+        "largest frame payload accepted from a peer, in bytes; a frame holds a whole message, and 64 bytes more",
+        int,
+        _natural,
+    )
     max_message: int = _setting(1 << 20, "largest message accepted from a peer, in bytes", int, _natural)
     max_channels: int = _setting(1024, "channels that a peer may have open on one link", int, _natural)
     max_requests: int = _setting(1024, "requests that a peer may have in flight on one link", int, _natural)

@@ -17,15 +17,15 @@ from typing import Any, Final
 
 from ..cancel import CancelToken
 from ..config import Settings
-from ..errors import AccessDenied, ChannelClosed, LinkLost
+from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
 from ..hosts.port import Host, current_host
-from ..parking import HomeBound, cancelled_error, check_timeout, park, result
+from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from ..transport import Capability, Identity, Vtable
 from ..wire import events
 from ..wire.codes import WireCode, error_of
 from ..wire.commands import Command
 from ..wire.connection import Connection, ConnectionConfig, Side
-from ..wire.hello import FRAME_ROOM, NODE_ID_SIZE, NONCE_SIZE, Limits
+from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE, Limits
 from ..wire.messages import OpenFlag, OpenRequest
 from ..wire.states import State
 from .arguments import check_count, check_name
@@ -54,8 +54,7 @@ def limits_of(settings: Settings) -> Limits:
     :raises ValueError: the configuration asks for something that the protocol cannot express.
     """
     return Limits(
-        # Until messages are cut into fragments, a frame has to hold a whole one.
-        max_frame=max(settings.max_frame, settings.max_message + FRAME_ROOM),
+        max_frame=settings.max_frame,
         max_message=settings.max_message,
         max_channels=settings.max_channels,
         max_inflight_requests=settings.max_requests,
@@ -161,12 +160,17 @@ class Link(HomeBound):
         limit = check_timeout(timeout)
         host = current_host()
         self._enter(host)
-        if cancel is not None and cancel.is_set():
+        if cancel is not None and token_is_set(cancel, host):
+            await host.spend()
             raise cancelled_error(cancel, what)
         await host.cancel_point()
-        self.check_usable(self)
-        wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0))
-        op = self.request(self.wire.open(wanted), False, name)
+        try:
+            self.check_usable(self)
+            number = self.wire.open(OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0)))
+        except KcoroError:
+            await host.spend()
+            raise
+        op = self.request(number, False, name)
         await park(host, op, op.forget, limit, cancel)
         channel: RemoteChannel = await result(host, op, cancel, what)
         return channel

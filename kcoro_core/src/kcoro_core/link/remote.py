@@ -19,7 +19,7 @@ from ..channel import end_of_iteration
 from ..engine import ChannelSnapshot
 from ..errors import ChannelClosed, KcoroError, MessageTooLong, Outcome, WouldBlock
 from ..hosts.port import current_host, find_host
-from ..parking import HomeBound, cancelled_error, check_timeout, park, result
+from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Overflow
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..wire.messages import Attributes, ChannelInfo, Closing, Rights, milliseconds
@@ -261,15 +261,21 @@ class RemoteChannel(HomeBound):
         host = current_host()
         self._enter(host)
         what = Told("send" if sending else "recv" if counted else "info", self)
-        if cancel is not None and cancel.is_set():
+        if cancel is not None and token_is_set(cancel, host):
+            await host.spend()
             raise self._failed(CANCELLED, cancelled_error(cancel, what))
         limit = check_timeout(timeout)
         await host.cancel_point()
-        op: Pending | None = None
-        self._waiting[sending] += counted
         try:
             self._link.check_usable(self, self._id)
-            op = self._link.request(ask(), sending, self, self._id)
+            number = ask()
+        except Exception as error:
+            self._ended(None, error, sending)
+            await host.spend()
+            raise
+        op = self._link.request(number, sending, self, self._id)
+        self._waiting[sending] += counted
+        try:
             await park(host, op, op.forget, self._link.grace if limit == 0 else limit, cancel)
             if limit == 0 and op.claim == TIMED_OUT:
                 raise WouldBlock(f"the home did not answer in time: {what}")

@@ -27,7 +27,7 @@ from .arguments import address_of, check_count
 from .dial import NOTHING
 from .exports import Exports, exports_of
 from .identity import Authorize
-from .link import Link
+from .link import Link, limits_of
 from .report import Joined, Lost
 
 __all__ = ["Server", "serve"]
@@ -235,8 +235,10 @@ async def serve(
             "pass a function (identity, name, operation) -> bool"
         )
     await host.cancel_point()
-    listener = vtable.listen(address_of(uri), options)
-    server = Server(host, vtable, listener, exports, authorize, settings(), max_links)
+    config = settings()
+    limits_of(config)  # a setting that no link could offer is told now, and not to each peer
+    listener = vtable.listen(address_of(uri), {"backlog": config.backlog, **options})
+    server = Server(host, vtable, listener, exports, authorize, config, max_links)
     try:
         server.start()
         yield server
