@@ -258,6 +258,27 @@ async def travelling_elements_hold_back_the_close(h: Harness) -> None:
     assert ch.recv_now() is CLOSED
 
 
+@law("CH6.cancel-reaches-what-travels", Group.CORE)
+async def cancel_reaches_what_travels(h: Harness) -> None:
+    """An element that comes back after ``ch.cancel`` is reported as the queue was, and never received. Rows: CH6."""
+    reports: list[Any] = []
+    ch = plugins.engine().channel(BUFFERED, 3, SUSPEND, lambda value, why: reports.append((value, why)))
+    for value in "abc":
+        ch.send_now(value)
+    assert [ch.recv_now(), ch.recv_now()] == ["a", "b"]
+    ch.hand_out()
+    ch.hand_out()
+    ch.cancel()
+    waits = waiter(Owner())
+    ch.enqueue(waits)
+    ch.settle(1)
+    ch.settle(1, ["b"])
+    assert reports == [("c", Undelivered.CANCELLED), ("b", Undelivered.CANCELLED)]
+    assert ch.recv_now() is CLOSED
+    assert waits.error is not None
+    assert (ch.snapshot().received, ch.snapshot().dropped, len(ch)) == (1, 2, 0)
+
+
 @law("CH6.elements-that-come-back-go-to-the-head", Group.CORE)
 async def elements_that_come_back_go_to_the_head(h: Harness) -> None:
     """Elements that come back over a link are received first, in their old order. Rows: CH6, CH11."""

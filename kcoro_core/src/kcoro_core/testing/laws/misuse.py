@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -12,9 +13,10 @@ from typing import Any, Final
 from ... import plugins
 from ...cancel import CancelToken
 from ...channel import channel
-from ...clauses import After, Readable, Recv, Signal
+from ...clauses import After, Done, Readable, Recv, Signal, Triggered
 from ...errors import NotSupported
-from ...run import sleep
+from ...hosts.port import current_host
+from ...run import run, sleep
 from ...scope import open_scope
 from ...select import Selector, select, try_select
 from ...semantics import (
@@ -26,7 +28,7 @@ from ...semantics import (
     UNLIMITED,
 )
 from .harness import Harness, raises
-from .registry import Group, law
+from .registry import Group, Need, law
 
 Bad = Callable[[], object]
 
@@ -192,6 +194,51 @@ async def wrong_descriptors_and_signals(h: Harness) -> None:
     for wrong in (lambda: Readable(-1), Signal, lambda: Signal(0), lambda: Signal(9999)):
         with raises(ValueError):
             wrong()
+
+
+async def _idle() -> None:
+    """A coroutine function that a newcomer calls too early."""
+
+
+STRANGE: Final[dict[str, tuple[Callable[[], object], str]]] = {
+    "triggered": (lambda: Triggered(5), "CancelToken"),  # type: ignore[arg-type]
+    "done": (lambda: Done(5), "scope.launch"),  # type: ignore[arg-type]
+    "parent": (lambda: CancelToken(5), "CancelToken"),  # type: ignore[arg-type]
+    "scope": (lambda: open_scope(5), "CancelToken"),  # type: ignore[arg-type]
+    "descriptor": (lambda: Readable("x"), "fileno"),  # type: ignore[arg-type]
+    "replace": (lambda: Selector(After(0)).replace(99, After(0)), "add()"),
+    "replace-by-name": (lambda: Selector(After(0)).replace("x", After(0)), "add()"),  # type: ignore[arg-type]
+    "run-a-coroutine": (lambda: run(_idle()), "run(_idle, ...)"),  # type: ignore[arg-type]
+    "run-nothing": (lambda: run(None), "async function"),  # type: ignore[arg-type]
+    "signal-nobody-catches": (lambda: current_host().on_signal(signal.SIGKILL, int), "SIGKILL"),
+}
+
+
+@law("E1.strange-arguments", Group.LOOP, over=STRANGE, needs=[Need.SIGNALS])
+async def strange_arguments(h: Harness, case: tuple[Callable[[], object], str]) -> None:
+    """Arguments of the wrong kind are refused at once, each time, and the message says what to write. Rows: E1."""
+    call, hint = case
+    for _ in range(2):
+        with raises(ValueError) as caught:
+            call()
+        assert hint in str(caught[0])
+
+
+@law("E1.launching-a-coroutine", Group.LOOP)
+async def launching_a_coroutine(h: Harness) -> None:
+    """``launch(f())`` is refused with the way to write it, and leaves no coroutine behind. Rows: E1, K4."""
+    async with open_scope() as scope:
+        with raises(ValueError) as caught:
+            scope.launch(_idle())  # type: ignore[arg-type]
+    assert "launch(_idle, ...)" in str(caught[0])
+
+
+@law("E1.a-deadline-beyond-every-clock", Group.LOOP)
+async def a_deadline_beyond_every_clock(h: Harness) -> None:
+    """A timeout that no clock can express is no timeout. Rows: E1, CH7."""
+    ch: Any = channel(UNLIMITED)
+    ch.try_send("v")
+    assert await ch.recv(timeout=10**400) == "v"
 
 
 @law("E1.scope-misuse", Group.LOOP)

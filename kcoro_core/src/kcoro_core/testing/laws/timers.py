@@ -16,9 +16,9 @@ from ...channel import channel
 from ...clauses import After, Recv
 from ...config import settings
 from ...errors import KcoroError, WouldBlock
-from ...hosts.port import current_host
+from ...hosts.port import NOWHERE, current_host
 from ...run import sleep
-from ...scope import open_scope
+from ...scope import Task, open_scope
 from ...select import select
 from ...semantics import BUFFERED, RETURN, UNLIMITED
 from .harness import Harness
@@ -191,6 +191,11 @@ async def spinning_starves_nobody(h: Harness) -> None:
     assert abs(steps["a"] - steps["b"]) < 2000
 
 
+_ended: Task[None] = Task("ended", NOWHERE)
+_ended._end(None, None)
+_running: Task[None] = Task("running", NOWHERE)
+_empty = open_scope()
+
 LOOPS: Final = {
     "send": lambda ch, closed: ch.send(0),
     "try": lambda ch, closed: channel().recv(timeout=0),
@@ -202,6 +207,11 @@ LOOPS: Final = {
     "select-closed": lambda ch, closed: select(Recv(closed)),
     "select-return": lambda ch, closed: select(Recv(closed), closed=RETURN),
     "select-token": lambda ch, closed: select(After(0), cancel=_set()),
+    "token-wait": lambda ch, closed: _set().wait(),
+    "token-wait-try": lambda ch, closed: CancelToken().wait(timeout=0),
+    "task-wait": lambda ch, closed: _ended.wait(),
+    "task-wait-try": lambda ch, closed: _running.wait(timeout=0),
+    "wait-all": lambda ch, closed: _empty.wait_all(),
 }
 
 

@@ -139,6 +139,24 @@ async def never_upwards(h: Harness) -> None:
     assert (child.reason, sibling.reason) == (None, "later")
 
 
+@law("K1.whatever-a-callback-raises", Group.CANCEL)
+async def whatever_a_callback_raises(h: Harness) -> None:
+    """A callback that raises even KeyboardInterrupt keeps no other callback from running, and is told. Rows: K1."""
+    token, ran = CancelToken(), list[int]()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    token.on_trigger(interrupt)
+    token.child().on_trigger(lambda: ran.append(1))
+    with raises(BaseExceptionGroup) as caught:
+        token.trigger()
+    group = caught[0]
+    assert isinstance(group, BaseExceptionGroup)
+    assert [type(error) for error in group.exceptions] == [KeyboardInterrupt]
+    assert (token.is_set(), ran) == (True, [1])
+
+
 @law("K2.late-children-start-set", Group.CANCEL)
 async def late_children_start_set(h: Harness) -> None:
     """A child of a token that is set starts set, with its reason, whichever way it was made. Rows: K2."""
