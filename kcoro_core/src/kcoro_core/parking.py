@@ -58,11 +58,14 @@ def token_is_set(token: CancelToken, host: Host) -> bool:
     """Whether the token given to a call has been set before the call; checked before anything is touched.
 
     :raises ValueError: it is no CancelToken.
-    :raises WrongLoop: it belongs to another run.
+    :raises WrongLoop: it, or one above it, belongs to another run.
     """
     if not hasattr(token, "_subscribe"):
         raise ValueError(f"cancel= takes a CancelToken, not {token!r}; a host's own scope goes around the call")
-    token._enter(host)
+    above: CancelToken | None = token
+    while above is not None:  # those above can set it, so they have to be of this run as well
+        above._enter(host)
+        above = above._parent
     return token.is_set()
 
 
