@@ -18,9 +18,6 @@ from typing import Any, TypeVar
 import hypothesis
 import pytest
 
-# Laws and kits are shipped code with asserts: before anything imports them, so that a broken law shows its values.
-pytest.register_assert_rewrite("kcoro_core.testing.laws", "kcoro_core.testing.transport_kit")
-
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 # Shipped laws assert as tests do. Said here, because a module that another test file has imported is past rewriting.
