@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import pytest
@@ -18,12 +18,13 @@ from kcoro_core import (
     Link,
     OperationCancelled,
     RemoteChannel,
+    Server,
     WrongLoop,
     channel,
     dial,
     serve,
 )
-from kcoro_core.testing.laws.loops import in_other_run
+from kcoro_core.testing.laws.loops import in_other_run, in_thread
 
 from .world import World, settle, tasks
 
@@ -111,3 +112,45 @@ def test_calls_that_fail_at_once_give_others_their_turn(ask: Ask, why: str) -> N
                 assert turns == 5
 
     trio.run(main)
+
+
+# -- another run or thread
+
+LEAVING: Final[dict[str, Callable[[Server, Link], object]]] = {
+    "export": lambda server, link: server.export("more", channel()),
+    "withdraw": lambda server, link: server.withdraw("jobs"),
+    "stop_listening": lambda server, link: server.stop_listening(),
+    "server.aclose": lambda server, link: server.aclose(),
+    "link.aclose": lambda server, link: link.aclose(),
+    "news": lambda server, link: server.events.try_recv(),
+}
+
+
+@pytest.mark.parametrize("use", LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize("where", ["another run", "a thread without a loop"])
+def test_a_server_and_a_link_belong_to_their_run(
+    world: World, use: Callable[[Server, Link], object], where: str
+) -> None:
+    """From elsewhere each method raises WrongLoop, and the server and its links go on as before. Rows: CH14, N1."""
+
+    async def main() -> None:
+        async with world.linked({"jobs": channel(UNLIMITED)}) as (server, link):
+            await settle()
+
+            async def there() -> None:
+                result = use(server, link)
+                if isinstance(result, Coroutine):
+                    await result
+
+            def outside() -> None:
+                there().send(None)
+
+            error = in_other_run(there) if where == "another run" else in_thread(outside)
+            assert isinstance(error, WrongLoop)
+            await settle()
+            assert (len(server.links), link.closed) == (1, False)
+            async with dial(world.uri) as another:
+                assert sorted(server._exports) == ["jobs"]
+                await (await another.open("jobs")).send(b"v")
+
+    world.run(main)

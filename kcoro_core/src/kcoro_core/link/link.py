@@ -230,11 +230,16 @@ class Link(HomeBound):
         self.pump.pump()
 
     async def aclose(self) -> None:
-        """End in good order, however the task was cancelled; takes at most two graces."""
-        with self.host.open_cancel_scope(shield=True):
+        """End in good order, however the task was cancelled; takes at most two graces.
+
+        :raises WrongLoop: it belongs to another run or thread; the link goes on.
+        """
+        host = current_host()
+        self._enter(host)
+        with host.open_cancel_scope(shield=True):
             self.say_goodbye()
             await self.pump.gone.wait()
-            await self.host.pause()
+            await host.pause()
 
     async def abandon(self) -> None:
         """End a link that has not been established; the peer sees the connection end."""

@@ -19,7 +19,8 @@ from ..channel import channel
 from ..config import Settings, settings
 from ..errors import NotSupported
 from ..halves import Receiver
-from ..hosts.port import READ, WRITE, Handle, Host, current_host
+from ..hosts.port import READ, WRITE, Handle, Host, current_host, find_host
+from ..parking import HomeBound
 from ..semantics import BUFFERED, DROP_OLDEST
 from ..transport import Capability, Vtable
 from ..wire.connection import Side
@@ -40,10 +41,11 @@ RETRY_SECONDS: Final = 0.1
 log = logging.getLogger("kcoro.link")
 
 
-class Server:
+class Server(HomeBound):
     """A listener and the links that came through it; ``serve`` gives it.
 
-    ``uri`` is the address that others can dial. ``events`` receives Joined and Lost, at most 1,024 unread ones.
+    ``uri`` is the address that others can dial. ``events`` receives Joined and Lost, at most 1,024 unread ones. From
+    another run or thread each method raises WrongLoop, and changes nothing.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Server:
         config: Settings,
         max_links: int,
     ) -> None:
+        super().__init__()
         self.uri: str = vtable.local_uri(listener)
-        self._host = host
+        self._home = self._host = host
         self._vtable = vtable
         self._listener = listener
         self._exports = exports
@@ -66,6 +69,7 @@ class Server:
         self._max_links = max_links
         self._links: dict[Link, None] = {}
         self._news = channel(BUFFERED, MAX_EVENTS, DROP_OLDEST, name=f"events of {self.uri}")
+        self._news._home = host
         self.events: Receiver[Joined | Lost] = self._news.receiver()
         self._watch: Handle | None = None
         self._watched = -1
@@ -86,10 +90,12 @@ class Server:
 
         :raises ValueError: the name or the end makes no sense. WrongLoop: the channel belongs to another run.
         """
+        self._enter(find_host())
         self._exports.update(exports_of({name: end}, self._host))
 
     def withdraw(self, name: str) -> None:
         """Let nobody open that name any more; handles that are open stay so. Harmless for a name that is not there."""
+        self._enter(find_host())
         self._exports.pop(name, None)
 
     # -- accepting
@@ -181,6 +187,7 @@ class Server:
 
     def stop_listening(self) -> None:
         """Free the address; links go on."""
+        self._enter(find_host())
         if not self._open:
             return
         self._open = False
@@ -192,6 +199,7 @@ class Server:
 
     async def aclose(self) -> None:
         """Stop listening and end every link in good order; takes at most two graces for all of them together."""
+        self._enter(current_host())
         self.stop_listening()
         links = list(self._links)
         for link in links:
