@@ -331,6 +331,7 @@ class RemoteChannel(HomeBound):
 
         :raises AccessDenied: this handle has no right to close; use ``detach()`` to give it up.
         :raises LinkLost: the link was lost; the channel is as it was.
+        :raises NoBuffers: too many requests of this link are in flight; the channel is as it was.
         """
         self._end(closing_of(reason))
 
