@@ -388,3 +388,36 @@ def test_what_had_arrived_before_the_line_broke_is_still_heard(
                 assert (late.outcome, late.error.outcome) == (LinkLost, Outcome.NOT_DONE)
 
     mem_world.run(main)
+
+
+# -- answers for nobody
+
+
+@pytest.mark.parametrize("asked", ["open", "recv"])
+def test_an_answer_that_nobody_waits_for_does_not_end_a_farewell_early(mem_world: World, asked: str) -> None:
+    """A handle or an element that comes while this side says goodbye, for nobody, is given up with the rest. Row: N6.
+
+    Warnings are errors here, so that a link that fails over it is found.
+    """
+
+    async def main() -> None:
+        jobs = channel(UNLIMITED, on_undelivered=lambda *report: None)
+        jobs.try_send(b"v")
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": jobs}) as (_, link):
+                handle = await link.open("jobs")
+                line.stall(TO_DIALER)
+                async with tasks() as some:
+                    some.start(*((link.open, "jobs") if asked == "open" else (handle.recv,)))
+                    await settle()
+                    link.forget(next(iter(link._requests)))
+                    link.say_goodbye()
+                    line.resume(TO_DIALER)
+                    await settle()
+                    some.cancel()
+                assert link.report is not None
+                assert (link.report.orderly, repr(link.report.cause)) == (True, repr(link.report.cause))
+                assert isinstance(link.report.cause, LinkLost)
+                assert "said goodbye" in str(link.report.cause)
+
+    mem_world.run(main)

@@ -240,7 +240,7 @@ def test_others_go_on_while_a_peer_is_stopped_in_mid_frame(uds_world: World, tmp
                     some.cancel()
         gaps = [b - a for a, b in itertools.pairwise(ticks)]
         assert len(ticks) > 20
-        assert max(gaps) < 0.5  # generous: the machine is shared; a blocking write would never return
+        assert max(gaps) < 5  # generous, for a busy machine; a write that blocked would never return
         assert [call.outcome for call in big] == ["done"] * 4
 
     trio.run(main)
