@@ -108,7 +108,7 @@ def test_conformance_runs_the_numbered_cases_and_reports_them_three_ways(kcoro: 
         (["conformance", "broken:"], "this plugin cannot even be imported"),
         (["doctor", "--wrong"], "unrecognized arguments: --wrong"),
         (["no-such-command"], "invalid choice: 'no-such-command'"),
-        ([], "required: COMMAND"),
+        ([], "usage: kcoro"),
     ],
 )
 def test_what_cannot_be_started_exits_with_2_and_says_why(kcoro: Any, args: list[str], words: str) -> None:

@@ -21,6 +21,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Protocol, cast
 
 from ..errors import KcoroError
@@ -56,7 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Channels and an exactly-once select, inside a process and across processes.",
         epilog="Each command has its own help with an example: kcoro doctor --help",
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=f"kcoro-core {version('kcoro-core')}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in commands().items():
         sub = subparsers.add_parser(
             name,
@@ -72,7 +74,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (None: the one of this process) and return its exit code; argparse may exit with 0 or 2."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         code: int = args.run(args)
         sys.stdout.flush()

@@ -84,7 +84,10 @@ def _workers(text: str) -> int:
 
 def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"must be {least} or more")
         return value
