@@ -312,7 +312,8 @@ class Link(HomeBound):
     def _on_opened(self, news: events.Opened) -> None:
         op = self._requests.pop(news.request_id, None)
         if op is None:
-            self.wire.detach(news.channel_id)
+            if self.wire.state is State.OPEN:  # else the farewell gives up all handles
+                self.wire.detach(news.channel_id)
             return
         channel = RemoteChannel(self, str(op.about), news.channel_id, news.attributes)
         self._channels[news.channel_id] = channel
