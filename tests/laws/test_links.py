@@ -38,9 +38,13 @@ def harnesses(config: pytest.Config) -> list[LinkHarness]:
     uri = config.getoption("kcoro_transport", None)
     found: list[LinkHarness] = []
     for scheme in ("mem", "uds") if uri is None else (uri.partition(":")[0],):
-        found += [TrioLinkHarness(scheme, strict=True), AsyncioLinkHarness(scheme)]
+        found += [
+            TrioLinkHarness(scheme, strict=True),
+            TrioLinkHarness(scheme, strict=False),
+            AsyncioLinkHarness(scheme),
+        ]
         if scheme == "mem":  # the only one without a descriptor, which a scripted host does not have
-            found += [TrioLinkHarness(scheme, strict=False), ScriptLinkHarness(scheme, seed=0)]
+            found.append(ScriptLinkHarness(scheme, seed=0))
     return found
 
 
