@@ -10,12 +10,17 @@ from typing import Any, Final
 
 import pytest
 import trio
+import trio.testing
 
 from kcoro_core import (
     UNLIMITED,
+    AccessDenied,
     CancelToken,
     ChannelClosed,
+    DeadlineExceeded,
+    Identity,
     Link,
+    NotSupported,
     OperationCancelled,
     RemoteChannel,
     Server,
@@ -154,3 +159,81 @@ def test_a_server_and_a_link_belong_to_their_run(
                 await (await another.open("jobs")).send(b"v")
 
     world.run(main)
+
+
+# -- arguments
+
+
+async def _async_rule(identity: Identity, name: str, operation: str) -> bool:
+    return False
+
+
+WRONG: Final[dict[str, tuple[dict[str, Any], type[Exception], str]]] = {
+    "none": ({"uri": None}, ValueError, "an address is a text like uds:/run/app.sock"),
+    "bytes": ({"uri": b"mem:there"}, ValueError, "an address is a text like uds:/run/app.sock"),
+    "no-colon": ({"uri": "hello"}, ValueError, "an address is a text like uds:/run/app.sock"),
+    "empty": ({"uri": ""}, ValueError, "an address is a text like uds:/run/app.sock"),
+    "no-scheme": ({"uri": ":there"}, ValueError, "uds:/run"),
+    "unknown": ({"uri": "pigeon:there"}, NotSupported, "pip install kcoro-core kcoro-transport-NAME"),
+    "list": ({"export": [channel()]}, ValueError, "maps names to channels"),
+    "no-export": ({"export": None}, ValueError, "maps names to channels"),
+    "half-a-letter": ({"export": {"\ud800": channel()}}, ValueError, "UTF-8"),
+    "number-as-name": ({"export": {5: channel()}}, ValueError, "a text of 1 to 255 bytes"),
+    "number-as-end": ({"export": {"jobs": 5}}, ValueError, "a Channel, a Sender or a Receiver"),
+    "number-as-rule": ({"authorize": 5}, ValueError, "plain function"),
+    "async-rule": ({"authorize": _async_rule}, ValueError, "plain function"),
+}
+
+
+@pytest.mark.parametrize("call", [dial, serve])
+@pytest.mark.parametrize(("arguments", "error", "hint"), WRONG.values(), ids=WRONG)
+def test_a_wrong_argument_is_told_before_anything_is_started(
+    call: Any, arguments: dict[str, Any], error: type[Exception], hint: str
+) -> None:
+    """dial and serve say what they want, and neither listen, connect nor bind a channel. Rows: E1, N8."""
+    ch = channel()
+
+    async def main() -> None:
+        async with serve("mem:there") as server:
+            with pytest.raises(error) as caught:
+                async with call(**{"uri": "mem:there", "export": {"jobs": ch}, **arguments}):
+                    pass
+            assert hint in str(caught.value)
+            await settle()
+            assert not server._links
+        assert in_other_run(lambda: ch.send("v", timeout=1)).__class__ is DeadlineExceeded
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "a\udfffb", "x" * 256, "é" * 128, 5, None, b"jobs", []])
+def test_a_name_that_cannot_travel_is_told_at_once(world: World, name: Any) -> None:
+    """Names are texts of 1 to 255 bytes of UTF-8: for open, and for export. Rows: E1, N8."""
+
+    async def main() -> None:
+        async with world.linked({}) as (server, link):
+            before = link.snapshot().frames_written
+            with pytest.raises(ValueError, match="name of a channel"):
+                await link.open(name)
+            with pytest.raises(ValueError, match="name of a channel"):
+                server.export(name, channel())
+            assert link.snapshot().frames_written == before
+
+    world.run(main)
+
+
+def test_a_rule_that_answers_later_denies(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has to be awaited is no yes: the peer is denied, and the unraisable hook is told. Row: N8."""
+    seen: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: seen.append(args.exc_value))
+
+    def rule(identity: Identity, name: str, operation: str) -> Any:
+        return _async_rule(identity, name, operation)
+
+    async def main() -> None:
+        async with world.linked({"jobs": channel()}, authorize=rule) as (_, link):
+            with pytest.raises(AccessDenied):
+                await link.open("jobs")
+
+    world.run(main)
+    assert [type(error) for error in seen] == [TypeError] * 3

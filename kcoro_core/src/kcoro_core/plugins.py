@@ -133,7 +133,8 @@ def _no_transport(registry: _Registry, scheme: str) -> KcoroError:
     text = f"no installed plugin serves {scheme + ':'!r} (served: {', '.join(served) or 'nothing'})"
     if package is not None:
         return NotSupported(f"{text}. Run: pip install kcoro-core {package}")
-    return NotSupported(f"{text}. Install the package that brings this transport{_suspects(registry)}")
+    remedy = "Install the package that brings it: pip install kcoro-core kcoro-transport-NAME"
+    return NotSupported(f"{text}. {remedy}{_suspects(registry)}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,18 +4,25 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+
 from ..wire.messages import MAX_NAME
 
-__all__ = ["address_of", "check_count", "check_name"]
+__all__ = ["address_of", "check_address", "check_authorize", "check_count", "check_export", "check_name"]
 
 
 def check_name(name: object) -> str:
     """A name for a channel, as both sides check it.
 
-    :raises ValueError: it is no text of 1 to 255 bytes.
+    :raises ValueError: it is no text of 1 to 255 bytes in UTF-8.
     """
     if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= MAX_NAME:
         raise ValueError(f"the name of a channel is a text of 1 to {MAX_NAME} bytes, not {name!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError(
+            f"the name of a channel travels as UTF-8, and {name!r} holds half a character: use another one"
+        )
     return name
 
 
@@ -27,6 +34,38 @@ def check_count(value: object, least: int, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{what}: a whole number >= {least}, not {value!r}")
     return value
+
+
+def check_address(uri: object) -> str:
+    """A text with a scheme and a colon in front.
+
+    :raises ValueError: it is something else.
+    """
+    if not isinstance(uri, str) or ":" not in uri:
+        raise ValueError(f"an address is a text like uds:/run/app.sock or mem:jobs, not {uri!r}")
+    return uri
+
+
+def check_export(export: object) -> Mapping[str, object]:
+    """Names with what peers may open under them; the entries are checked by ``exports_of``.
+
+    :raises ValueError: it is no mapping.
+    """
+    if not isinstance(export, Mapping):
+        raise ValueError(f"export= maps names to channels, as in {{'jobs': ch}}; {export!r} is no mapping")
+    return export
+
+
+def check_authorize(authorize: object) -> None:
+    """A function that answers at once, or None for the default rule.
+
+    :raises ValueError: it cannot be called, or is async: what that returns would count as a yes.
+    """
+    if authorize is not None and (not callable(authorize) or inspect.iscoroutinefunction(authorize)):
+        raise ValueError(
+            f"authorize= takes a plain function (identity, name, operation) -> bool, or None for the default, "
+            f"not {authorize!r}"
+        )
 
 
 def address_of(uri: str) -> str:

@@ -12,7 +12,7 @@ from .. import plugins
 from ..config import settings
 from ..hosts.port import current_host
 from ..wire.connection import Side
-from .arguments import address_of
+from .arguments import address_of, check_address, check_authorize
 from .exports import exports_of
 from .identity import Authorize
 from .link import Link
@@ -44,9 +44,11 @@ async def dial(
     :raises ProtocolError: the other side does not speak this protocol.
     :raises ValueError: the address, an option or an export makes no sense; nothing was started.
     """
+    check_address(uri)
+    check_authorize(authorize)
     host = current_host()
-    exports = exports_of(export, host)
     vtable = plugins.transport(uri)
+    exports = exports_of(export, host)
     config = settings()
     await host.cancel_point()
     conn = vtable.connect(address_of(uri), options)

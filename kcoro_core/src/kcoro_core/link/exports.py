@@ -21,7 +21,7 @@ from ..errors import NotSupported
 from ..halves import Receiver, Sender
 from ..hosts.port import Host
 from ..wire.messages import Rights
-from .arguments import check_name
+from .arguments import check_export, check_name
 
 __all__ = ["ALL_RIGHTS", "Export", "Exports", "exports_of"]
 
@@ -45,11 +45,11 @@ Exports = dict[str, Export]
 def exports_of(offered: Mapping[str, object], host: Host) -> Exports:
     """Check what a program exports and bind it to this run.
 
-    :raises ValueError: a name that no peer could ask for, or a value that is neither a Channel nor an open half.
+    :raises ValueError: no mapping, a name that no peer could ask for, or a value that is no Channel and no open half.
     :raises WrongLoop: a channel belongs to another run; nothing was exported.
     :raises NotSupported: a handle of another link.
     """
-    exports = {name: _export(check_name(name), end) for name, end in dict(offered).items()}
+    exports = {name: _export(check_name(name), end) for name, end in check_export(offered).items()}
     for export in exports.values():
         export.channel._enter(host)
     for export in exports.values():

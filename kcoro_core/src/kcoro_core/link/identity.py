@@ -8,6 +8,7 @@ Rule 2: whatever an ``authorize`` raises is a denial, told to the unraisable hoo
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 
@@ -42,7 +43,11 @@ def allowed(authorize: Authorize, identity: Identity, name: str, offered: Rights
 def may(authorize: Authorize, identity: Identity, name: str, operation: str) -> bool:
     """Ask the rule; an exception in it is a no."""
     try:
-        return bool(authorize(identity, name, operation))
+        answer: object = authorize(identity, name, operation)
+        if inspect.isawaitable(answer):  # true, whatever it would say
+            getattr(answer, "close", int)()  # a coroutine would complain that nobody awaited it
+            raise TypeError("authorize= must answer with a bool at once; it gave something to be awaited")
+        return bool(answer)
     except Exception as error:  # noqa: BLE001 - user code; it must not decide in favour of a stranger by failing
         report_unraisable(error, f"authorize({identity!r}, {name!r}, {operation!r})")
         return False

@@ -101,7 +101,12 @@ class Link(HomeBound):
         self.wire = Connection(side, _NODE_ID, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
         self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
         self._exporting = Home(
-            host, self.wire, exports, authorize or same_user, settings.receive_budget, self.pump.flush
+            host,
+            self.wire,
+            exports,
+            authorize if authorize is not None else same_user,
+            settings.receive_budget,
+            self.pump.flush,
         )
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             **self._exporting.handlers,

@@ -24,7 +24,7 @@ from ..parking import HomeBound
 from ..semantics import BUFFERED, DROP_OLDEST
 from ..transport import Capability, Vtable
 from ..wire.connection import Side
-from .arguments import address_of, check_count
+from .arguments import address_of, check_address, check_authorize, check_count, check_name
 from .dial import NOTHING
 from .exports import Exports, exports_of
 from .identity import Authorize
@@ -91,7 +91,7 @@ class Server(HomeBound):
         :raises ValueError: the name or the end makes no sense. WrongLoop: the channel belongs to another run.
         """
         self._enter(find_host())
-        self._exports.update(exports_of({name: end}, self._host))
+        self._exports.update(exports_of({check_name(name): end}, self._host))
 
     def withdraw(self, name: str) -> None:
         """Let nobody open that name any more; handles that are open stay so. Harmless for a name that is not there."""
@@ -234,14 +234,16 @@ async def serve(
     if check_count(allow_make, 0, "allow_make, channels that a peer may make"):
         raise NotSupported("peers cannot make channels yet; export them by name")
     check_count(max_links, 1, "max_links, connections at one time")
+    check_address(uri)
+    check_authorize(authorize)
     host = current_host()
-    exports = exports_of(export, host)
     vtable = plugins.transport(uri)
     if authorize is None and Capability.PEER_IDENTITY not in vtable.info.capabilities:
         raise NotSupported(
             f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "
             "pass a function (identity, name, operation) -> bool"
         )
+    exports = exports_of(export, host)
     await host.cancel_point()
     config = settings()
     limits_of(config)  # a setting that no link could offer is told now, and not to each peer
