@@ -31,8 +31,12 @@ from kcoro_core import (
 )
 from kcoro_core.transports.faults import TO_DIALER
 from kcoro_core.transports.mem import faults
+from kcoro_core.wire.codes import WireCode
+from kcoro_core.wire.commands import Command
+from kcoro_core.wire.connection import Connection, Side
+from kcoro_core.wire.frame import decode_header
 
-from .raw import RawPeer
+from .raw import LARGEST, RawPeer
 from .world import World, settle, tasks
 
 Setting = Callable[[str, str], Any]
@@ -221,6 +225,48 @@ def test_a_stranger_is_turned_away_before_he_is_heard(world: World, monkeypatch:
                 monkeypatch.setattr(server, "_vtable", real)
                 async with dial(world.uri) as link:
                     await link.open("jobs")
+
+    world.run(main)
+
+
+def test_a_stranger_is_never_told_that_he_is_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one whose HELLO was there first hears HELLO and a goodbye with EACCES, and no CONFIRM between. Row: N8."""
+    real = plugins.transport(world.uri)
+    strangers = attrs.evolve(real, peer=lambda conn: Identity("uid", verified=True, uid=os.getuid() + 1))
+
+    async def main() -> None:
+        async with serve(world.uri, max_links=1) as server:
+            async with dial(world.uri):  # the only place is taken: whoever comes now is accepted later
+                peer = RawPeer(world.uri)
+                wire = Connection(Side.CONNECTING, b"n" * 16, b"c" * 8)
+                wire.start(0.0)
+                hello = wire.poll_transmit()
+                assert hello is not None
+                await peer.send_raw(hello)
+                monkeypatch.setattr(server, "_vtable", strangers)
+            await peer.pump()
+            heard = [decode_header(raw.header, LARGEST).command for raw in peer.heard]
+            assert (heard, peer.farewell()) == ([Command.HELLO, Command.BYE], WireCode.EACCES)
+            assert server.links == ()
+            peer.close()
+
+    world.run(main)
+
+
+def test_to_be_turned_away_behind_the_handshake_is_access_denied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the other side learns late who we are: whoever opens, or waits for an open, is denied. Rows: N8, N6."""
+
+    async def main() -> None:
+        async with world.linked({"jobs": channel()}) as (server, link):
+            jobs = await link.open("jobs")
+            server.links[0].turn_away()
+            async with tasks() as some:
+                waiting = some.start(link.open, "jobs")
+            assert waiting.outcome is AccessDenied
+            with pytest.raises(AccessDenied, match="own user only"):
+                await link.open("jobs")
+            with pytest.raises(LinkLost, match="own user only"):
+                await jobs.recv()
 
     world.run(main)
 

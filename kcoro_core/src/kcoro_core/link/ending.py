@@ -3,7 +3,8 @@
 """What is known once a link is over: for its report, for each request that waited, for each later call.
 
 An orderly end (a side said goodbye) is a ChannelClosed with the reason LEFT or LEFT_HERE; any other a LinkLost, which
-counts the sends of its handle: ``acked`` are known to have been accepted, ``in_doubt`` may have been.
+counts the sends of its handle: ``acked`` are known to have been accepted, ``in_doubt`` may have been. Whoever
+opens on a link that the other side has refused gets AccessDenied.
 
 Rule: what the other side really accepted lies between ``acked`` and ``acked + in_doubt``, whatever ended the link.
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ..errors import ChannelClosed, KcoroError, LinkLost
+from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
 from ..wire.commands import Command
 from ..wire.events import Fate, LossReport
 from .report import LinkReport
@@ -63,9 +64,11 @@ class Ending:
         return self.fates.get(request_id) is Fate.IN_DOUBT
 
     def error(self, who: object, channel_id: int = 0) -> KcoroError:
-        """A new error for one caller."""
+        """A new error for one caller. To be turned away is no loss; only handles have something to count."""
         if self.left_here or self.loss.orderly:
             return left_error(who, LEFT_HERE if self.left_here else LEFT)
+        if isinstance(self.loss.cause, AccessDenied) and not channel_id:
+            return AccessDenied(f"{who!r}: the other side has refused this link: {self.loss.cause.args[0]}")
         return LinkLost(
             f"{who!r}: the link was lost: {self.loss.cause}",
             acked=self.loss.accepted.get(channel_id, 0),

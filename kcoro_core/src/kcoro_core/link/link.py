@@ -202,8 +202,12 @@ class Link(HomeBound):
     # -- for dial and serve
 
     def start(self) -> None:
-        """Begin to shake hands."""
+        """Begin to shake hands; whoever comes as a stranger hears HELLO and goodbye, and never that he is in."""
         self.pump.start()
+        if self.wire.side is Side.ACCEPTING and self.is_stranger():
+            self.turn_away()
+        else:
+            self.pump.pump()
 
     async def shake_hands(self) -> None:
         """Wait until the link can be used.

@@ -65,11 +65,11 @@ class Pump:
         self._finished = False
 
     def start(self) -> None:
-        """Begin the handshake; from now on everything happens by itself."""
+        """Begin the handshake, with the next ``pump``; from now on everything happens by itself."""
         self._vtable.set_waker(self._conn, self.poke)
         self._wire.start(self._host.now())
         self._task = self._host.spawn(self._take_turns, name="kcoro link")
-        self.pump()
+        self.poke()
 
     # -- who calls whom
 

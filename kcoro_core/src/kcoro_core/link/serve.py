@@ -142,8 +142,6 @@ class Server(HomeBound):
         self._links[link] = None
         link.pump.gone.on_trigger(lambda: self._forget(link))
         link.start()
-        if link.is_stranger():
-            link.turn_away()
 
     def _pause(self) -> None:
         """Try again later, without watching: a level-triggered descriptor would spin."""
