@@ -165,6 +165,8 @@ class ScriptHost(Host):
 
     async def cancel_point(self) -> None:
         if self._cancelling and self.current().scope.in_force():
+            if self._finishing:
+                await self.pause()  # a task that swallows this again and again is then seen, and closed in the end
             raise Cancelled
 
     async def pause(self) -> None:
