@@ -18,6 +18,9 @@ from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLi
 
 from .asyncio_harness import JumpingHarness
 
+MOST_LEFT_OUT = 19
+"""Channel laws that may stay local; a new one that does has to be argued for here as well."""
+
 
 class AsyncioLinkHarness(LinkHarness):
     """Both ends on asyncio, on a clock that jumps; keeps the links honest about the port of hosts."""
@@ -76,4 +79,4 @@ def test_each_law_that_stays_local_says_why(capsys: pytest.CaptureFixture[str]) 
         for law_id, why in left_out.items():
             print(f"  {law_id}: {why}")  # noqa: T201
     assert all(len(why.split()) > 3 for why in left_out.values())
-    assert len(left_out) < len(channel_laws) / 2
+    assert len(left_out) <= MOST_LEFT_OUT

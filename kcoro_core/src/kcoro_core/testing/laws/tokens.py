@@ -168,7 +168,7 @@ async def late_children_start_set(h: Harness) -> None:
 
 @law("K2.children-made-while-it-is-triggered", Group.CANCEL)
 async def children_made_while_it_is_triggered(h: Harness) -> None:
-    """However making a child and triggering its parent interleave, the child ends up set, 100,000 times. Rows: K2."""
+    """A child made before, while or after its parent is triggered ends up set: 100,000 children. Rows: K2."""
     for _ in range(100_000 // 8):
         parent = CancelToken()
         child = parent.child()
