@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -46,6 +47,18 @@ if sys.version_info < (3, 11, 8):
                 gc.enable()
 
     ast.parse = parse_undisturbed
+
+
+# Whoever starts the tests in the background, or behind nohup, has these ignored, and children would inherit that. Tests
+# about Ctrl-C, and programs that they start, need what a terminal gives.
+AT_A_TERMINAL = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+for signum, usual in AT_A_TERMINAL.items():
+    if signal.getsignal(signum) is signal.SIG_IGN:
+        signal.signal(signum, usual)
 
 
 def refuse_skip(report: Report) -> Report:
