@@ -146,7 +146,7 @@ def test_no_files_is_a_clear_error(place: Place, tmp_path: Path, content: bytes 
         (["--workers", "0"], {}, "must be 1 or more"),
         (["--workers", "1000"], {}, "at most 256"),
         (["--top", "-1"], {}, "must be 0 or more"),
-        (["--top", "x"], {}, "invalid"),
+        (["--top", "x"], {}, "is no number"),
     ],
 )
 def test_what_cannot_be_started_is_exit_code_2(

@@ -24,7 +24,7 @@ def test_a_signal_ends_work_of_the_coordinator_itself_after_a_few_steps(steps: i
 
     async def main() -> None:
         with Signal(signal.SIGINT) as stop:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # to this thread; another would be told later
             await trio.testing.wait_all_tasks_blocked()  # the loop hears of a signal a turn or two after it has come
             await program._drive((done.append(step) for step in range(steps)), stop)
 
