@@ -51,7 +51,7 @@ if sys.version_info < (3, 11, 8):
 
 # Whoever starts the tests in the background, or behind nohup, has these ignored, and children would inherit that. Tests
 # about Ctrl-C, and programs that they start, need what a terminal gives.
-AT_A_TERMINAL = {
+AT_A_TERMINAL: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGQUIT: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,
