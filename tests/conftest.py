@@ -55,6 +55,7 @@ AT_A_TERMINAL: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGQUIT: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
 }
 for signum, usual in AT_A_TERMINAL.items():
     if signal.getsignal(signum) is signal.SIG_IGN:
