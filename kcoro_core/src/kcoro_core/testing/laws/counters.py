@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import sys
@@ -168,12 +169,15 @@ async def snapshot_is_constant(h: Harness) -> None:
             count += 1
             return trace
 
-        before = sys.gettrace()
+        before, collects = sys.gettrace(), gc.isenabled()
+        gc.disable()  # the steps of whatever is finalized meanwhile are not the snapshot's
         sys.settrace(trace)
         try:
             ch.snapshot()
         finally:
             sys.settrace(before)
+            if collects:
+                gc.enable()
         return count
 
     empty = await h.channel(shape(UNLIMITED))
