@@ -87,7 +87,7 @@ def sources(*suffixes: str) -> Iterator[Path]:
     """Every file of the project, or those with these suffixes; built and hidden folders (but `.ci`) are left out."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name == ".ci" or _is_ours(Path(folder, name)))
-        for name in sorted(files):
+        for name in sorted(set(files) - {".git"}):  # in a second checkout of one repository that is a file
             if not suffixes or name.endswith(suffixes):
                 yield Path(folder, name)
 
