@@ -4,7 +4,7 @@
 
 import pytest
 
-from kcoro_core.errors import LinkLost
+from kcoro_core.errors import LinkLost, NoBuffers
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import Command, Flag
 from kcoro_core.wire.connection import Connection
@@ -194,6 +194,25 @@ def test_a_cancel_names_a_request_of_its_own_channel() -> None:
     assert pair.b.receive_frame(Frame(Command.CANCEL, 0, two, asked, 1), 0) == []
     assert pair.b.stats().ignored_cancels == 1
     assert pair.b.is_waiting(asked)
+
+
+def test_an_element_on_its_way_back_counts_until_that_is_written() -> None:
+    """Channels take turns, so PUTBACK may go out behind a request made later: it counts until then. Row: W3."""
+    limits = Limits(max_inflight_requests=2)
+    pair = established(limits, limits)
+    one, two = pair.open(), pair.open(name="other")
+    asked = under_way(pair, one, 1)[0]
+    pair.b_to_a()
+    pair.a.putback(asked)
+    pair.a.recv(two)
+
+    with pytest.raises(NoBuffers):
+        pair.a.recv(two)
+    assert not pair.a.in_flight(asked)
+    pair.a_to_b()
+    pair.a.recv(two)
+    pair.run()
+    assert pair.b.state is State.OPEN
 
 
 # --- behind our BYE --------------------------------------------------------------------------------------------------

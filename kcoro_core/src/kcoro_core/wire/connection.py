@@ -139,7 +139,7 @@ class Connection:
         self._bye_written = False
         self._order = Order()  # of channel 0
         self._outbox = Outbox()
-        self._handles = HandleTable(side is Side.CONNECTING)
+        self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
         self._opener = Opener(self._outbox, self._handles, config.cancel_grace)
         self._home = Home(self._outbox, self._handles)
         self._from_opener = self._home.handlers()
@@ -185,7 +185,7 @@ class Connection:
 
     def in_flight(self, request_id: int) -> bool:
         """Whether this request of ours is not over: unanswered, given up without an answer, or not settled."""
-        return request_id in self._opener.requests
+        return self._opener.requests.is_open(request_id)
 
     def attributes(self, channel_id: int) -> Attributes | None:
         """What a handle of either side truly is, or None when it is not open."""

@@ -64,11 +64,12 @@ Handler = Callable[[Handle, Frame, Fields, list[Event]], None]
 class HandleTable:
     """All handles of one connection, by channel id."""
 
-    def __init__(self, connecting: bool) -> None:
+    def __init__(self, connecting: bool, on_gone: Callable[[int], object] = lambda channel_id: None) -> None:
         self._handles: dict[int, Handle] = {}
         self._next = 1 if connecting else 2
         self._peer_last = 0 if connecting else -1
         self.limit = 0
+        self._on_gone = on_gone
 
     def __iter__(self) -> Iterator[Handle]:
         return iter(list(self._handles.values()))
@@ -117,6 +118,7 @@ class HandleTable:
     def remove(self, handle: Handle) -> None:
         """The handle is gone."""
         self._handles.pop(handle.id, None)
+        self._on_gone(handle.id)
 
     def clear(self) -> None:
         """The connection is over, and every handle with it."""

@@ -360,11 +360,13 @@ class Opener:
         return request
 
     def _give_back(self, request: Request) -> None:
-        self.requests.remove(request)
-        entry = Entry(Command.PUTBACK, request.channel_id, request.id, on_written=self._given_back)
+        # In the map until it is written: the frames of other channels may go first, and the home counts this one still.
+        request.state = RequestState.RETURNING
+        entry = Entry(Command.PUTBACK, request.channel_id, request.id, on_written=partial(self._given_back, request))
         self._outbox.put(entry)
 
-    def _given_back(self) -> None:
+    def _given_back(self, request: Request) -> None:
+        self.requests.remove(request)
         self._at_home -= 1
 
     def _of(self, handle: Handle) -> list[Request]:
@@ -372,7 +374,7 @@ class Opener:
 
     def _end_receive(self, request: Request) -> int:
         """End a receive because its handle goes; its id, or 0 when nobody waited for it any more."""
-        if request.state is RequestState.ABANDONED:
+        if request.state in (RequestState.ABANDONED, RequestState.RETURNING):
             return 0
         self._no_cancel(request)
         if request.state is RequestState.QUEUED:

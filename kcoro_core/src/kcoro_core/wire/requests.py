@@ -8,7 +8,8 @@ Rule 3: an id stays taken until its answer came, even when nobody waits for it a
 a forged one, and a peer that never answers cannot make this table grow.
 
   QUEUED --written--> WRITTEN --cancel--> CANCELLING --grace over--> ABANDONED
-  an answer ends each of the last three; an element moves a receive to ARRIVED until it is settled
+  an answer ends each of the last three; an element moves a receive to ARRIVED until it is taken, or put back:
+  ARRIVED --putback--> RETURNING --written--> over
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class RequestState(enum.Enum):
     """Nobody waits for the answer any more; it will be dropped and counted."""
     ARRIVED = "arrived"
     """A receive whose element is here and not settled."""
+    RETURNING = "returning"
+    """A receive whose element goes back; the home counts it until its PUTBACK is written."""
 
 
 @define(eq=False)
@@ -73,6 +76,11 @@ class RequestMap:
     def __contains__(self, request_id: int) -> bool:
         return request_id in self._requests
 
+    def is_open(self, request_id: int) -> bool:
+        """Whether this request is not over, and its element, if it has one, not settled."""
+        request = self._requests.get(request_id)
+        return request is not None and request.state is not RequestState.RETURNING
+
     def check_room(self) -> None:
         """Raise NoBuffers when as many requests are in flight as both sides agreed to."""
         if len(self._requests) >= self.limit:
@@ -90,7 +98,7 @@ class RequestMap:
     def mine(self, request_id: int) -> Request:
         """The request that our owner names. Raises ValueError when it is over, or never was."""
         request = self._requests.get(request_id)
-        if request is None or request.state is RequestState.ABANDONED:
+        if request is None or request.state in _OF_NOBODY:
             raise ValueError(f"request {request_id} is not in flight")
         return request
 
@@ -112,4 +120,5 @@ class RequestMap:
         return requests
 
 
-_NOT_ASKED = (RequestState.QUEUED, RequestState.ARRIVED)
+_NOT_ASKED = (RequestState.QUEUED, RequestState.ARRIVED, RequestState.RETURNING)
+_OF_NOBODY = (RequestState.ABANDONED, RequestState.RETURNING)
