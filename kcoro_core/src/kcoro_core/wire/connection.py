@@ -24,22 +24,22 @@ Normative twin: docs/spec/wire.md.
 from __future__ import annotations
 
 import enum
-import struct
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..errors import KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
 from .codes import WireCode, code_of, error_of
-from .commands import ALLOWED_FLAGS, BUILT, IGNORABLE, REQUESTS, Command, Flag, command_name
+from .commands import Command, Flag, command_name
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
 from .fields import Fields
 from .frame import HEADER_SIZE, Frame, frame_from_raw
-from .handles import Handle, HandleTable
+from .handles import HandleTable
 from .handshake import Handshake
 from .hello import Agreement, Hello, Limits
 from .home import Home
+from .life import Life
 from .liveness import Liveness
 from .messages import (
     FOREVER_MS,
@@ -53,14 +53,13 @@ from .messages import (
 from .opener import Opener
 from .order import Order
 from .outbox import Entry, Outbox
-from .states import MOVES, HandleState, State, Step, move
+from .routes import Routes
+from .states import HandleState, State, Step
+from .writer import Writer
 
 __all__ = ["Connection", "ConnectionConfig", "ConnectionStats", "Side"]
 
-_U32: Final = struct.Struct(">I")
-_MASK: Final = 0xFFFF_FFFF
 _PING_SIZE: Final = 8
-_TAKEN: Final = int(Flag.TAKEN)  # plain: arithmetic of IntFlag costs a microsecond on every frame
 
 
 class Side(enum.Enum):
@@ -106,16 +105,6 @@ class ConnectionStats:
     ignored_cancels: int
 
 
-@frozen
-class _Offer:
-    """The frame that poll_transmit gave last, and what mark_written has to record for it."""
-
-    frame: Frame
-    entry: Entry | None
-    handle: Handle | None
-    acks: list[int] = field(factory=list)
-
-
 class Connection:
     """The protocol of one connection, from HELLO to BYE; see the module for how it is driven."""
 
@@ -132,7 +121,7 @@ class Connection:
         self._config = config
         self._hello = Hello(node_id, nonce, limits, software=config.software)
         self._handshake = Handshake(side is Side.CONNECTING, self._hello)
-        self._state = State.CONNECTING
+        self._life = Life()
         self._deadline: float | None = None  # of the handshake, or of the farewell
         self._liveness: Liveness | None = None
         self._report: LossReport | None = None
@@ -142,17 +131,27 @@ class Connection:
         self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
         self._opener = Opener(self._outbox, self._handles, config.cancel_grace)
         self._home = Home(self._outbox, self._handles)
-        self._from_opener = self._home.handlers()
-        self._from_home = self._opener.handlers()
-        self._offer: _Offer | None = None
-        self._written = self._read = self._bytes_written = self._bytes_read = 0
+        self._writer = Writer(self._outbox, self._handles, self._order, [self._opener.acks])
+        self._routes = self._make_routes()
+        self._read = self._bytes_read = 0
+
+    def _make_routes(self) -> Routes:
+        """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
+        routes = Routes(self._life, self._order, self._handles, self._home)
+        routes.from_opener.update(self._home.handlers())
+        routes.from_home.update(self._opener.handlers())
+        routes.control.update(
+            {Command.PING: self._heard_ping, Command.PONG: self._heard_pong, Command.BYE: self._heard_bye}
+        )
+        routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
+        return routes
 
     # --- getters -----------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """Where the connection is in its life."""
-        return self._state
+        return self._life.state
 
     @property
     def side(self) -> Side:
@@ -204,14 +203,14 @@ class Connection:
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, acknowledgements included."""
-        return bool(len(self._outbox) or self._opener.acking)
+        return self._writer.has_frames()
 
     def stats(self) -> ConnectionStats:
         """The counters, in constant time."""
         return ConnectionStats(
-            self._written,
+            self._writer.frames,
             self._read,
-            self._bytes_written,
+            self._writer.bytes,
             self._bytes_read,
             len(self._opener.requests),
             len(self._outbox),
@@ -223,13 +222,13 @@ class Connection:
 
     def start(self, now: float) -> None:
         """The medium is up: queue our HELLO, and give the peer ``hello_limit`` seconds for its own."""
-        self._state = move(MOVES, self._state, Step.START)
+        self._life.step(Step.START)
         self._deadline = now + self._config.hello_limit
         self._control(Command.HELLO, self._handshake.hello)
 
     def receive(self, raw: RawFrame, now: float) -> list[Event]:
         """Take one frame as a transport delivered it. Returns what happened; never raises because of the peer."""
-        self._check_started()
+        self._life.check_started()
         try:
             frame = frame_from_raw(raw, self.frame_limit)
         except ProtocolError as error:
@@ -238,7 +237,7 @@ class Connection:
 
     def receive_frame(self, frame: Frame, now: float) -> list[Event]:
         """Take one frame whose header was checked. Returns what happened; never raises because of the peer."""
-        self._check_started()
+        self._life.check_started()
         if self._report is not None:
             return []
         self._read += 1
@@ -268,21 +267,21 @@ class Connection:
         """Do what is due: end a handshake or a silent peer, ask for a sign of life, give up cancelled requests."""
         events: list[Event] = []
         if self._deadline is not None and now >= self._deadline:
-            what = "the handshake" if self._state is State.HELLO else "the farewell"
+            what = "the handshake" if self._life.state is State.HELLO else "the farewell"
             events += self.lose(LinkLost(f"the peer did not finish {what} in time"))
         elif self._report is None and self._liveness is not None:
             self._opener.expire(now, events)
             if self._liveness.dead(now):
                 events += self.lose(LinkLost("the peer has been silent for too long"))
-            elif (payload := self._liveness.due(now)) is not None and self._state is State.OPEN:
+            elif (payload := self._liveness.due(now)) is not None and self._life.state is State.OPEN:
                 self._control(Command.PING, payload)
         return events
 
     def lose(self, cause: Exception) -> list[Event]:
         """The medium ended. Returns ConnectionEnded, or nothing when that was told before."""
-        if self._state is State.DEAD:
+        if self._life.state is State.DEAD:
             return []
-        self._state = move(MOVES, self._state, Step.LOSE)
+        self._life.step(Step.LOSE)
         self._outbox.clear()
         self._deadline = None
         return self._finish_report(cause, orderly=False)
@@ -292,7 +291,7 @@ class Connection:
 
         Returns ConnectionEnded, or nothing when that was told before.
         """
-        if self._report is not None or self._state is State.CONNECTING:
+        if self._report is not None or self._life.state is State.CONNECTING:
             return self.lose(error) if self._report is None else []
         self._farewell(code_of(error), str(error.args[0]) if error.args else "", now)
         return self._finish_report(error, orderly=False)
@@ -305,30 +304,14 @@ class Connection:
         Write ``frame.header`` and ``frame.parts`` whole or not at all. With ``flush`` False an acknowledgement that no
         queued frame can carry waits; it must be flushed within one loop turn, since a slot is held for it.
         """
-        entry = self._outbox.head()
-        if self._state is State.DEAD:
-            self._offer = None
-        elif entry is None:
-            owing = None if self._bye_written or not flush else self._opener.first_acking()
-            self._offer = None if owing is None else self._offer_acks(owing)
-        elif (owing := self._opener.acknowledge_first(entry)) is not None:
-            self._offer = self._offer_acks(owing)
-        else:
-            self._offer = self._offer_entry(entry)
-        return None if self._offer is None else self._offer.frame
+        if self._life.state is State.DEAD:
+            self._writer.drop()
+            return None
+        return self._writer.poll(flush and not self._bye_written)
 
     def mark_written(self) -> None:
         """The frame that poll_transmit gave last was taken by the medium, whole. Raises ValueError without one."""
-        offer, self._offer = self._offer, None
-        if offer is None or (offer.entry is not None and not self._outbox.pop(offer.entry)):
-            raise ValueError("no frame is offered: call poll_transmit first, and nothing between the two")
-        (self._order if offer.handle is None else offer.handle.order).written()
-        self._written += 1
-        self._bytes_written += HEADER_SIZE + offer.frame.length
-        if offer.acks and offer.handle is not None:
-            self._opener.acknowledged(offer.handle, offer.acks)
-        if offer.entry is not None and offer.entry.on_written is not None:
-            offer.entry.on_written()
+        self._writer.mark_written()
 
     # --- commands of the opener ---------------------------------------------------------------------------------------
 
@@ -338,7 +321,7 @@ class Connection:
         Raises NoBuffers at max_channels or max_inflight_requests, ValueError for a name or codec that is too long,
         LinkLost once the connection ends. Like all commands: what raises has changed nothing.
         """
-        self._check_open()
+        self._life.check_open()
         return self._opener.open(wanted)
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int = FOREVER_MS) -> int:
@@ -347,22 +330,22 @@ class Connection:
         Raises ChannelClosed when the close was heard, AccessDenied without the right, MessageTooLong, NoBuffers when
         too many requests or bytes wait, LinkLost; ValueError for what is no open handle of ours.
         """
-        self._check_open()
+        self._life.check_open()
         return self._opener.send(channel_id, element, timeout_ms)
 
     def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS) -> int:
         """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send."""
-        self._check_open()
+        self._life.check_open()
         return self._opener.recv(channel_id, timeout_ms)
 
     def info(self, channel_id: int) -> int:
         """Ask for state and counters of a channel; ends with InfoReceived or ReplyReceived."""
-        self._check_open()
+        self._life.check_open()
         return self._opener.info(channel_id)
 
     def close(self, channel_id: int, closing: Closing) -> int:
         """Ask the home to close (or, ``closing.cancel``, to cancel) the channel; ends with ReplyReceived."""
-        self._check_open()
+        self._life.check_open()
         return self._opener.close(channel_id, closing)
 
     def cancel(self, request_id: int, now: float) -> bool:
@@ -392,7 +375,7 @@ class Connection:
         Returns the receives that end by it: nothing was taken for them, and no event follows. Elements that were not
         settled go back. Other requests of the handle are cancelled by the home, and still end with their answer.
         """
-        self._check_open()
+        self._life.check_open()
         return self._opener.detach(channel_id)
 
     # --- answers of the home ------------------------------------------------------------------------------------------
@@ -401,36 +384,36 @@ class Connection:
 
     def accept(self, request_id: int, attributes: Attributes) -> bool:
         """Answer OpenRequested. ``max_message`` is lowered to what this link carries."""
-        return self._answering() and self._home.accept(request_id, attributes)
+        return self._life.answering and self._home.accept(request_id, attributes)
 
     def done(self, request_id: int) -> bool:
         """Answer SendRequested (the element is accepted) or CloseRequested."""
-        return self._answering() and self._home.done(request_id)
+        return self._life.answering and self._home.done(request_id)
 
     def push(self, request_id: int, element: bytes, redelivered: bool = False) -> bool:
         """Answer RecvRequested with an element: its slot is held until ElementTaken or ElementsReturned.
 
         False: the receiver is gone, nothing was queued, and the element is still yours.
         """
-        return self._answering() and self._home.push(request_id, element, redelivered)
+        return self._life.answering and self._home.push(request_id, element, redelivered)
 
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer InfoRequested."""
-        return self._answering() and self._home.inform(request_id, info)
+        return self._life.answering and self._home.inform(request_id, info)
 
     def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
         """Answer any request with an error; the text is for people, and cut to 256 bytes."""
-        return self._answering() and self._home.refuse(request_id, code, text)
+        return self._life.answering and self._home.refuse(request_id, code, text)
 
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
         """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
-        return self._answering() and self._home.tell_closed(channel_id, closing)
+        return self._life.answering and self._home.tell_closed(channel_id, closing)
 
     # --- both sides ---------------------------------------------------------------------------------------------------
 
     def ping(self, now: float) -> bool:
         """Ask for a sign of life; PongReceived follows. False while an earlier PING is unanswered."""
-        self._check_open()
+        self._life.check_open()
         payload = None if self._liveness is None else self._liveness.ping(now)
         if payload is not None:
             self._control(Command.PING, payload)
@@ -442,7 +425,7 @@ class Connection:
         Answers to what was asked before are still heard; nothing new is asked or answered. Raises ValueError unless
         the connection is open or shaking hands.
         """
-        self._state = move(MOVES, self._state, Step.FAREWELL)
+        self._life.step(Step.FAREWELL)
         self._deadline = now + self._config.bye_limit
         self._queue_bye(code, text)
 
@@ -451,23 +434,20 @@ class Connection:
     def _take(self, frame: Frame, now: float, events: list[Event]) -> None:
         if self._liveness is None:
             self._take_handshake(frame, now, events)
-        elif not frame.channel_id:
-            self._order.read(frame.seq)
-            self._take_control(frame, now, events)
         else:
-            self._take_channel(frame, events)
+            self._routes.take(frame, now, events)
 
     def _take_handshake(self, frame: Frame, now: float, events: list[Event]) -> None:
         self._order.read(frame.seq)
         if frame.command == Command.BYE and self._handshake.peer is not None:
-            self._take_control(frame, now, events)
+            self._heard_bye(frame, now, events)
             return
         self._handshake.check(frame)
         if frame.command == Command.CONFIRM:
             self._agree(*self._handshake.hear_confirm(frame), now, events)
             return
         confirm = self._handshake.hear_hello(frame)
-        if self._state is State.HELLO:
+        if self._life.state is State.HELLO:
             self._control(Command.CONFIRM, confirm)
 
     def _agree(self, agreement: Agreement, peer: Hello, now: float, events: list[Event]) -> None:
@@ -478,28 +458,23 @@ class Connection:
         self._opener.agree(agreement)
         self._home.agree(limits)
         self._handles.limit = limits.max_channels
-        if self._state is State.HELLO:  # else we have said goodbye meanwhile
-            self._state = move(MOVES, self._state, Step.AGREE)
+        if self._life.state is State.HELLO:  # else we have said goodbye meanwhile
+            self._life.step(Step.AGREE)
             self._deadline = None
             events.append(Established(agreement, peer))
 
-    def _take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
-        if frame.command not in (Command.PING, Command.PONG, Command.BYE):
-            self._take_unknown(None, frame)
-            return
-        if frame.flags or frame.request_id:
-            raise ProtocolError(f"{command_name(frame.command)} takes neither flags nor a request id")
-        if frame.command == Command.BYE:
-            self._heard_bye(frame, now, events)
-        elif frame.length != _PING_SIZE:
-            raise ProtocolError(f"{command_name(frame.command)} has {frame.length} bytes, not {_PING_SIZE}")
-        elif frame.command == Command.PING:
-            if self._state is State.OPEN:
-                self._control(Command.PONG, frame.payload)
-        elif self._liveness is not None and (seconds := self._liveness.pong(frame.payload, now)) is not None:
+    def _heard_ping(self, frame: Frame, _now: float, _events: list[Event]) -> None:
+        _check_bare(frame, _PING_SIZE)
+        if self._life.state is State.OPEN:
+            self._control(Command.PONG, frame.payload)
+
+    def _heard_pong(self, frame: Frame, now: float, events: list[Event]) -> None:
+        _check_bare(frame, _PING_SIZE)
+        if self._liveness is not None and (seconds := self._liveness.pong(frame.payload, now)) is not None:
             events.append(PongReceived(seconds))
 
     def _heard_bye(self, frame: Frame, now: float, events: list[Event]) -> None:
+        _check_bare(frame)
         code, text = decode_bye(Fields(frame.payload, "BYE"))
         events.append(PeerBye(code, text))
         said = f": {text}" if text else ""
@@ -507,90 +482,18 @@ class Connection:
         self._farewell(WireCode.OK, "", now)
         events += self._finish_report(cause, orderly=not code)
 
-    def _take_channel(self, frame: Frame, events: list[Event]) -> None:
-        handle = self._handles.find(frame.channel_id)
-        if handle is None:
-            self._take_unbound(frame, events)
-            return
-        handle.order.read(frame.seq)
-        if frame.command not in BUILT:
-            self._take_unknown(handle, frame)
-            return
-        self._check_flags(frame)
-        handler = (self._from_home if handle.mine else self._from_opener).get(frame.command)
-        if handler is None:
-            raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
-        fields = Fields(frame.payload, command_name(frame.command))
-        if frame.flags & _TAKEN:
-            self._home.take(handle, int(fields.take(_U32)[0]), events)
-        if self._state is State.CLOSING and not handle.mine and frame.command in REQUESTS:
-            return  # our BYE is on its way: nobody is left to work on it
-        handler(handle, frame, fields, events)
-
-    def _take_unbound(self, frame: Frame, events: list[Event]) -> None:
-        """A frame on a channel that is not open."""
-        if self._state is State.CLOSING or (frame.command not in BUILT and frame.command & IGNORABLE):
-            return
-        self._check_flags(frame)
-        if frame.command == Command.OPEN:
-            self._home.on_open(frame, Fields(frame.payload, "OPEN"), events)
-        elif frame.command == Command.CANCEL and self._handles.was_theirs(frame.channel_id):
-            self._home.ignored_cancels += 1  # crossed our refusal of the OPEN
-        else:
-            raise ProtocolError(f"{command_name(frame.command)} on channel {frame.channel_id}, which is not open")
-
-    def _take_unknown(self, handle: Handle | None, frame: Frame) -> None:
-        if frame.command in BUILT:
-            raise ProtocolError(f"{command_name(frame.command)} on channel 0, or in the middle of a connection")
-        if not frame.command & IGNORABLE and self._state is State.OPEN:
-            self._home.refuse_unknown(handle, frame)
-
-    def _check_flags(self, frame: Frame) -> None:
-        foreign = frame.flags & ~ALLOWED_FLAGS.get(frame.command, 0)
-        if foreign:
-            raise ProtocolError(f"{command_name(frame.command)} carries the flags {foreign:#x}, which it does not take")
-
     # --- inside: what goes out ----------------------------------------------------------------------------------------
 
     def _control(self, command: Command, payload: bytes) -> None:
         self._outbox.put_control(Entry(command, parts=(payload,)))
 
-    def _offer_entry(self, entry: Entry) -> _Offer:
-        handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
-        order = self._order if handle is None else handle.order
-        parts, flags, acks = entry.parts, entry.flags, list[int]()
-        if entry.command is Command.CLOSE:
-            parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
-        if handle is not None and handle.acks and ALLOWED_FLAGS.get(entry.command, 0) & _TAKEN:
-            acks = [handle.acks[0]]
-            parts, flags = (_U32.pack(acks[0]), *parts), flags | _TAKEN
-        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
-        return _Offer(frame, entry, handle, acks)
-
-    def _offer_acks(self, handle: Handle) -> _Offer:
-        acks, frame = self._opener.acknowledgements(handle)
-        return _Offer(frame, None, handle, acks)
-
     # --- inside: the end ----------------------------------------------------------------------------------------------
-
-    def _check_started(self) -> None:
-        if self._state is State.CONNECTING:
-            raise ValueError("start the connection before frames are given to it")
-
-    def _check_open(self) -> None:
-        if self._state in (State.CONNECTING, State.HELLO):
-            raise ValueError("the handshake is not over; wait for Established")
-        if self._state is not State.OPEN:
-            raise LinkLost("the connection is ending or over; nothing was sent")
-
-    def _answering(self) -> bool:
-        return self._state is State.OPEN
 
     def _farewell(self, code: WireCode, text: str, now: float) -> None:
         """Drop what is queued, and queue a BYE unless one was written; nothing that comes back matters any more."""
         self._outbox.clear()
-        self._opener.acking.clear()
-        if self._state is not State.CLOSING:
+        self._opener.acks.clear()
+        if self._life.state is not State.CLOSING:
             self.bye(now, code, text)
         elif not self._bye_written:
             self._queue_bye(code, text)
@@ -604,7 +507,7 @@ class Connection:
             self._finish()
 
     def _finish(self) -> None:
-        self._state = move(MOVES, self._state, Step.FINISH)
+        self._life.step(Step.FINISH)
         self._deadline = None
 
     def _finish_report(self, cause: Exception, orderly: bool) -> list[Event]:
@@ -617,11 +520,19 @@ class Connection:
             self._opener.lost(),
             self._home.lost_elements(),
             self._home.parked(),
-            self._opener.unacknowledged(),
+            self._opener.acks.unpaid(),
             accepted,
         )
-        self._opener.acking.clear()
+        self._opener.acks.clear()
         self._handles.clear()
-        if self._state is State.CLOSING and self._bye_written:
+        if self._life.state is State.CLOSING and self._bye_written:
             self._finish()
         return [ConnectionEnded(self._report)]
+
+
+def _check_bare(frame: Frame, size: int | None = None) -> None:
+    name = command_name(frame.command)
+    if frame.flags or frame.request_id:
+        raise ProtocolError(f"{name} takes neither flags nor a request id")
+    if size is not None and frame.length != size:
+        raise ProtocolError(f"{name} has {frame.length} bytes, not {size}")

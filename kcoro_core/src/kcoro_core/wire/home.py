@@ -43,6 +43,7 @@ from .messages import (
     Closing,
     Rights,
     decode_closing,
+    decode_id,
     decode_open,
     decode_taken,
     decode_timeout,
@@ -174,6 +175,10 @@ class Home:
             raise ProtocolError("TAKEN: the ids stand in the payload, not in the header")
         for request_id in decode_taken(fields):
             self.take(handle, request_id, events)
+
+    def read_taken(self, handle: Handle, fields: Fields, events: list[Event]) -> None:
+        """An acknowledgement that rides on another frame."""
+        self.take(handle, decode_id(fields), events)
 
     def take(self, handle: Handle, request_id: int, events: list[Event]) -> None:
         """One pushed element was received."""

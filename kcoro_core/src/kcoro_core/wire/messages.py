@@ -40,6 +40,7 @@ __all__ = [
     "decode_attributes",
     "decode_bye",
     "decode_closing",
+    "decode_id",
     "decode_info",
     "decode_open",
     "decode_reply",
@@ -326,6 +327,11 @@ def decode_taken(fields: Fields) -> list[int]:
     if not 0 < len(payload) <= MAX_TAKEN * _U32.size or len(payload) % _U32.size:
         raise ProtocolError(f"TAKEN: {len(payload)} bytes are no list of 1 to {MAX_TAKEN} ids")
     return [number for (number,) in _U32.iter_unpack(payload)]
+
+
+def decode_id(fields: Fields) -> int:
+    """The id of one receive, as the flag TAKEN puts it in front of a payload."""
+    return int(fields.take(_U32)[0])
 
 
 def encode_bye(code: WireCode, text: str = "") -> bytes:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
+from .acks import Acks
 from .codes import WireCode
 from .commands import Command, Flag
 from .events import (
@@ -35,7 +35,6 @@ from .frame import Frame
 from .handles import Handle, Handler, HandleTable
 from .hello import Agreement, charge
 from .messages import (
-    MAX_TAKEN,
     Closing,
     OpenRequest,
     Rights,
@@ -45,7 +44,6 @@ from .messages import (
     decode_reply,
     encode_closing,
     encode_open,
-    encode_taken,
     encode_timeout,
 )
 from .order import next_serial
@@ -69,12 +67,11 @@ class Opener:
 
     def __init__(self, outbox: Outbox, handles: HandleTable, grace: float) -> None:
         self.requests = RequestMap()
-        self.acking: dict[int, Handle] = {}
+        self.acks = Acks(self._is_one_too_many, self._confirmed)
         self._outbox = outbox
         self._handles = handles
         self._grace = grace
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
-        self._unacknowledged: dict[int, None] = {}
         self._at_home = 0  # requests that the home may count against us
         self._bytes_at_home = 0
         self._peer_budget = 0
@@ -146,9 +143,7 @@ class Opener:
         request = self._arrived(request_id)
         handle = self._handles.mine(request.channel_id)
         self.requests.remove(request)
-        handle.acks.append(request.id)
-        self.acking[handle.id] = handle
-        self._unacknowledged[request.id] = None
+        self.acks.owe(handle, request.id)
 
     def putback(self, request_id: int) -> None:
         """Nobody can receive the element of this receive any more: give it back."""
@@ -162,41 +157,6 @@ class Opener:
         handle.step(ChannelStep.DETACH)
         self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(_detach_written, handle)))
         return tuple(number for number in ended if number)
-
-    # --- what is written ---------------------------------------------------------------------------------------------
-
-    def acknowledge_first(self, entry: Entry) -> Handle | None:
-        """The handle whose acknowledgements must be written before ``entry``, if there is one.
-
-        DETACH gives back what was not confirmed; BYE is the last frame of all; and a request must not be one too many
-        in the home's count, which holds a receive until its element is confirmed.
-        """
-        if entry.command is Command.DETACH:
-            handle = self.acking.get(entry.channel_id)
-            return handle if handle is not None and len(handle.acks) > 1 else None
-        if entry.command is Command.BYE:
-            return self.first_acking()
-        if entry.request_id in self.requests and self._at_home >= self.requests.limit:
-            return self.first_acking()
-        return None
-
-    def first_acking(self) -> Handle | None:
-        """A handle that has acknowledgements to write, or None."""
-        return next(iter(self.acking.values()), None)
-
-    def acknowledgements(self, handle: Handle) -> tuple[list[int], Frame]:
-        """What a TAKEN frame of this handle says, and the frame."""
-        ids = list(islice(handle.acks, MAX_TAKEN))
-        return ids, Frame(Command.TAKEN, 0, handle.id, 0, handle.order.outgoing, (encode_taken(ids),))
-
-    def acknowledged(self, handle: Handle, request_ids: list[int]) -> None:
-        """The acknowledgement of these receives, the oldest of this handle, was written."""
-        for request_id in request_ids:
-            handle.acks.popleft()
-            self._unacknowledged.pop(request_id, None)
-            self._at_home -= 1
-        if not handle.acks:
-            self.acking.pop(handle.id, None)
 
     # --- what is heard -----------------------------------------------------------------------------------------------
 
@@ -257,11 +217,13 @@ class Opener:
         self._cancelling.clear()
         return tuple(LostRequest(one.id, one.channel_id, one.command, _FATES[one.state]) for one in requests)
 
-    def unacknowledged(self) -> tuple[int, ...]:
-        """Receives that are done here, but whose acknowledgement was not written."""
-        return tuple(self._unacknowledged)
-
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _is_one_too_many(self, entry: Entry) -> bool:
+        return self._at_home >= self.requests.limit and entry.request_id in self.requests
+
+    def _confirmed(self, count: int) -> None:
+        self._at_home -= count
 
     def _usable(self, channel_id: int, right: Rights) -> Handle:
         handle = self._handles.mine(channel_id)

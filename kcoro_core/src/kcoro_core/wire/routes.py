@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What comes in: which part of a connection a frame belongs to, and what may be sent at all.
+
+Each part fills in tables: commands of the home, commands of the opener, commands of the connection itself (channel 0),
+and extensions. A frame that finds no entry is answered, skipped, or a breach; a part only sees frames that may come.
+
+Rule 1: a number that is not built and may not be ignored is never silently dropped.
+Rule 2: behind our own BYE no request is taken up, since nobody is left to work on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import ProtocolError
+from .commands import ALLOWED_FLAGS, BUILT, IGNORABLE, REQUESTS, Command, command_name
+from .events import Event
+from .fields import Fields
+from .frame import Frame
+from .handles import Handle, Handler, HandleTable
+from .home import Home
+from .life import Life
+from .order import Order
+from .states import State
+
+__all__ = ["ControlHandler", "ExtensionReader", "Routes"]
+
+ControlHandler = Callable[[Frame, float, list[Event]], None]
+"""What takes a frame of channel 0, at a time: adds what happened to the list, or raises ProtocolError."""
+
+ExtensionReader = Callable[[Handle, Fields, list[Event]], None]
+"""What takes an extension off the front of a payload."""
+
+
+class Routes:
+    """The tables of one connection, and the way of a frame through them."""
+
+    def __init__(self, life: Life, order: Order, handles: HandleTable, home: Home) -> None:
+        self.from_opener: dict[int, Handler] = {}
+        self.from_home: dict[int, Handler] = {}
+        self.control: dict[int, ControlHandler] = {}
+        self.extensions: list[tuple[int, ExtensionReader]] = []  # in the order of their flags
+        self._life = life
+        self._order = order
+        self._handles = handles
+        self._home = home
+
+    def take(self, frame: Frame, now: float, events: list[Event]) -> None:
+        """Hand one frame of an established connection to its part."""
+        if frame.channel_id:
+            self._take_channel(frame, events)
+        else:
+            self._order.read(frame.seq)
+            self.take_control(frame, now, events)
+
+    def take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
+        """Hand a frame of channel 0, whose number was read, to its part."""
+        handler = self.control.get(frame.command)
+        if handler is None:
+            self._take_unknown(None, frame)
+        else:
+            handler(frame, now, events)
+
+    def _take_channel(self, frame: Frame, events: list[Event]) -> None:
+        handle = self._handles.find(frame.channel_id)
+        if handle is None:
+            self._take_unbound(frame, events)
+            return
+        handle.order.read(frame.seq)
+        if frame.command not in BUILT:
+            self._take_unknown(handle, frame)
+            return
+        _check_flags(frame)
+        handler = (self.from_home if handle.mine else self.from_opener).get(frame.command)
+        if handler is None:
+            raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
+        fields = Fields(frame.payload, command_name(frame.command))
+        if frame.flags:
+            for flag, read in self.extensions:
+                if frame.flags & flag:
+                    read(handle, fields, events)
+        if self._life.state is State.CLOSING and not handle.mine and frame.command in REQUESTS:
+            return
+        handler(handle, frame, fields, events)
+
+    def _take_unbound(self, frame: Frame, events: list[Event]) -> None:
+        """A frame on a channel that is not open."""
+        if self._life.state is State.CLOSING or (frame.command not in BUILT and frame.command & IGNORABLE):
+            return
+        _check_flags(frame)
+        if frame.command == Command.OPEN:
+            self._home.on_open(frame, Fields(frame.payload, "OPEN"), events)
+        elif frame.command == Command.CANCEL and self._handles.was_theirs(frame.channel_id):
+            self._home.ignored_cancels += 1  # crossed our refusal of the OPEN
+        else:
+            raise ProtocolError(f"{command_name(frame.command)} on channel {frame.channel_id}, which is not open")
+
+    def _take_unknown(self, handle: Handle | None, frame: Frame) -> None:
+        if frame.command in BUILT:
+            raise ProtocolError(f"{command_name(frame.command)} on channel 0, or in the middle of a connection")
+        if not frame.command & IGNORABLE and self._life.state is State.OPEN:
+            self._home.refuse_unknown(handle, frame)
+
+
+def _check_flags(frame: Frame) -> None:
+    foreign = frame.flags & ~ALLOWED_FLAGS.get(frame.command, 0)
+    if foreign:
+        raise ProtocolError(f"{command_name(frame.command)} carries the flags {foreign:#x}, which it does not take")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What goes out: the next frame to write, with its number and with whatever rides along.
+
+Rule 1: a frame is offered, then written whole; only then its number is spent and whoever waits for it is told.
+Rule 2: an offer may be asked for again and again; nothing is taken out of a queue for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, field
+
+from .commands import ALLOWED_FLAGS, Command
+from .frame import HEADER_SIZE, Frame
+from .handles import Handle, HandleTable
+from .order import Order
+from .outbox import Entry, Outbox
+from .riders import Alone, Rider
+
+__all__ = ["Writer"]
+
+_U32: Final = struct.Struct(">I")
+_MASK: Final = 0xFFFF_FFFF
+
+
+@define(eq=False)
+class _Offer:
+    """The frame of an entry that poll gave last, and what rides on it."""
+
+    frame: Frame
+    order: Order
+    entry: Entry
+    riding: list[tuple[Rider, Handle]] = field(factory=list)
+
+
+class Writer:
+    """The outgoing side of one connection. ``order`` is that of channel 0; ``riders`` stand in the order of flags."""
+
+    def __init__(self, outbox: Outbox, handles: HandleTable, order: Order, riders: Sequence[Rider]) -> None:
+        self.frames = 0
+        self.bytes = 0
+        self._outbox = outbox
+        self._handles = handles
+        self._order = order
+        self._riders = riders
+        self._offer: _Offer | Alone | None = None
+
+    def has_frames(self) -> bool:
+        """Whether something waits to be written, what rides along included."""
+        return bool(len(self._outbox)) or any(self._riders)
+
+    def poll(self, flush: bool) -> Frame | None:
+        """The frame to write next, or None; ``flush`` False leaves alone what can still find a frame to ride on."""
+        entry = self._outbox.head()
+        if entry is not None:
+            self._offer = self._ahead_of(entry) or self._entry(entry)
+        else:
+            self._offer = self._alone() if flush else None
+        return None if self._offer is None else self._offer.frame
+
+    def drop(self) -> None:
+        """Nothing is offered any more."""
+        self._offer = None
+
+    def mark_written(self) -> None:
+        """The frame that poll gave last was taken, whole. Raises ValueError without one."""
+        offer, self._offer = self._offer, None
+        if offer is None or (isinstance(offer, _Offer) and not self._outbox.pop(offer.entry)):
+            raise ValueError("no frame is offered: call poll_transmit first, and nothing between the two")
+        offer.order.written()
+        self.frames += 1
+        self.bytes += HEADER_SIZE + offer.frame.length
+        if isinstance(offer, Alone):
+            offer.written()
+            return
+        for rider, handle in offer.riding:
+            rider.carried(handle)
+        if offer.entry.on_written is not None:
+            offer.entry.on_written()
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _ahead_of(self, entry: Entry) -> Alone | None:
+        for rider in self._riders:
+            if rider and (alone := rider.first(entry)) is not None:
+                return alone
+        return None
+
+    def _alone(self) -> Alone | None:
+        for rider in self._riders:
+            if rider and (alone := rider.alone()) is not None:
+                return alone
+        return None
+
+    def _entry(self, entry: Entry) -> _Offer:
+        handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
+        order = self._order if handle is None else handle.order
+        parts, flags, riding = entry.parts, entry.flags, list[tuple[Rider, Handle]]()
+        if entry.command is Command.CLOSE:
+            parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
+        if handle is not None and (allowed := ALLOWED_FLAGS.get(entry.command, 0)):
+            for rider in reversed(self._riders):
+                if allowed & rider.flag and (extension := rider.load(handle)):
+                    riding.append((rider, handle))
+                    parts, flags = (extension, *parts), flags | rider.flag
+        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
+        return _Offer(frame, order, entry, riding)
