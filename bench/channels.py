@@ -10,10 +10,14 @@ from functools import partial
 from typing import Any
 
 import trio
-from rounds import Figure, ratio, run_rounds
+from rounds import Figure, ratio, run_rounds, timed
 
 import kcoro_core
 from kcoro_core import BUFFERED, channel
+
+TITLE = "| trio's memory channel over ours | ratio of times | must | goal | reached | trio, us | ours, us |"
+ELEMENTS, FEW_ELEMENTS = 40_000, 2_000
+"""Elements through each channel, and when it is only a look."""
 
 SHAPES = {"rendezvous": (0, 1), "fan-in of 8": (0, 8), "buffered 128": (128, 1)}
 """Capacity and number of producers; one consumer."""
@@ -55,8 +59,9 @@ async def with_kcoro(capacity: int, producers: int, elements: int) -> None:
     await _pump(ch.send, ch.recv, producers, elements)
 
 
-def figures(rounds: int, elements: int) -> list[Figure]:
+def figures(rounds: int, quick: bool) -> list[Figure]:
     """Both modes of every shape, each against trio in the same rounds."""
+    elements = FEW_ELEMENTS if quick else ELEMENTS
     found: list[Figure] = []
     for shape, (capacity, producers) in SHAPES.items():
         arguments = (capacity, producers, elements)
@@ -65,7 +70,7 @@ def figures(rounds: int, elements: int) -> list[Figure]:
             partial(trio.run, with_kcoro, *arguments),
             partial(kcoro_core.run, with_kcoro, *arguments, strict_checkpoints=False),
         ]
-        peer, strict, budgeted = run_rounds(candidates, rounds, shape)
+        peer, strict, budgeted = run_rounds(candidates, rounds, shape, timed)
         for mode, ours in (("strict", strict), ("budgeted", budgeted)):
             must, goal = MUSTS[mode][shape]
             microseconds = [statistics.median(t) / elements * 1e6 for t in (peer, ours)]

@@ -13,10 +13,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from attrs import frozen
 
-__all__ = ["Figure", "Ratio", "run_rounds"]
+__all__ = ["Bound", "Figure", "Missing", "Ratio", "Sample", "ratio", "run_rounds", "timed"]
+
+C = TypeVar("C")
+T = TypeVar("T")
 
 
 @frozen
@@ -32,8 +36,17 @@ class Ratio:
 
 
 @frozen
+class Sample:
+    """Seconds that one message took in one round: by the clock, and of the processor in this and the other process."""
+
+    seconds: float
+    here: float
+    there: float
+
+
+@frozen
 class Figure:
-    """One line of the report: what was compared, the ratio of times (peer over ours), and what was aimed at."""
+    """One line of the report: what was compared, the ratio of times (peer over ours), and what was aimed at, or 0."""
 
     name: str
     ratio: Ratio
@@ -41,15 +54,55 @@ class Figure:
     goal: float
     peer_microseconds: float
     our_microseconds: float
+    peer_processor: tuple[float, float] | None = None
+    our_processor: tuple[float, float] | None = None
+
+    @classmethod
+    def of_samples(cls, name: str, sides: Sequence[Sequence[Sample]], must: float, goal: float) -> Figure:
+        """A figure of (peer, ours), with the processor time of both processes beside the time by the clock."""
+        peer, ours = ([sample.seconds for sample in side] for side in sides)
+        microseconds = [statistics.median(wall) * 1e6 for wall in (peer, ours)]
+        return cls(name, ratio(peer, ours), must, goal, *microseconds, *map(_processor, sides))
 
     @property
     def verdict(self) -> str:
         """A figure misses its must only if its whole interval does."""
+        if not self.goal:
+            return ""
         if self.ratio.median >= self.goal:
             return "goal"
         if self.ratio.median >= self.must:
             return "must"
         return "must, within the interval" if self.ratio.high >= self.must else "MISSED"
+
+
+@frozen
+class Missing:
+    """A line for what could not be measured, and why."""
+
+    name: str
+    verdict: str = "not measured"
+
+
+@frozen
+class Bound:
+    """One number that must not be above ``most``; None is for information."""
+
+    name: str
+    value: float
+    most: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is."""
+        if self.most is None:
+            return ""
+        return "must" if self.value <= self.most else "MISSED"
+
+
+def _processor(samples: Sequence[Sample]) -> tuple[float, float]:
+    here, there = [s.here for s in samples], [s.there for s in samples]
+    return statistics.median(here) * 1e6, statistics.median(there) * 1e6
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -64,20 +117,20 @@ def timed(work: Callable[[], object]) -> float:
         gc.enable()
 
 
-def run_rounds(candidates: Sequence[Callable[[], object]], rounds: int, label: str) -> list[list[float]]:
-    """Seconds of each candidate in each round, after one round that is thrown away; the order alternates."""
-    times: list[list[float]] = [[] for _ in candidates]
+def run_rounds(candidates: Sequence[C], rounds: int, label: str, measure: Callable[[C], T]) -> list[list[T]]:
+    """What ``measure`` says of each candidate in each round, but for one thrown away; the order alternates."""
+    found: list[list[T]] = [[] for _ in candidates]
     for number in range(rounds + 1):
         if sys.stderr.isatty():
             print(f"\r{label}: round {number} of {rounds} ", end="", file=sys.stderr, flush=True)
         order = range(len(candidates)) if number % 2 else reversed(range(len(candidates)))
-        taken = {i: timed(candidates[i]) for i in order}
+        taken = {i: measure(candidates[i]) for i in order}
         if number:
-            for i, seconds in taken.items():
-                times[i].append(seconds)
+            for i, sample in taken.items():
+                found[i].append(sample)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    return times
+    return found
 
 
 def ratio(peer: Sequence[float], ours: Sequence[float]) -> Ratio:

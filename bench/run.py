@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """Side-by-side benchmarks: ``python bench/run.py`` prints ratios with their intervals, and what they were aimed at.
 
-Needs kcoro-core installed. ``--quick`` takes three short rounds to see that everything runs; its figures mean little.
+Needs kcoro-core and kcoro-transport-uds installed; names of suites run only those. ``--quick`` takes three short rounds
+to see that everything runs; its figures mean little.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import attrs
 import channels
-from rounds import Figure
+import links
+import others
+from rounds import Bound, Figure, Missing
+
+Found = Sequence[Figure | Bound | Missing]
+
+SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
+    "channels": (channels.TITLE, channels.figures),
+    "links": (links.TITLE, links.figures),
+    "many": (links.TITLE_OF_MANY, links.many),
+    "memory": (links.TITLE_OF_MEMORY, links.memory),
+    "others": (others.TITLE, others.figures),
+}
+"""What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
 
 def machine() -> dict[str, str]:
@@ -33,40 +48,50 @@ def machine() -> dict[str, str]:
     }
 
 
-def table(found: list[Figure]) -> str:
-    """The figures as a Markdown table."""
-    lines = [
-        "| trio's memory channel over ours | ratio of times | must | goal | reached | trio, us | ours, us |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {f.name} | {f.ratio} | {f.must} | {f.goal} | {f.verdict} "
-        f"| {f.peer_microseconds:.2f} | {f.our_microseconds:.2f} |"
-        for f in found
-    ]
-    return "\n".join(lines)
+def row(found: Figure | Bound | Missing) -> str:
+    """One line of a Markdown table."""
+    if isinstance(found, Missing):
+        return f"| {found.name} |"
+    if isinstance(found, Bound):
+        most = "" if found.most is None else f"{found.most:.0f}"
+        return f"| {found.name} | {found.value:.0f} | {most} | {found.verdict} |"
+    goals = f"{found.must:.3g} | {found.goal:.3g} | {found.verdict}" if found.must else " | | "
+    cells = f"| {found.name} | {found.ratio} | {goals} | {found.peer_microseconds:.2f} | {found.our_microseconds:.2f} |"
+    for processor in (found.peer_processor, found.our_processor):
+        if processor is not None and found.peer_processor != (0, 0):
+            cells += " {:.1f} + {:.1f} |".format(*processor)
+    return cells
+
+
+def table(title: str, found: Found) -> str:
+    """Figures as a Markdown table."""
+    return "\n".join([title, "|---" * (title.count("|") - 1) + "|", *map(row, found)])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run and print; exits 1 under ``--check`` when a must is missed by its whole interval."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"what to run: {', '.join(SUITES)} (default all)")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
-    parser.add_argument("--elements", type=int, default=40_000, help="elements through each channel (default 40000)")
-    parser.add_argument("--quick", action="store_true", help="three rounds of 2000 elements: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")
     parser.add_argument("--check", action="store_true", help="exit 1 when a must is missed by the whole interval")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    rounds, elements = (3, 2_000) if options.quick else (options.rounds, options.elements)
-    if rounds < 1 or elements < 8:
-        parser.error("at least one round of 8 elements")
-    found = channels.figures(rounds, elements)
+    if unknown := set(options.suites) - set(SUITES):
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    if options.rounds < 1:
+        parser.error("at least one round")
+    rounds = 3 if options.quick else options.rounds
+    found = {name: SUITES[name][1](rounds, options.quick) for name in options.suites or SUITES}
     if options.json:
-        rows = [attrs.asdict(f) | {"verdict": f.verdict} for f in found]
-        print(json.dumps({"machine": machine(), "rounds": rounds, "elements": elements, "figures": rows}, indent=2))
+        suites = {name: [attrs.asdict(f) | {"verdict": f.verdict} for f in rows] for name, rows in found.items()}
+        print(json.dumps({"machine": machine(), "rounds": rounds, "suites": suites}, indent=2))
     else:
         print("\n".join(f"{key}: {value}" for key, value in machine().items()))
-        print(f"rounds: {rounds}, elements: {elements}\n\n{table(found)}")
-    return int(options.check and any(f.verdict == "MISSED" for f in found))
+        print(f"rounds: {rounds}")
+        for name, rows in found.items():
+            print(f"\n{table(SUITES[name][0], rows)}")
+    return int(options.check and any(f.verdict == "MISSED" for rows in found.values() for f in rows))
 
 
 if __name__ == "__main__":
