@@ -18,6 +18,9 @@ from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLi
 
 from .asyncio_harness import JumpingHarness
 
+TORN = "?short_reads=0.5&short_writes=0.5&seed=1"
+"""Half of all reads and writes of the simulated line give or take only a part."""
+
 MOST_LEFT_OUT = 19
 """Channel laws that may stay local; a new one that does has to be argued for here as well."""
 
@@ -40,13 +43,17 @@ def harnesses(config: pytest.Config) -> list[LinkHarness]:
     """Over the transport that the command line names, else over those of this project."""
     uri = config.getoption("kcoro_transport", None)
     found: list[LinkHarness] = []
-    for scheme in ("mem", "uds") if uri is None else (uri.partition(":")[0],):
+    for scheme in ("mem", "uds", "sim") if uri is None else (uri.partition(":")[0],):
+        if scheme == "sim" and uri is None:
+            # Of the in-process ones mem has been on every host; here every frame is torn.
+            found.append(ScriptLinkHarness(scheme, seed=0, address=TORN))
+            continue
         found += [
             TrioLinkHarness(scheme, strict=True),
             TrioLinkHarness(scheme, strict=False),
             AsyncioLinkHarness(scheme),
         ]
-        if scheme == "mem":  # the only one without a descriptor, which a scripted host does not have
+        if scheme in ("mem", "sim"):  # those without a descriptor, which a scripted host does not have
             found.append(ScriptLinkHarness(scheme, seed=0))
     return found
 

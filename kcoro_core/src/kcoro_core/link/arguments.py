@@ -7,9 +7,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
+from ..errors import NotSupported
+from ..transport import Capability, TransportInfo
 from ..wire.messages import MAX_NAME
 
-__all__ = ["address_of", "check_address", "check_authorize", "check_count", "check_export", "check_name"]
+__all__ = [
+    "address_of",
+    "check_address",
+    "check_authorize",
+    "check_count",
+    "check_export",
+    "check_medium",
+    "check_name",
+]
 
 
 def check_name(name: object) -> str:
@@ -65,6 +75,19 @@ def check_authorize(authorize: object) -> None:
         raise ValueError(
             f"authorize= takes a plain function (identity, name, operation) -> bool, or None for the default, "
             f"not {authorize!r}"
+        )
+
+
+def check_medium(info: TransportInfo) -> None:
+    """Refuse a medium that links cannot run over: a request has to arrive, once and in its order.
+
+    :raises NotSupported: it loses or mixes up frames.
+    """
+    missing = (Capability.ORDERED | Capability.RELIABLE) & ~info.capabilities
+    if missing:
+        names = ", ".join(str(flag.name) for flag in missing)
+        raise NotSupported(
+            f"{info.name}: cannot carry a link, it does not promise {names}; use a stream, such as uds: or tcp:"
         )
 
 

@@ -12,7 +12,7 @@ from .. import plugins
 from ..config import settings
 from ..hosts.port import current_host
 from ..wire.connection import Side
-from .arguments import address_of, check_address, check_authorize
+from .arguments import address_of, check_address, check_authorize, check_medium
 from .exports import exports_of
 from .identity import Authorize
 from .link import Link
@@ -39,7 +39,7 @@ async def dial(
     tasks on it end with ChannelClosed.
 
     :raises TransportError: nobody listens there, or the medium failed. LinkLost: no answer within ``hello_timeout``.
-    :raises NotSupported: no plugin serves the scheme, or the other side speaks another version.
+    :raises NotSupported: no plugin serves the scheme, it loses or mixes up frames, or the peer speaks another version.
     :raises AccessDenied: one side does not talk to the other's user.
     :raises ProtocolError: the other side does not speak this protocol.
     :raises ValueError: the address, an option or an export makes no sense; nothing was started.
@@ -48,6 +48,7 @@ async def dial(
     check_authorize(authorize)
     host = current_host()
     vtable = plugins.transport(uri)
+    check_medium(vtable.info)
     exports = exports_of(export, host)
     config = settings()
     await host.cancel_point()

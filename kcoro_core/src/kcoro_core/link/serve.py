@@ -24,7 +24,7 @@ from ..parking import HomeBound
 from ..semantics import BUFFERED, DROP_OLDEST
 from ..transport import Capability, Vtable
 from ..wire.connection import Side
-from .arguments import address_of, check_address, check_authorize, check_count, check_name
+from .arguments import address_of, check_address, check_authorize, check_count, check_medium, check_name
 from .dial import NOTHING
 from .exports import Exports, exports_of
 from .identity import Authorize
@@ -225,7 +225,8 @@ async def serve(
 
     At the end of the block the address is freed and every link is closed in good order.
 
-    :raises NotSupported: no plugin serves the scheme, or it cannot tell who connects and there is no ``authorize``.
+    :raises NotSupported: no plugin serves the scheme, it loses or mixes up frames, or it cannot tell who connects and
+        there is no ``authorize``.
     :raises AlreadyExists: somebody listens there. AccessDenied: the place cannot be made safe.
     :raises ValueError: the address, an option or an export makes no sense; nothing was started.
     """
@@ -236,6 +237,7 @@ async def serve(
     check_authorize(authorize)
     host = current_host()
     vtable = plugins.transport(uri)
+    check_medium(vtable.info)
     if authorize is None and Capability.PEER_IDENTITY not in vtable.info.capabilities:
         raise NotSupported(
             f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "

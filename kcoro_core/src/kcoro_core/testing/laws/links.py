@@ -123,12 +123,13 @@ class Home:
 
 
 class LinkHarness(Harness):
-    """A server and a link to it over ``scheme``, around each law."""
+    """A server and a link to it over ``scheme``, around each law; the address may say more behind its scheme."""
 
     remote: ClassVar[bool] = True
 
-    def __init__(self, scheme: str) -> None:
+    def __init__(self, scheme: str, address: str = "") -> None:
         self.scheme = scheme
+        self.address = address
         self._names = itertools.count()
         self._server: Server | None = None
         self._link: Link | None = None
@@ -139,7 +140,7 @@ class LinkHarness(Harness):
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
         async def linked() -> None:
-            async with serve(f"{self.scheme}:") as self._server, dial(self._server.uri) as self._link:
+            async with serve(f"{self.scheme}:{self.address}") as self._server, dial(self._server.uri) as self._link:
                 await main()
             self._server = self._link = None
 
@@ -183,8 +184,8 @@ class ScriptLinkHarness(LinkHarness):
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME})
 
-    def __init__(self, scheme: str, seed: int = 0) -> None:
-        super().__init__(scheme)
+    def __init__(self, scheme: str, seed: int = 0, address: str = "") -> None:
+        super().__init__(scheme, address)
         self.seed = seed
         self.name = f"{scheme}-script-{seed}"  # type: ignore[misc]
 

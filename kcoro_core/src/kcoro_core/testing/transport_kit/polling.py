@@ -27,7 +27,7 @@ def is_quiet_when_idle(bench: Bench) -> None:
 
 @case("4.2", Capability.RELIABLE)
 def announces_frames(bench: Bench) -> None:
-    """A frame that arrives is announced: the descriptor becomes readable, or ready_now true and the waker called."""
+    """A frame that comes is announced: readable descriptor, or waker called and ready_now or a deadline given."""
     near, far = bench.pair()
     called: list[bool] = []
     bench.vtable.recv_frame(far, LIMIT)
@@ -36,7 +36,10 @@ def announces_frames(bench: Bench) -> None:
     bench.send_all(near, numbered(1, 100), far)
     ready = poll([before], 5.0) if before.fd is not None else {}
     check(ready or called, "a frame arrived, and neither the descriptor nor the waker told")
-    check(ready or bench.vtable.poll_handle(far).ready_now, "the waker was called, and ready_now is false")
+    spec = bench.vtable.poll_handle(far)
+    check(
+        ready or spec.ready_now or spec.deadline is not None, "the waker was called, and poll_handle announces nothing"
+    )
     bench.vtable.set_waker(far, None)
     bench.receive(far, 1, near)
 
