@@ -155,7 +155,7 @@ def test_a_server_and_a_link_belong_to_their_run(
             await settle()
             assert (len(server.links), link.closed) == (1, False)
             async with dial(world.uri) as another:
-                assert sorted(server._exports) == ["jobs"]
+                assert sorted(server._offer.exports) == ["jobs"]
                 await (await another.open("jobs")).send(b"v")
 
     world.run(main)

@@ -148,7 +148,12 @@ ON_ZERO: dict[str, tuple[Frame, WireCode, str]] = {
     "second hello": (Frame(Command.HELLO), WireCode.EPROTO, "HELLO on channel 0"),
     "second confirm": (Frame(Command.CONFIRM), WireCode.EPROTO, "CONFIRM on channel 0"),
     "send": (Frame(Command.SEND, request_id=1, parts=(TRY,)), WireCode.EPROTO, "SEND on channel 0"),
-    "reply": (Frame(Command.REPLY, request_id=1, parts=(OK,)), WireCode.EPROTO, "REPLY on channel 0"),
+    "reply": (Frame(Command.REPLY, request_id=1, parts=(OK,)), WireCode.EPROTO, "on channel 0, which nobody asked"),
+    "cancel with a flag": (
+        Frame(Command.CANCEL, Flag.TAKEN, 0, 1),
+        WireCode.EPROTO,
+        "CANCEL on channel 0 takes no flags",
+    ),
     "bye cut": (Frame(Command.BYE, parts=(b"x",)), WireCode.EPROTO, "BYE: fixed fields"),
     "credit": (Frame(Command.CREDIT, parts=(bytes(12),)), WireCode.ENOTSUP, "CREDIT is not known here"),
     "unknown": (Frame(200), WireCode.ENOTSUP, "command 200 is not known here"),

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from kcoro_core.errors import ProtocolError
 from kcoro_core.wire.codes import WireCode
-from kcoro_core.wire.commands import ALLOWED_FLAGS, BUILT, Command
+from kcoro_core.wire.commands import ALLOWED_FLAGS, BUILT, CALL_FLAGS, Command
 from kcoro_core.wire.connection import Connection
 from kcoro_core.wire.events import (
+    CallRequested,
     CancelRequested,
     CloseRequested,
     ConnectionEnded,
@@ -27,7 +28,7 @@ from kcoro_core.wire.states import State
 
 from .pair import BUFFERED_4, Pair, established, opened, raw, written
 
-LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=4, receive_budget=4096)
+LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=5, receive_budget=4096)
 # Queued at most: an answer for each request in flight, a DETACH and a CLOSE per channel, PING, PONG, BYE.
 MOST_FRAMES = 2 * LIMITS.max_inflight_requests + 2 * LIMITS.max_channels + 5
 
@@ -37,8 +38,8 @@ BODIES = st.one_of(
 )
 HOSTILE = st.builds(
     Frame,
-    st.one_of(st.sampled_from([int(command) for command in BUILT]), st.integers(0, 0xFFFF)),
-    st.one_of(st.just(0), st.sampled_from(sorted(set(ALLOWED_FLAGS.values()))), st.integers(0, 255)),
+    st.one_of(st.sampled_from([64, *(int(command) for command in BUILT)]), st.integers(0, 0xFFFF)),
+    st.one_of(st.just(0), st.sampled_from(sorted({CALL_FLAGS, *ALLOWED_FLAGS.values()})), st.integers(0, 255)),
     st.integers(0, 6),
     st.integers(0, 8),
     st.just(-1),  # replaced by the number that is next, so that what stands behind the check is reached
@@ -64,6 +65,8 @@ def respond(connection: Connection, events: list[Event], patience: int) -> None:
                 connection.done(event.request_id)
             case RecvRequested() if patience % 3:
                 connection.push(event.request_id, b"element")
+            case CallRequested(request_id=request) if request and patience % 2:
+                connection.answer(request, b"result")
             case InfoRequested() | CloseRequested():
                 connection.refuse(event.request_id, WireCode.ENOTSUP)
             case CancelRequested() if connection.is_waiting(event.request_id):
@@ -102,7 +105,7 @@ def test_a_home_survives_any_frames(frames: list[Frame], patience: int, reads: b
 def test_an_opener_survives_any_frames(frames: list[Frame], reads: bool) -> None:
     """The same with requests of its own under way, half of them cancelled. Row: W1."""
     pair, channel = opened(LIMITS, LIMITS)
-    requests = [pair.a.send(channel, b"x"), pair.a.recv(channel), pair.a.info(channel)]
+    requests = [pair.a.send(channel, b"x"), pair.a.recv(channel), pair.a.info(channel), pair.a.call(0, 64, b"x")]
     written(pair.a)
     pair.a.cancel(requests[1], 0)
     pair.a.close(channel, Closing())
@@ -142,6 +145,9 @@ def conversation() -> list[bytes]:
     cross()
     pair.a.cancel(asked, 0)
     pair.a.info(1)
+    pair.a.call(0, 64, b"payload")
+    pair.a.tell(1, 65, b"payload")
+    turn()
     pair.a.close(1, Closing())
     turn()
     pair.a.detach(1)

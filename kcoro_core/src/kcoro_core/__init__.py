@@ -32,6 +32,8 @@ from .errors import (
 )
 from .halves import Receiver, Sender
 from .hosts import trio as _trio  # noqa: F401 - registers itself, so that plain trio.run(main) works
+from .link.answering import Call
+from .link.calls import CallFuture
 from .link.closing import PeerError
 from .link.dial import dial
 from .link.link import Link
@@ -86,6 +88,8 @@ __all__ = [
     "AccessDenied",
     "After",
     "AlreadyExists",
+    "Call",
+    "CallFuture",
     "CancelToken",
     "Channel",
     "ChannelClosed",

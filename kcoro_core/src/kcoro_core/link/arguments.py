@@ -16,6 +16,7 @@ __all__ = [
     "check_address",
     "check_authorize",
     "check_count",
+    "check_element",
     "check_export",
     "check_medium",
     "check_name",
@@ -94,3 +95,15 @@ def check_medium(info: TransportInfo) -> None:
 def address_of(uri: str) -> str:
     """The address of a listener, without the ``#name`` of a channel that may stand behind it."""
     return uri.partition("#")[0]
+
+
+def check_element(value: object) -> bytes:
+    """What travels: a copy of anything mutable, so that nothing changes behind a send.
+
+    :raises TypeError: it is not bytes, bytearray or memoryview.
+    """
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"a link carries bytes; encode {type(value).__name__} before sending it")

@@ -39,6 +39,7 @@ class Bound:
     """One handle of the peer, seen from the home. ``travelling_bytes`` counts, by ``charge``, what is not confirmed."""
 
     id: int
+    name: str
     channel: Channel[Any]
     max_message: int
     wire: Connection = field(repr=False)

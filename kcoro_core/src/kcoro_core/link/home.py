@@ -82,7 +82,6 @@ class Home:
             events.RecvRequested: self._on_recv,
             events.InfoRequested: self._on_info,
             events.CloseRequested: self._on_close,
-            events.CancelRequested: self._on_cancel,
             events.ElementTaken: self._on_taken,
             events.ElementsReturned: self._on_returned,
         }
@@ -96,6 +95,11 @@ class Home:
     def open_channels(self) -> int:
         """How many handles the peer has on channels of this side."""
         return len(self._bound)
+
+    def name_of(self, channel_id: int) -> str | None:
+        """The name under which the peer opened this handle; None for channel 0."""
+        bound = self._bound.get(channel_id)
+        return None if bound is None else bound.name
 
     @property
     def waiting(self) -> int:
@@ -126,7 +130,8 @@ class Home:
         channel = export.channel
         attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, self._max_message)
         if self._wire.accept(asked.request_id, attributes):
-            bound = self._bound[asked.channel_id] = Bound(asked.channel_id, channel, self._max_message, self._wire)
+            bound = Bound(asked.channel_id, export.name, channel, self._max_message, self._wire)
+            self._bound[asked.channel_id] = bound
             bound.watch_close(self._flush)
 
     def detached(self, channel_id: int) -> None:
@@ -214,7 +219,8 @@ class Home:
         parked.bound.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
         return True
 
-    def _on_cancel(self, asked: events.CancelRequested) -> None:
+    def cancel(self, asked: events.CancelRequested) -> None:
+        """The peer gives a request up that may wait in a channel."""
         if self._withdraw(asked.request_id):
             self._wire.refuse(asked.request_id, WireCode.ECANCELED)
 

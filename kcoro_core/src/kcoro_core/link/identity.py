@@ -21,8 +21,9 @@ __all__ = ["Authorize", "allowed", "same_user"]
 Authorize = Callable[[Identity, str, str], bool]
 """``authorize(identity, name, operation)``: may this peer do that to the channel exported under ``name``?
 
-``operation`` is ``"send"``, ``"recv"`` or ``"close"``. Called when the peer opens a channel, once for each right that
-the export offers; what it denies then stays denied for that handle.
+``operation`` is ``"send"``, ``"recv"`` or ``"close"``: asked when the peer opens a channel, once for each right that
+the export offers; what it denies then stays denied for that handle. Or it is ``"call"``, asked for each call, where
+``name`` is the number of the command, as in ``"64"``.
 """
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from ..cancel import CancelToken
 from ..config import Settings
@@ -23,45 +23,29 @@ from ..parking import HomeBound, cancelled_error, check_timeout, park, result, t
 from ..transport import Capability, Identity, Vtable
 from ..wire import events
 from ..wire.codes import WireCode, error_of
-from ..wire.commands import Command
+from ..wire.commands import Command, is_call
 from ..wire.connection import Connection, ConnectionConfig, Side
-from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE, Limits
+from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE
 from ..wire.messages import OpenFlag, OpenRequest
 from ..wire.states import State
+from .answering import Answering
 from .arguments import check_count, check_name
+from .calls import CallFuture, Calling, send_call
 from .ending import LEFT, LEFT_HERE, Ending, left_error
-from .exports import Exports
 from .home import Home
-from .identity import Authorize, same_user
+from .identity import same_user
+from .offer import Offer, limits_of
 from .pending import Pending
 from .pump import Pump
-from .remote import RemoteChannel
+from .remote import Payload, RemoteChannel
 from .report import LinkReport, LinkSnapshot, Peer
 
-__all__ = ["Link", "limits_of"]
-
-MAX_MS: Final = (1 << 31) - 1
+__all__ = ["Link"]
 
 FEW: Final = 4
 """With so many requests in flight each is written at once; with more, those of one turn are written together."""
 
 _NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """What this side offers in its HELLO.
-
-    :raises ValueError: the configuration asks for something that the protocol cannot express.
-    """
-    return Limits(
-        max_frame=settings.max_frame,
-        max_message=settings.max_message,
-        max_channels=settings.max_channels,
-        max_inflight_requests=settings.max_requests,
-        receive_budget=settings.receive_budget,
-        keepalive_ms=int(settings.keepalive * 1000),
-        idle_ms=min(int(settings.keepalive * 3000), MAX_MS),
-    )
 
 
 class Link(HomeBound):
@@ -74,8 +58,7 @@ class Link(HomeBound):
         conn: Any,
         side: Side,
         uri: str,
-        exports: Exports,
-        authorize: Authorize | None,
+        offer: Offer,
         settings: Settings,
         on_news: Callable[[Link], object] = lambda link: None,
     ) -> None:
@@ -87,7 +70,7 @@ class Link(HomeBound):
         self.established = False
         self._vtable = vtable
         self._conn = conn
-        self._authorize = authorize
+        self._offer = offer
         self._on_news = on_news
         self._identity = Identity("none")
         self._channels: dict[int, RemoteChannel] = {}
@@ -103,13 +86,27 @@ class Link(HomeBound):
         self._exporting = Home(
             host,
             self.wire,
-            exports,
-            authorize if authorize is not None else same_user,
+            offer.exports,
+            offer.rule,
             settings.receive_budget,
             self.pump.flush,
         )
+        self.calling = Calling()
+        self._answering = Answering(
+            host,
+            self.wire,
+            offer.handlers,
+            offer.rule,
+            settings.receive_budget,
+            self.pump.flush,
+            self._exporting.name_of,
+        )
+        self.pump.after_turn = self._answering.resume
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             **self._exporting.handlers,
+            events.CallRequested: self._answering.on_call,
+            events.CancelRequested: self._on_cancel_requested,
+            events.CallAnswered: self.calling.on_answer,
             events.Established: self._on_established,
             events.Opened: self._on_opened,
             events.ReplyReceived: self._on_reply,
@@ -180,6 +177,30 @@ class Link(HomeBound):
         channel: RemoteChannel = await result(host, op, cancel, what)
         return channel
 
+    @overload
+    def rpc_send(
+        self, command: int, channel_id: int | RemoteChannel = 0, payload: Payload = b"", *, reply: Literal[True] = True
+    ) -> CallFuture: ...
+    @overload
+    def rpc_send(
+        self, command: int, channel_id: int | RemoteChannel = 0, payload: Payload = b"", *, reply: Literal[False]
+    ) -> None: ...
+    def rpc_send(
+        self, command: int, channel_id: int | RemoteChannel = 0, payload: Payload = b"", *, reply: bool = True
+    ) -> CallFuture | None:
+        """Call what the other side handles as ``command``, 64 to 127; returns at once, with a future for the result.
+
+        ``channel_id`` is 0, or a handle of this link (or its ``id``), whose name the handler is then told. With
+        ``reply=False`` there is no answer and no future: such a call may be dropped by the other side, and is never
+        heard of again.
+
+        :raises ValueError: the command is no call, or the handle is none of this link, or was detached.
+        :raises TypeError: the payload is not bytes, bytearray or memoryview. MessageTooLong: it exceeds what fits.
+        :raises NoBuffers: too many requests, or bytes, of this link are under way.
+        :raises ChannelClosed: a side left the link. LinkLost: it was lost. Nothing was sent in all these cases.
+        """
+        return send_call(self, command, channel_id, payload, reply)
+
     def snapshot(self) -> LinkSnapshot:
         """State and counters, in constant time."""
         stats = self.wire.stats()
@@ -195,8 +216,10 @@ class Link(HomeBound):
             frames_read=stats.frames_read,
             bytes_written=stats.bytes_written,
             bytes_read=stats.bytes_read,
-            late_replies=stats.late_replies,
+            late_replies=stats.late_replies + self.calling.dropped_answers,
             ignored_cancels=stats.ignored_cancels,
+            calls_here=self._answering.running,
+            dropped_calls=self._answering.dropped_calls,
         )
 
     # -- for dial and serve
@@ -234,6 +257,7 @@ class Link(HomeBound):
         if self.wire.state not in (State.HELLO, State.OPEN):
             return
         self._leaving = True
+        self._answering.leave(LEFT)
         self._exporting.leave(LEFT)
         self.wire.bye(self.host.now(), code, text)
         self.pump.pump()
@@ -258,7 +282,17 @@ class Link(HomeBound):
             await self.pump.gone.wait()
             await self.host.pause()
 
-    # -- for handles
+    # -- for handles and calls
+
+    def handle_of(self, channel: int | RemoteChannel) -> RemoteChannel | None:
+        """The handle of this link that a call names; None for 0, the link itself. Raises ValueError for any other."""
+        handle = channel if isinstance(channel, RemoteChannel) else self._channels.get(channel)
+        if handle is not None and handle._link is self:
+            handle._check_attached()
+            return handle
+        if channel == 0:
+            return None
+        raise ValueError(f"{channel!r} is no open handle of {self!r}; 0 calls without a channel")
 
     def request(self, number: int, sending: bool, about: object, channel_id: int = 0) -> Pending:
         """A task is going to wait for the answer to this request, which was just queued."""
@@ -309,14 +343,16 @@ class Link(HomeBound):
             self.turn_away()
             return
         self.established = True
-        self._exporting.agree(self._identity, news.agreement.limits.element_limit)
+        limits = news.agreement.limits
+        self._exporting.agree(self._identity, limits.element_limit)
+        self._answering.agree(self._identity, limits.max_inflight_requests, limits.element_limit)
         self._decided.trigger()
         self._on_news(self)
 
     def is_stranger(self) -> bool:
         """Whether the default rule forbids to talk to this peer at all; a rule of the program decides name by name."""
         told = Capability.PEER_IDENTITY in self._vtable.info.capabilities
-        return self._authorize is None and told and not same_user(self._vtable.peer(self._conn))
+        return self._offer.authorize is None and told and not same_user(self._vtable.peer(self._conn))
 
     def _on_opened(self, news: events.Opened) -> None:
         op = self._requests.pop(news.request_id, None)
@@ -328,7 +364,17 @@ class Link(HomeBound):
         self._channels[news.channel_id] = channel
         op.succeed(channel)
 
+    def _on_cancel_requested(self, news: events.CancelRequested) -> None:
+        if is_call(news.command):
+            self._answering.cancel(news.request_id)
+        else:
+            self._exporting.cancel(news)
+
     def _on_reply(self, news: events.ReplyReceived) -> None:
+        if is_call(news.command):
+            channel = self._channels.get(news.channel_id)
+            self.calling.on_reply(news, detached=channel is not None and channel._detached)
+            return
         op = self._requests.pop(news.request_id, None)
         if op is None:
             return
@@ -369,6 +415,8 @@ class Link(HomeBound):
         op = self._requests.pop(news.request_id, None)
         if op is not None:
             op.doubt()
+        elif is_call(news.command):
+            self.calling.on_in_doubt(news.request_id)
 
     def _on_close_heard(self, news: events.ChannelCloseHeard) -> None:
         channel = self._channels.get(news.channel_id)
@@ -389,10 +437,12 @@ class Link(HomeBound):
         ending = Ending.of(news.report, handles, left_here=self._leaving, peer_left=self._peer_left)
         self._ending = ending
         self.report = ending.report()
+        self._answering.lost()
         self._exporting.lost(news.report)
         requests, self._requests = self._requests, {}
         for number, op in requests.items():
             op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))
+        self.calling.lost(ending)
         self._decided.trigger()
         self._on_news(self)
 

@@ -44,6 +44,7 @@ class Pump:
         self, host: Host, vtable: Vtable, conn: Any, wire: Connection, linger: float, on_event: Callable[[Event], None]
     ) -> None:
         self.gone = CancelToken()
+        self.after_turn: Callable[[], object] = lambda: None  # called when what could be written was
         self._host = host
         self._vtable = vtable
         self._conn = conn
@@ -110,6 +111,7 @@ class Pump:
         elif not self._finished:
             self._write(acknowledge=True)
             self.arm()
+            self.after_turn()
 
     def flush(self, crowded: bool = True) -> None:
         """Write what is queued, or leave it to the end of the turn if this turn has written before.
@@ -141,6 +143,7 @@ class Pump:
         if self._wire.has_frames() and not self._full:
             self._owe()  # acknowledgements, which the next frame of their channel may carry
         self.arm()
+        self.after_turn()
 
     def abort(self, cause: Exception) -> None:
         """End at once, without a word to the peer; harmless when it has ended."""

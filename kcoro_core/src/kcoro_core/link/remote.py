@@ -23,6 +23,7 @@ from ..parking import HomeBound, cancelled_error, check_timeout, park, result, t
 from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Overflow
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..wire.messages import Attributes, ChannelInfo, Closing, Rights, milliseconds
+from .arguments import check_element
 from .closing import closed_error, closing_of, reason_of
 from .pending import Pending
 
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from ..cancel import CancelToken
     from .link import Link
 
-__all__ = ["RemoteChannel"]
+__all__ = ["Payload", "RemoteChannel"]
 
 Payload = bytes | bytearray | memoryview
+"""What travels over a link: bytes, or something that is copied into bytes."""
 _FAILURES = {WAITING: 0, TIMED_OUT: 1, CANCELLED: 2, CLAIM_CLOSED: 3}
 
 
@@ -81,6 +83,11 @@ class RemoteChannel(HomeBound):
         self._waiting = [0, 0]  # receives and sends that wait for an answer
 
     # -- what it is
+
+    @property
+    def id(self) -> int:
+        """The number of this handle on its link, as ``link.rpc_send`` takes it."""
+        return self._id
 
     @property
     def kind(self) -> Kind:
@@ -178,7 +185,7 @@ class RemoteChannel(HomeBound):
         :raises AccessDenied: this handle has no right to send.
         :raises NoBuffers: too many requests, or bytes, of this link wait at the home.
         """
-        element = _element(value)
+        element = check_element(value)
         self._check_attached()
 
         def ask() -> int:
@@ -195,7 +202,7 @@ class RemoteChannel(HomeBound):
 
         :raises WouldBlock: always, unless one of the errors of ``send`` is known here already.
         """
-        size = len(_element(value))
+        size = len(check_element(value))
         self._check_usable()
         if self.closed:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
@@ -380,12 +387,3 @@ class Told:
 
     def __str__(self) -> str:
         return f"{self.verb} on {self.handle!r}"
-
-
-def _element(value: object) -> bytes:
-    """What travels: a copy of anything mutable, so that nothing changes behind a send."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    raise TypeError(f"a link carries bytes; encode {type(value).__name__} before sending it")

@@ -32,7 +32,9 @@ class LinkSnapshot:
 
     ``opened`` counts handles of this side, ``exported`` those of the peer on channels of this side, ``waiting_here``
     requests of the peer that wait in them. Frames and bytes include headers and control frames. ``late_replies`` are
-    answers that came after the grace; ``tx_backlog_bytes`` is what the transport has accepted and not yet written.
+    answers that came after the grace, or for a call whose future nobody holds; ``tx_backlog_bytes`` is what the
+    transport has accepted and not yet written. ``calls_here`` counts calls of the peer that are handled or wait for
+    room, ``dropped_calls`` those without an answer that were not handled.
     """
 
     state: str
@@ -48,6 +50,8 @@ class LinkSnapshot:
     bytes_read: int
     late_replies: int
     ignored_cancels: int
+    calls_here: int
+    dropped_calls: int
 
 
 @frozen

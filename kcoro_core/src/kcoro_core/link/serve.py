@@ -24,11 +24,13 @@ from ..parking import HomeBound
 from ..semantics import BUFFERED, DROP_OLDEST
 from ..transport import Capability, Vtable
 from ..wire.connection import Side
+from .answering import Handlers, check_handlers
 from .arguments import address_of, check_address, check_authorize, check_count, check_medium, check_name
-from .dial import NOTHING
-from .exports import Exports, exports_of
+from .dial import NO_HANDLERS, NOTHING
+from .exports import exports_of
 from .identity import Authorize
-from .link import Link, limits_of
+from .link import Link
+from .offer import Offer, limits_of
 from .report import Joined, Lost
 
 __all__ = ["Server", "serve"]
@@ -53,8 +55,7 @@ class Server(HomeBound):
         host: Host,
         vtable: Vtable,
         listener: Any,
-        exports: Exports,
-        authorize: Authorize | None,
+        offer: Offer,
         config: Settings,
         max_links: int,
     ) -> None:
@@ -63,8 +64,7 @@ class Server(HomeBound):
         self._home = self._host = host
         self._vtable = vtable
         self._listener = listener
-        self._exports = exports
-        self._authorize = authorize
+        self._offer = offer
         self._settings = config
         self._max_links = max_links
         self._links: dict[Link, None] = {}
@@ -91,12 +91,12 @@ class Server(HomeBound):
         :raises ValueError: the name or the end makes no sense. WrongLoop: the channel belongs to another run.
         """
         self._enter(find_host())
-        self._exports.update(exports_of({check_name(name): end}, self._host))
+        self._offer.exports.update(exports_of({check_name(name): end}, self._host))
 
     def withdraw(self, name: str) -> None:
         """Let nobody open that name any more; handles that are open stay so. Harmless for a name that is not there."""
         self._enter(find_host())
-        self._exports.pop(name, None)
+        self._offer.exports.pop(name, None)
 
     # -- accepting
 
@@ -134,8 +134,7 @@ class Server(HomeBound):
             conn,
             Side.ACCEPTING,
             self.uri,
-            self._exports,
-            self._authorize,
+            self._offer,
             self._settings,
             self._on_news,
         )
@@ -214,21 +213,23 @@ async def serve(
     authorize: Authorize | None = None,
     allow_make: int = 0,
     *,
+    handlers: Handlers = NO_HANDLERS,
     max_links: int = 256,
     **options: Any,
 ) -> AsyncIterator[Server]:
     """Listen at ``uri`` for the length of the block, and let peers open what ``export`` names.
 
     ``export`` maps names to a Channel (peers may send, receive and close), a Sender (they may send) or a Receiver (they
-    may receive). ``authorize(identity, name, operation)`` decides who may do what; without it only processes of the
-    same user may connect. ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
+    may receive). ``handlers`` maps commands, 64 to 127, to functions ``(call) -> bytes``, plain or async, for the calls
+    of peers. ``authorize(identity, name, operation)`` decides who may do what; without it only processes of the same
+    user may connect. ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
 
     At the end of the block the address is freed and every link is closed in good order.
 
     :raises NotSupported: no plugin serves the scheme, it loses or mixes up frames, or it cannot tell who connects and
         there is no ``authorize``.
     :raises AlreadyExists: somebody listens there. AccessDenied: the place cannot be made safe.
-    :raises ValueError: the address, an option or an export makes no sense; nothing was started.
+    :raises ValueError: the address, an option, an export or a handler makes no sense; nothing was started.
     """
     if check_count(allow_make, 0, "allow_make, channels that a peer may make"):
         raise NotSupported("peers cannot make channels yet; export them by name")
@@ -243,12 +244,12 @@ async def serve(
             f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "
             "pass a function (identity, name, operation) -> bool"
         )
-    exports = exports_of(export, host)
+    offer = Offer(exports_of(export, host), authorize, check_handlers(handlers))
     await host.cancel_point()
     config = settings()
     limits_of(config)  # a setting that no link could offer is told now, and not to each peer
     listener = vtable.listen(address_of(uri), {"backlog": config.backlog, **options})
-    server = Server(host, vtable, listener, exports, authorize, config, max_links)
+    server = Server(host, vtable, listener, offer, config, max_links)
     try:
         server.start()
         yield server

@@ -15,10 +15,28 @@ import enum
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["ALLOWED_FLAGS", "BUILT", "IGNORABLE", "REQUESTS", "Command", "Flag", "command_name"]
+__all__ = [
+    "ALLOWED_FLAGS",
+    "BUILT",
+    "CALL_FLAGS",
+    "FIRST_CALL",
+    "IGNORABLE",
+    "LAST_CALL",
+    "REQUESTS",
+    "Command",
+    "Flag",
+    "command_name",
+    "is_call",
+    "is_request",
+]
 
 IGNORABLE: Final = 0x8000
 """The top bit of a command (and of a TLV type): a peer that does not know the number may skip it."""
+
+FIRST_CALL: Final = 64
+"""The first command that is a call: what calls mean is agreed between two programs, not here."""
+LAST_CALL: Final = 127
+"""The last command that is a call; those behind it are free for later versions."""
 
 
 class Command(enum.IntEnum):
@@ -119,7 +137,7 @@ class Flag(enum.IntFlag):
     END = 8
     """The sender will send no more elements on this channel. Not built: flow mode; DETACH says it in request mode."""
     NOREPLY = 16
-    """The request wants no answer. Not built: calls of the experimental commands."""
+    """A call that wants no answer, and has no req_id. Use: where nobody has to know that it arrived."""
     TAKEN = 32
     """A 4-byte req_id comes first: the element that answered this receive was taken. Use: instead of a TAKEN frame."""
     REDELIVERED = 64
@@ -149,6 +167,19 @@ ALLOWED_FLAGS: Final[Mapping[int, int]] = {
     ),
 }
 """Which flags may stand on a command; a command that is absent takes none."""
+
+CALL_FLAGS: Final = int(Flag.NOREPLY)
+"""Which flags may stand on a call."""
+
+
+def is_call(number: int) -> bool:
+    """Whether two programs agree on what this command means."""
+    return FIRST_CALL <= number <= LAST_CALL
+
+
+def is_request(number: int) -> bool:
+    """Whether this command, with a request id, is answered by exactly one REPLY."""
+    return number in REQUESTS or FIRST_CALL <= number <= LAST_CALL
 
 
 def command_name(number: int) -> str:

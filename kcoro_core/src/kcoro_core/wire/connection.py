@@ -30,6 +30,7 @@ from attrs import frozen
 
 from ..errors import KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
+from .calls import Calls
 from .codes import WireCode, code_of, error_of
 from .commands import Command, Flag, command_name
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
@@ -131,6 +132,7 @@ class Connection:
         self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
         self._opener = Opener(self._outbox, self._handles, config.cancel_grace)
         self._home = Home(self._outbox, self._handles)
+        self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
         self._writer = Writer(self._outbox, self._handles, self._order, [self._opener.acks])
         self._routes = self._make_routes()
         self._read = self._bytes_read = 0
@@ -143,6 +145,7 @@ class Connection:
         routes.control.update(
             {Command.PING: self._heard_ping, Command.PONG: self._heard_pong, Command.BYE: self._heard_bye}
         )
+        self._calls.fill(routes)
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
         return routes
 
@@ -200,6 +203,11 @@ class Connection:
         """At the home: elements that were pushed and are neither confirmed nor returned; a close waits for 0."""
         handle = self._handles.find(channel_id)
         return 0 if handle is None else handle.ledger.unsettled
+
+    @property
+    def answer_bytes(self) -> int:
+        """By ``charge``, the results of the peer's calls that are not written."""
+        return self._home.answer_bytes
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, acknowledgements included."""
@@ -348,6 +356,19 @@ class Connection:
         self._life.check_open()
         return self._opener.close(channel_id, closing)
 
+    def call(self, channel_id: int, command: int, payload: bytes) -> int:
+        """Call ``command`` (64 to 127) at the home of a handle, or with 0 at the peer; ends with CallAnswered.
+
+        Or with ReplyReceived. Raises ValueError for what is no call or no open handle, and as send does.
+        """
+        self._life.check_open()
+        return self._calls.call(channel_id, command, payload)
+
+    def tell(self, channel_id: int, command: int, payload: bytes) -> None:
+        """Call without an answer: the peer may drop it. Raises as call does; NoBuffers when many wait unwritten."""
+        self._life.check_open()
+        self._calls.tell(channel_id, command, payload)
+
     def cancel(self, request_id: int, now: float) -> bool:
         """Give a request of ours up. True: it was not written, is gone, known not done, and no event follows.
 
@@ -400,6 +421,10 @@ class Connection:
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer InfoRequested."""
         return self._life.answering and self._home.inform(request_id, info)
+
+    def answer(self, request_id: int, result: bytes) -> bool:
+        """Answer CallRequested, if its id is not 0, with the result."""
+        return self._life.answering and self._home.answer(request_id, result)
 
     def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
         """Answer any request with an error; the text is for people, and cut to 256 bytes."""
@@ -457,6 +482,7 @@ class Connection:
         self._liveness = Liveness(limits.keepalive_ms / 1000 * spread, limits.idle_ms / 1000, now)
         self._opener.agree(agreement)
         self._home.agree(limits)
+        self._calls.agree(limits, agreement.peer_budget)
         self._handles.limit = limits.max_channels
         if self._life.state is State.HELLO:  # else we have said goodbye meanwhile
             self._life.step(Step.AGREE)

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from .codes import WireCode
-from .commands import Command
 from .hello import Agreement, Hello
 from .messages import Attributes, ChannelInfo, Closing, OpenRequest
 
 __all__ = [
+    "CallAnswered",
+    "CallRequested",
     "CancelRequested",
     "ChannelCloseHeard",
     "CloseRequested",
@@ -129,6 +130,16 @@ class CloseRequested(Event):
 
 
 @frozen
+class CallRequested(Event):
+    """The peer calls, on channel 0 or on a handle of its own. Answer with answer or refuse; id 0 wants no answer."""
+
+    request_id: int
+    channel_id: int
+    command: int
+    payload: bytes
+
+
+@frozen
 class CancelRequested(Event):
     """The peer gives a request up that is not yet answered: withdraw it, and refuse it with ECANCELED.
 
@@ -139,7 +150,7 @@ class CancelRequested(Event):
 
     request_id: int
     channel_id: int
-    command: Command
+    command: int
 
 
 @frozen
@@ -183,7 +194,7 @@ class ReplyReceived(Event):
 
     request_id: int
     channel_id: int
-    command: Command
+    command: int
     code: int = WireCode.OK
     text: str = ""
 
@@ -224,7 +235,7 @@ class RequestInDoubt(Event):
 
     request_id: int
     channel_id: int
-    command: Command
+    command: int
 
 
 @frozen
@@ -232,6 +243,19 @@ class Detached(Event):
     """A handle is given up: at its home, the opener let it go; at the opener, the home has answered everything."""
 
     channel_id: int
+
+
+# --- calls of ours ---------------------------------------------------------------------------------------------------
+
+
+@frozen
+class CallAnswered(Event):
+    """A call of ours is over, with its result; ReplyReceived tells any other answer."""
+
+    request_id: int
+    channel_id: int
+    command: int
+    result: bytes
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -254,7 +278,7 @@ class LostRequest:
 
     request_id: int
     channel_id: int
-    command: Command
+    command: int
     fate: Fate
 
 
@@ -277,7 +301,7 @@ class ParkedRequest:
 
     request_id: int
     channel_id: int
-    command: Command
+    command: int
 
 
 @frozen

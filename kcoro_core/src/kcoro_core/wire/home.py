@@ -17,8 +17,9 @@ from attrs import define, evolve
 
 from ..errors import NotSupported, ProtocolError
 from .codes import WireCode
-from .commands import Command, Flag, command_name
+from .commands import Command, Flag, command_name, is_call
 from .events import (
+    CallRequested,
     CancelRequested,
     CloseRequested,
     Detached,
@@ -72,9 +73,10 @@ class _Asked:
     """One request of the peer."""
 
     id: int
-    command: Command
+    command: int
     handle: Handle
     charge: int = 0
+    answer_cost: int = 0
     stage: _Stage = _Stage.WAITING
     entry: Entry | None = None
     refused_open: bool = False  # its REPLY is the last frame of the handle
@@ -85,6 +87,7 @@ class Home:
 
     def __init__(self, outbox: Outbox, handles: HandleTable) -> None:
         self.ignored_cancels = 0
+        self.answer_bytes = 0  # charge of results that are not written
         self._outbox = outbox
         self._handles = handles
         self._asked: dict[int, _Asked] = {}
@@ -128,14 +131,19 @@ class Home:
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
         timeout_ms, element = decode_timeout(fields), fields.rest()
-        cost = charge(len(element))
-        if self._bytes + cost > self._limits.receive_budget:
-            raise ProtocolError(f"SENDs of {self._bytes + cost} bytes wait, {self._limits.receive_budget} were agreed")
-        asked = self._admit(handle, frame, Rights.SEND, cost)
+        asked = self._admit(handle, frame, Rights.SEND, self._cost(len(element)))
         if len(element) > handle.attributes.max_message:
             self._refuse(asked, WireCode.EMSGSIZE, f"{len(element)} bytes")
         if asked.stage is _Stage.WAITING:
             events.append(SendRequested(asked.id, handle.id, timeout_ms, element))
+
+    def on_call(self, handle: Handle, frame: Frame, payload: bytes, limit: int, events: list[Event]) -> None:
+        """The peer calls what this side makes of a command."""
+        asked = self._admit(handle, frame, cost=self._cost(len(payload)))
+        if len(payload) > limit:
+            self._refuse(asked, WireCode.EMSGSIZE, f"{len(payload)} bytes")
+        else:
+            events.append(CallRequested(asked.id, handle.id, frame.command, payload))
 
     def on_recv(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants an element."""
@@ -248,6 +256,15 @@ class Home:
         """Answer SEND or CLOSE: it is done."""
         return self._answer(self._waiting(request_id, Command.SEND, Command.CLOSE), (_OK,))
 
+    def answer(self, request_id: int, result: bytes) -> bool:
+        """Answer a call with its result."""
+        asked = self._waiting(request_id)
+        if not is_call(asked.command) or len(result) > self._limits.element_limit:
+            raise ValueError(f"request {request_id} is no call, or {len(result)} bytes do not fit into a frame")
+        asked.answer_cost = charge(len(result))
+        self.answer_bytes += asked.answer_cost
+        return self._answer(asked, (_OK, result))
+
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer INFO."""
         return self._answer(self._waiting(request_id, Command.INFO), (_OK, encode_info(info)))
@@ -304,13 +321,13 @@ class Home:
 
     def _admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> _Asked:
         """Enter a request of the peer; it is refused already when the handle has not the right."""
-        command = Command(frame.command)
+        command = frame.command if is_call(frame.command) else Command(frame.command)
         if not frame.request_id or frame.request_id in self._asked:
-            raise ProtocolError(f"{command.name}: request id {frame.request_id} is 0, or in flight")
+            raise ProtocolError(f"{command_name(command)}: request id {frame.request_id} is 0, or in flight")
         if len(self._asked) >= self._limits.max_inflight_requests:
-            raise ProtocolError(f"{command.name}: more than {len(self._asked)} requests are in flight")
+            raise ProtocolError(f"{command_name(command)}: more than {len(self._asked)} requests are in flight")
         if command is not Command.OPEN and handle.state is not HandleState.OPEN:
-            raise ProtocolError(f"{command.name} on channel {handle.id}, which is {handle.state.value}")
+            raise ProtocolError(f"{command_name(command)} on channel {handle.id}, which is {handle.state.value}")
         asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
         self._bytes += cost
         handle.unanswered.add(asked.id)
@@ -318,12 +335,23 @@ class Home:
             self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
         return asked
 
+    def _cost(self, size: int) -> int:
+        """What that many bytes of the peer are charged. Raises ProtocolError beyond what was agreed."""
+        cost = charge(size)
+        if self._bytes + cost > self._limits.receive_budget:
+            raise ProtocolError(
+                f"{self._bytes + cost} bytes of requests wait, {self._limits.receive_budget} were agreed"
+            )
+        return cost
+
     def _waiting(self, request_id: int, *commands: Command) -> _Asked:
         asked = self._asked.get(request_id)
         if asked is None or asked.stage is not _Stage.WAITING:
             raise ValueError(f"request {request_id} of the peer waits for no answer")
         if commands and asked.command not in commands:
-            raise ValueError(f"request {request_id} of the peer is {asked.command.name}; this is no answer to it")
+            raise ValueError(
+                f"request {request_id} of the peer is {command_name(asked.command)}; this is no answer to it"
+            )
         return asked
 
     def _refuse(self, asked: _Asked, code: WireCode, text: str) -> bool:
@@ -355,6 +383,7 @@ class Home:
         """The answer is written: the peer's request is over."""
         self._asked.pop(asked.id, None)
         self._bytes -= asked.charge
+        self.answer_bytes -= asked.answer_cost
         if asked.refused_open:
             self._handles.remove(asked.handle)
 

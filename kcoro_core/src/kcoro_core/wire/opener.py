@@ -17,8 +17,9 @@ from typing import Final
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
 from .acks import Acks
 from .codes import WireCode
-from .commands import Command, Flag
+from .commands import Command, Flag, is_call
 from .events import (
+    CallAnswered,
     ChannelCloseHeard,
     Detached,
     ElementReceived,
@@ -101,12 +102,11 @@ class Opener:
             text = handle.closing.text
             raise ChannelClosed(text or "the channel was closed at its home", text or None)
         self._check_element(handle, element)
-        cost = charge(len(element))
-        self.requests.check_room()
-        if self._bytes_at_home + cost > self._peer_budget:
-            raise NoBuffers(f"{self._bytes_at_home} bytes wait at the peer, which holds {self._peer_budget}")
-        self._bytes_at_home += cost
-        return self._ask(handle, Command.SEND, (encode_timeout(timeout_ms), element), cost)
+        return self._ask_with_bytes(handle, Command.SEND, (encode_timeout(timeout_ms), element), len(element))
+
+    def call(self, handle: Handle, command: int, payload: bytes) -> int:
+        """Call what the home, or for channel 0 the peer, makes of this command."""
+        return self._ask_with_bytes(handle, command, (payload,), len(payload))
 
     def recv(self, channel_id: int, timeout_ms: int) -> int:
         """Ask the home for an element."""
@@ -236,7 +236,16 @@ class Opener:
         if len(element) > limit:
             raise MessageTooLong(f"{len(element)} bytes; this channel takes {limit}")
 
-    def _ask(self, handle: Handle, command: Command, parts: tuple[bytes, ...], cost: int = 0) -> int:
+    def _ask_with_bytes(self, handle: Handle, command: int, parts: tuple[bytes, ...], size: int) -> int:
+        """A request that the home holds on its budget until it is answered."""
+        cost = charge(size)
+        self.requests.check_room()
+        if self._bytes_at_home + cost > self._peer_budget:
+            raise NoBuffers(f"{self._bytes_at_home} bytes wait at the peer, which holds {self._peer_budget}")
+        self._bytes_at_home += cost
+        return self._ask(handle, command, parts, cost)
+
+    def _ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0) -> int:
         request = self.requests.add(command, handle.id, parts, cost)
         request.entry.on_written = partial(self._written, request)
         self._outbox.put(request.entry)
@@ -252,7 +261,7 @@ class Opener:
         self._cancelling[request.id] = request
         handle = self._handles.find(request.channel_id)
         # Behind DETACH nothing may be sent; the home cancels by itself what it has not answered.
-        if handle is not None and handle.state is not HandleState.DETACHING:
+        if not request.channel_id or (handle is not None and handle.state is not HandleState.DETACHING):
             request.cancel_entry = self._outbox.put(Entry(Command.CANCEL, request.channel_id, request.id))
 
     def _withdraw(self, request: Request) -> None:
@@ -292,6 +301,9 @@ class Opener:
             info = decode_info(fields)
             self._over(request)
             return InfoReceived(request.id, handle.id, info)
+        if is_call(request.command):
+            self._over(request)
+            return CallAnswered(request.id, handle.id, request.command, fields.rest())
         fields.end()
         self._over(request)
         handle.accepted += request.command is Command.SEND

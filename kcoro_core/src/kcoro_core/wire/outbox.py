@@ -43,7 +43,7 @@ CONTROL_BYTES: Final = 4096
 class Entry:
     """One frame to be: all but its seq, which it gets when it is written; ``on_written`` is called once, then."""
 
-    command: Command
+    command: int
     channel_id: int = 0
     request_id: int = 0
     parts: tuple[bytes, ...] = ()

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from attrs import define
 
 from ..errors import NoBuffers, ProtocolError
-from .commands import Command
 from .order import next_serial
 from .outbox import Entry
 
@@ -49,7 +48,7 @@ class Request:
     """One request of ours. ``deadline`` is when a cancelled one is given up."""
 
     id: int
-    command: Command
+    command: int
     channel_id: int
     entry: Entry
     charge: int = 0
@@ -86,7 +85,7 @@ class RequestMap:
         if len(self._requests) >= self.limit:
             raise NoBuffers(f"{self.limit} requests are in flight on this link; wait for some to end")
 
-    def add(self, command: Command, channel_id: int, parts: tuple[bytes, ...], charge: int = 0) -> Request:
+    def add(self, command: int, channel_id: int, parts: tuple[bytes, ...], charge: int = 0) -> Request:
         """Make a request with the next free id. The caller has checked for room."""
         while self._next == 0 or self._next in self._requests:
             self._next = next_serial(self._next)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import ProtocolError
-from .commands import ALLOWED_FLAGS, BUILT, IGNORABLE, REQUESTS, Command, command_name
+from .commands import ALLOWED_FLAGS, BUILT, CALL_FLAGS, IGNORABLE, Command, command_name, is_call, is_request
 from .events import Event
 from .fields import Fields
 from .frame import Frame
@@ -68,7 +68,7 @@ class Routes:
             self._take_unbound(frame, events)
             return
         handle.order.read(frame.seq)
-        if frame.command not in BUILT:
+        if frame.command not in BUILT and not is_call(frame.command):
             self._take_unknown(handle, frame)
             return
         _check_flags(frame)
@@ -80,7 +80,7 @@ class Routes:
             for flag, read in self.extensions:
                 if frame.flags & flag:
                     read(handle, fields, events)
-        if self._life.state is State.CLOSING and not handle.mine and frame.command in REQUESTS:
+        if self._life.state is State.CLOSING and not handle.mine and is_request(frame.command):
             return
         handler(handle, frame, fields, events)
 
@@ -104,6 +104,7 @@ class Routes:
 
 
 def _check_flags(frame: Frame) -> None:
-    foreign = frame.flags & ~ALLOWED_FLAGS.get(frame.command, 0)
+    allowed = CALL_FLAGS if is_call(frame.command) else ALLOWED_FLAGS.get(frame.command, 0)
+    foreign = frame.flags & ~allowed
     if foreign:
         raise ProtocolError(f"{command_name(frame.command)} carries the flags {foreign:#x}, which it does not take")

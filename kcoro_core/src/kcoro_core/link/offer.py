@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What one side offers its peers: the limits of its HELLO, names to open, commands to call, and who may use them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import field, frozen
+
+from ..config import Settings
+from ..wire.hello import Limits
+from .answering import Handlers
+from .exports import Exports
+from .identity import Authorize, same_user
+
+__all__ = ["Offer", "limits_of"]
+
+MAX_MS: Final = (1 << 31) - 1
+
+
+@frozen
+class Offer:
+    """All that peers may use, checked when it was made. ``exports`` may change while links live."""
+
+    exports: Exports
+    authorize: Authorize | None = None
+    handlers: Handlers = field(factory=dict)
+
+    @property
+    def rule(self) -> Authorize:
+        """Who may do what: the program's rule, or the default."""
+        return same_user if self.authorize is None else self.authorize
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What this side offers in its HELLO.
+
+    :raises ValueError: the configuration asks for something that the protocol cannot express.
+    """
+    return Limits(
+        max_frame=settings.max_frame,
+        max_message=settings.max_message,
+        max_channels=settings.max_channels,
+        max_inflight_requests=settings.max_requests,
+        receive_budget=settings.receive_budget,
+        keepalive_ms=int(settings.keepalive * 1000),
+        idle_ms=min(int(settings.keepalive * 3000), MAX_MS),
+    )
