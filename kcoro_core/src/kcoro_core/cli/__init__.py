@@ -6,7 +6,7 @@ A subcommand is a file with ``SUMMARY`` (one line), ``EXAMPLE`` (command lines t
 ``run(args) -> int``. Nothing is registered anywhere else.
 
 Exit codes, the same for every command: 0 all is well, 1 the command found something wrong and says what, 2 it could not
-be understood or started, 130 Ctrl-C.
+be understood or started, 130 Ctrl-C; ``send`` and ``recv`` have more, which their help lists.
 
 Rule 1: in a pipe the output is plain text, one record a line; ``--json`` is for programs.
 Rule 2: an error goes to stderr as one line that says what to do next; KCORO_DEBUG=1 adds the traceback.
@@ -22,7 +22,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from ..errors import KcoroError
 
@@ -50,6 +50,22 @@ def commands() -> dict[str, Command]:
     return {name: cast(Command, importlib.import_module(f"{__name__}.{name}")) for name in names}
 
 
+class Intermixed(argparse.ArgumentParser):
+    """Options may stand anywhere, also between positional arguments: ``kcoro send URI --bytes FILE``."""
+
+    _inside = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but intermixed; that may call this method again for each of its two passes."""
+        if self._inside:
+            return super().parse_known_args(args, namespace)
+        self._inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inside = False
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
@@ -58,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Each command has its own help with an example: kcoro doctor --help",
     )
     parser.add_argument("--version", action="version", version=f"kcoro-core {version('kcoro-core')}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Intermixed)
     for name, command in commands().items():
         sub = subparsers.add_parser(
             name,

@@ -22,9 +22,9 @@ BAR_CHARACTERS: Final = 24
 
 
 @contextmanager
-def progress() -> Iterator[Show]:
-    """What shows the progress within the block; the bar is taken away at its end."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+def progress(shown: bool = True) -> Iterator[Show]:
+    """What shows the progress within the block, if it is to be ``shown``; the bar is taken away at its end."""
+    if not shown or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda state: None
     elif importlib.util.find_spec("rich"):
         with _rich() as show:
@@ -62,7 +62,9 @@ def _plain() -> Iterator[Show]:
 
 
 def plain_line(state: State) -> str:
-    """The bar as one line of ASCII."""
+    """The bar as one line of ASCII; without a bar when the end is not known."""
+    if state.total_size is None:
+        return f"{state.doing} {state.size / 1e6:.1f} MB  {state.details}"
     share = state.size / state.total_size if state.total_size else 1.0
     filled = round(share * BAR_CHARACTERS)
     bar = "#" * filled + "-" * (BAR_CHARACTERS - filled)

@@ -13,11 +13,11 @@ __all__ = ["Show", "State"]
 
 @frozen
 class State:
-    """What is being done, and how many bytes of it are done."""
+    """What is being done, and how many bytes of it are done; ``total_size`` is None when nobody knows the end."""
 
     doing: str
     size: int
-    total_size: int
+    total_size: int | None
     details: str = ""
 
 

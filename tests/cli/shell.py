@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""``kcoro send`` and ``kcoro recv`` as a shell starts them: processes with pipes, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+PATIENCE_SECONDS = 30.0
+KCORO = [sys.executable, "-m", "kcoro_core"]
+
+
+@frozen
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class Place:
+    """An address for one test, and the processes that were started there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.uri = f"uds:{folder}/s"
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("KCORO_")}
+        return kept | {"TERM": "xterm", "COLUMNS": "100"} | more
+
+    def start(
+        self,
+        command: str,
+        *args: str,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        **environment: str,
+    ) -> subprocess.Popen[bytes]:
+        """Start ``send`` or ``recv``; ``-`` as address means the one of this place."""
+        process = subprocess.Popen(
+            [*KCORO, command, *args],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=self.environment(**environment),
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        self.running.append(process)
+        return process
+
+    def send(self, *args: str, **options: object) -> subprocess.Popen[bytes]:
+        return self.start("send", *args, **{"stdin": subprocess.PIPE, **options})  # type: ignore[arg-type]
+
+    def recv(self, *args: str, **options: object) -> subprocess.Popen[bytes]:
+        return self.start("recv", *args, **options)  # type: ignore[arg-type]
+
+    def wait_for_listener(self) -> None:
+        """Until somebody listens at the address of this place."""
+        within((self.folder / "s").exists)
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """A short path, because sockets lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="kc-", dir="/tmp"))
+    here = Place(folder)
+    try:
+        yield here
+        assert not (folder / "s").exists(), "a socket was left behind"
+    finally:
+        here.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def end(process: subprocess.Popen[bytes], given: bytes | None = None) -> Ended:
+    """Give it this on its standard input, if it has a pipe there, and wait for its end."""
+    out, err = process.communicate(given, timeout=PATIENCE_SECONDS)
+    return Ended(process.returncode, out, err.decode())
+
+
+def within(condition: Callable[[], object]) -> None:
+    """Poll the outside world, which has no virtual clock."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come in time"
+        time.sleep(0.005)
