@@ -34,6 +34,8 @@ READ_BYTES: Final = 65536
 """How much is read at once."""
 BACKLOG_BYTES: Final = 65536
 """How much may wait for the kernel, besides a single frame that is larger; then ``send_frame`` answers False."""
+JOINED_BYTES: Final = 2048
+"""A frame up to this size is copied into one buffer, which costs less than handing its pieces to the kernel."""
 BUFFERS_AT_ONCE: Final = 256
 """How many buffers one system call takes; far below IOV_MAX everywhere."""
 FIRST_RETRY: Final = 0.005
@@ -79,6 +81,15 @@ class Connection:
     closing: bool = False
     closed: bool = False
     end_was_told: bool = False
+    # What a connection that is open and has nothing to write waits for, made once.
+    reading: PollSpec = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reading = PollSpec(fd=self.sock.fileno(), want=READ)
+
+    def is_open(self) -> bool:
+        """Whether frames go in both directions."""
+        return self.end is None and self.unreadable is None and not self.connecting
 
     # -- connecting
 
@@ -109,21 +120,26 @@ class Connection:
 
     def send(self, header: bytes, parts: Sequence[bytes]) -> bool:
         """Accept a frame whole, or answer False; it goes out with the next pump."""
-        self._raise_if_unsendable()
+        if self.end is not None or self.tx_end is not None:
+            self._raise_if_unsendable()
         if self.connecting:
             return False
         size = len(header) + sum(map(len, parts))
-        if not self._has_room(size):
-            self._flush()
-            self._raise_if_unsendable()
-            if not self._has_room(size):
-                return False
-        self.backlog.append(header)
-        self.backlog.extend(part for part in parts if part)
+        if self.backlog_bytes and not self._makes_room(size):
+            return False
         self.backlog_bytes += size
+        if size <= JOINED_BYTES:
+            self.backlog.append(b"".join((header, *parts)))
+        else:
+            self.backlog.append(header)
+            self.backlog.extend(filter(None, parts))
         return True
 
-    def _has_room(self, size: int) -> bool:
+    def _makes_room(self, size: int) -> bool:
+        """Whether so much more may wait, once the kernel has taken what it takes now."""
+        if self.backlog_bytes + size > BACKLOG_BYTES:
+            self._flush()
+            self._raise_if_unsendable()
         return not self.backlog_bytes or self.backlog_bytes + size <= BACKLOG_BYTES
 
     def _raise_if_unsendable(self) -> None:
@@ -136,7 +152,7 @@ class Connection:
         """Hand the kernel what it takes."""
         while self.backlog:
             try:
-                self._sent(self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE))))
+                self._sent(self._offer())
             except BlockingIOError:
                 return
             except OSError as error:
@@ -145,9 +161,18 @@ class Connection:
                 self.backlog.clear()
                 self.backlog_bytes = 0
 
+    def _offer(self) -> int:
+        """Have the kernel take bytes off the front of the backlog; how many it took."""
+        if len(self.backlog) == 1:
+            return self.sock.send(self.backlog[0])
+        return self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE)))
+
     def _sent(self, size: int) -> None:
         """Take ``size`` bytes off the front of the backlog; the rest of a buffer stays first."""
         self.backlog_bytes -= size
+        if not self.backlog_bytes:
+            self.backlog.clear()
+            return
         while size:
             first = self.backlog.popleft()
             if size < len(first):
@@ -211,6 +236,8 @@ class Connection:
         """What to wait for."""
         if self.closed:
             return PollSpec()
+        if self.starved and not self.backlog and self.is_open():
+            return self.reading
         write = WRITE if self.backlog else 0
         if self.closing:
             return PollSpec(fd=self.sock.fileno(), want=write)

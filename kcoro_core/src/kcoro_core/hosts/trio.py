@@ -39,7 +39,7 @@ class TrioHost(Host):
         self._timers = TimerQueue()
         self._alarm: trio.CancelScope | None = None
         self._watches: dict[tuple[int, int], _Watch] = {}
-        self.now = trio.current_time  # type: ignore[method-assign]
+        self.now = trio.lowlevel.current_clock().current_time  # type: ignore[method-assign]
         self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
         if strict:
             self.pause = cancel_shielded_checkpoint  # type: ignore[method-assign]
@@ -126,8 +126,14 @@ class _Watch:
     async def _wait(self) -> None:
         # A callback that asks for its descriptor again, as a link does, goes on waiting in this task: a task costs
         # more than a wait.
+        fd, want = self.key
+        wait = trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable
         while self.watchers:
-            usable = await self._wait_once()
+            try:
+                await wait(fd)
+                usable = True
+            except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
+                usable = False  # closed, or another task of the program waits on it: whoever uses it next is told so
             if not usable:
                 self.end()  # whoever asks again starts anew, and is told the same
             waiting, self.watchers = self.watchers, {}
@@ -140,14 +146,6 @@ class _Watch:
                 return
         self.end()
 
-    async def _wait_once(self) -> bool:
-        fd, want = self.key
-        try:
-            await (trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable)(fd)
-        except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
-            return False  # closed, or another task of the program waits on it: whoever uses it next is told so
-        return True
-
     def end(self) -> None:
         """The next wait for this descriptor starts anew."""
         if self.watches.get(self.key) is self:
@@ -156,6 +154,8 @@ class _Watch:
 
 class _Watcher:
     """One callback of a watch."""
+
+    __slots__ = ("watch",)
 
     def __init__(self, watch: _Watch, fn: Callable[[], object]) -> None:
         self.watch = watch

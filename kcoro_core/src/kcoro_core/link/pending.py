@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..reference.waiter import Operation
-from ..semantics import CANCELLED, CLAIMING
+from ..semantics import CANCELLED, CLAIMING, WAITING
 
 if TYPE_CHECKING:
     from ..hosts.port import Host
@@ -32,13 +32,13 @@ class Pending(Operation):
     def __init__(self, link: Link, host: Host, number: int, sending: bool, about: object, channel_id: int) -> None:
         """``about`` is the handle, or the name that is being opened."""
         super().__init__(host, sending)
+        self.claim, self.late = CLAIMING, WAITING  # as after ``begin_claim(0)``
         self.link = link
         self.number = number
         self.about = about
         self.channel_id = channel_id
         self.asked_to_cancel = False
         self.in_doubt = False
-        self.begin_claim(0)
 
     def forget(self) -> None:
         """The wait is over, however; whatever the peer still says of it is nobody's news."""

@@ -16,6 +16,7 @@ Rule 5: after ``finish`` nothing is left: no descriptor, no timer, no watch, no 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from ..cancel import CancelToken
@@ -52,6 +53,7 @@ class Pump:
         self._linger = linger
         self._on_event = on_event
         self._watches: dict[int, tuple[int, Handle]] = {}
+        self._when_ready = {side: partial(self._fd_is_ready, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
         self._timer_at = 0.0
         self._idle: Operation | None = None
@@ -189,7 +191,8 @@ class Pump:
             if raw.header[4:6] == _BYE:
                 # Whoever says goodbye still hears what was taken; behind our answer to it nothing is heard.
                 self._write(acknowledge=True)
-            self._hand_on(self._wire.receive(raw, now))
+            for event in self._wire.receive(raw, now):
+                self._on_event(event)
         return FRAMES_AT_ONCE
 
     def _hand_on(self, events: list[Event]) -> None:
@@ -222,7 +225,8 @@ class Pump:
         spec = self._vtable.poll_handle(self._conn)
         want = 0 if spec.fd is None else spec.want & ~(READ if self._deaf else 0)
         for side in (READ, WRITE):
-            self._watch(side, spec.fd if want & side else None)
+            if want & side or side in self._watches:
+                self._watch(side, spec.fd if want & side else None)
         if spec.ready_now and not self._deaf:
             self.poke()
         if self._timer is None or spec.deadline is not None or self._wire.state is not State.OPEN:
@@ -235,7 +239,7 @@ class Pump:
             watched[1].cancel()
             watched = None
         if fd is not None and watched is None:
-            self._watches[side] = (fd, self._host.wait_fd(fd, side, lambda: self._fd_is_ready(side)))
+            self._watches[side] = (fd, self._host.wait_fd(fd, side, self._when_ready[side]))
 
     def _fd_is_ready(self, side: int) -> None:
         self._watches.pop(side, None)

@@ -22,7 +22,7 @@ from ..hosts.port import current_host, find_host
 from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Overflow
 from ..semantics import CLOSED as CLAIM_CLOSED
-from ..wire.messages import Attributes, ChannelInfo, Closing, Rights, milliseconds
+from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, Closing, Rights, milliseconds
 from .arguments import check_element
 from .closing import closed_error, closing_of, reason_of
 from .pending import Pending
@@ -189,11 +189,11 @@ class RemoteChannel(HomeBound):
         self._check_attached()
 
         def ask() -> int:
-            if self.closed and self.can_send:
+            if (self._closing or self._shut) is not None and self.can_send:
                 raise self.closed_error()
             return self._link.wire.send(self._id, element, hint)
 
-        hint = milliseconds(check_timeout(timeout))
+        hint = FOREVER_MS if timeout is None else milliseconds(check_timeout(timeout))
         await self._ask(ask, True, timeout, cancel)
         self._sent += 1
 
@@ -222,7 +222,7 @@ class RemoteChannel(HomeBound):
         def ask() -> int:
             return self._link.wire.recv(self._id, hint)
 
-        hint = milliseconds(check_timeout(timeout))
+        hint = FOREVER_MS if timeout is None else milliseconds(check_timeout(timeout))
         value = await self._ask(ask, False, timeout, cancel)
         self._received += 1
         return cast(bytes, value)
@@ -266,7 +266,8 @@ class RemoteChannel(HomeBound):
     ) -> Any:
         """Make a request and wait for its answer."""
         host = current_host()
-        self._enter(host)
+        if host is not self._home:
+            self._enter(host)
         what = Told("send" if sending else "recv" if counted else "info", self)
         if cancel is not None and token_is_set(cancel, host):
             await host.spend()
@@ -283,11 +284,17 @@ class RemoteChannel(HomeBound):
         op = self._link.request(number, sending, self, self._id)
         self._waiting[sending] += counted
         try:
-            await park(host, op, op.forget, self._link.grace if limit == 0 else limit, cancel)
+            if limit is None and cancel is None:
+                await host.park(op)  # as ``park`` does, without its frame: most calls come this way
+            else:
+                await park(host, op, op.forget, self._link.grace if limit == 0 else limit, cancel)
+            if op.claim == 0 and op.error is None:
+                return op.value
             if limit == 0 and op.claim == TIMED_OUT:
                 raise WouldBlock(f"the home did not answer in time: {what}")
             return await result(host, op, cancel, what)
         except BaseException as error:
+            op.forget()
             self._ended(op, error, sending)
             raise
         finally:

@@ -39,16 +39,23 @@ class Fields:
 
     def take(self, layout: struct.Struct) -> tuple[Any, ...]:
         """The numbers of a fixed structure."""
-        return layout.unpack(self.raw(layout.size, "fixed fields"))
+        start = self._at
+        self._at = end = start + layout.size
+        if end > len(self._payload):
+            raise self._missing(start, layout.size, "fixed fields")
+        return layout.unpack_from(self._payload, start)
 
     def raw(self, size: int, name: str) -> bytes:
         """Exactly ``size`` bytes."""
         end = self._at + size
         if end > len(self._payload):
-            raise ProtocolError(f"{self._what}: {name} needs {size} bytes, {len(self._payload) - self._at} are left")
+            raise self._missing(self._at, size, name)
         piece = self._payload[self._at : end]
         self._at = end
         return piece
+
+    def _missing(self, start: int, size: int, name: str) -> ProtocolError:
+        return ProtocolError(f"{self._what}: {name} needs {size} bytes, {len(self._payload) - start} are left")
 
     def text(self, size: int, name: str, limit: int = MAX_TEXT) -> str:
         """A UTF-8 text of ``size`` bytes, at most ``limit``."""

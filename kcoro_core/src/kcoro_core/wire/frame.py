@@ -41,6 +41,7 @@ MAX_FRAME_CEILING: Final = 1 << 24
 """No side may agree to payloads above this, whatever its configuration says."""
 
 _KNOWN_FLAGS: Final = sum(Flag)
+_FOREIGN_FLAGS: Final = 0xFFFF & ~_KNOWN_FLAGS
 
 
 class Header(NamedTuple):
@@ -85,7 +86,7 @@ class Frame:
     @property
     def header(self) -> bytes:
         """The 20 bytes that go in front of the parts."""
-        return encode_header(self.length, self.command, self.flags, self.channel_id, self.request_id, self.seq)
+        return _HEADER.pack(self.length, self.command, self.flags, self.channel_id, self.request_id, self.seq)
 
     def encode(self) -> bytes:
         """The whole frame in one piece: for tests and for media that keep message borders."""
@@ -119,7 +120,8 @@ def decode_header(header: bytes, limit: int) -> Header:
     Raises ProtocolError; nothing was allocated for the payload then, and the stream cannot be read any further.
     """
     fields = Header._make(_HEADER.unpack(header))
-    _check_length(fields.length, limit)
+    if fields.length > limit:
+        raise _too_long(fields.length, limit)
     if fields.flags & ~_KNOWN_FLAGS:
         raise ProtocolError(f"{command_name(fields.command)} carries unknown flags {fields.flags & ~_KNOWN_FLAGS:#06x}")
     return fields
@@ -127,12 +129,15 @@ def decode_header(header: bytes, limit: int) -> Header:
 
 def frame_from_raw(raw: RawFrame, limit: int) -> Frame:
     """Check what a transport delivered and return it as a frame. Raises ProtocolError naming what was wrong."""
-    if len(raw.header) != HEADER_SIZE:
-        raise ProtocolError(f"a header has {HEADER_SIZE} bytes, not {len(raw.header)}")
-    fields = decode_header(raw.header, limit)
-    if fields.length != len(raw.payload):
-        raise ProtocolError(f"the header announces {fields.length} bytes, {len(raw.payload)} came")
-    return Frame(fields.command, fields.flags, fields.channel_id, fields.request_id, fields.seq, (raw.payload,))
+    header, payload = raw.header, raw.payload
+    if len(header) != HEADER_SIZE:
+        raise ProtocolError(f"a header has {HEADER_SIZE} bytes, not {len(header)}")
+    length, command, flags, channel_id, request_id, seq = _HEADER.unpack(header)
+    if length > limit or flags & _FOREIGN_FLAGS:
+        decode_header(header, limit)  # says what is wrong; without a detour for each frame that is right
+    if length != len(payload):
+        raise ProtocolError(f"the header announces {length} bytes, {len(payload)} came")
+    return Frame(command, flags, channel_id, request_id, seq, (payload,))
 
 
 class FrameDecoder:
@@ -143,7 +148,8 @@ class FrameDecoder:
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        # What was read last, as it is, while it holds frames that begin in it; a bytearray while one is unfinished.
+        self._buffer: bytes | bytearray = b""
         self._start = 0
         self._drained = True
 
@@ -160,9 +166,13 @@ class FrameDecoder:
         """
         if not self._drained:
             raise ValueError("take frames until None before feeding more bytes")
-        del self._buffer[: self._start]
+        if self._start == len(self._buffer):
+            self._buffer = data
+        else:
+            if self._start or isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer[self._start :])
+            self._buffer += data
         self._start = 0
-        self._buffer += data
         self._drained = not data
 
     def next_raw(self, limit: int) -> RawFrame | None:
@@ -171,19 +181,29 @@ class FrameDecoder:
         Raises ProtocolError when a payload longer than ``limit`` is announced; nothing is consumed, so that the
         call raises again: after a length that lies there is no next frame to find.
         """
-        if self.buffered < HEADER_SIZE:
-            self._drained = True
+        buffer, start = self._buffer, self._start
+        body = start + HEADER_SIZE
+        if len(buffer) < body:
+            self._wait()
             return None
-        length: int = _LENGTH.unpack_from(self._buffer, self._start)[0]
-        _check_length(length, limit)
-        if self.buffered < HEADER_SIZE + length:
-            self._drained = True
+        length: int = _LENGTH.unpack_from(buffer, start)[0]
+        if length > limit:
+            raise _too_long(length, limit)
+        end = body + length
+        if len(buffer) < end:
+            self._wait()
             return None
-        body = self._start + HEADER_SIZE
-        with memoryview(self._buffer) as view:
-            raw = RawFrame(bytes(view[self._start : body]), bytes(view[body : body + length]))
-        self._start = body + length
-        return raw
+        self._start = end
+        if isinstance(buffer, bytes):
+            return RawFrame(buffer[start:body], buffer[body:end])
+        with memoryview(buffer) as view:  # a slice of a bytearray would be copied twice
+            return RawFrame(bytes(view[start:body]), bytes(view[body:end]))
+
+    def _wait(self) -> None:
+        """More bytes are needed; nothing is kept of what was taken."""
+        self._drained = True
+        if self._start == len(self._buffer):
+            self._buffer, self._start = b"", 0
 
     def next_frame(self, limit: int) -> Frame | None:
         """Take the next frame with its header checked, or None; raises as next_raw and decode_header do."""
@@ -191,6 +211,5 @@ class FrameDecoder:
         return None if raw is None else frame_from_raw(raw, limit)
 
 
-def _check_length(length: int, limit: int) -> None:
-    if length > limit:
-        raise ProtocolError(f"a frame announces {length} bytes, the limit is {limit}")
+def _too_long(length: int, limit: int) -> ProtocolError:
+    return ProtocolError(f"a frame announces {length} bytes, the limit is {limit}")

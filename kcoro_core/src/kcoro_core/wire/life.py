@@ -38,7 +38,8 @@ class Life:
 
     def check_open(self) -> None:
         """Raise unless something new can be asked: ValueError before the handshake is over, LinkLost behind the end."""
+        if self.state is State.OPEN:
+            return
         if self.state in (State.CONNECTING, State.HELLO):
             raise ValueError("the handshake is not over; wait for Established")
-        if self.state is not State.OPEN:
-            raise LinkLost("the connection is ending or over; nothing was sent")
+        raise LinkLost("the connection is ending or over; nothing was sent")

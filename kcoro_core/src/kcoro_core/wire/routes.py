@@ -68,21 +68,27 @@ class Routes:
             self._take_unbound(frame, events)
             return
         handle.order.read(frame.seq)
-        if frame.command not in BUILT and not is_call(frame.command):
-            self._take_unknown(handle, frame)
-            return
-        _check_flags(frame)
         handler = (self.from_home if handle.mine else self.from_opener).get(frame.command)
         if handler is None:
-            raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
+            self._take_unexpected(handle, frame)
+            return
         fields = Fields(frame.payload, command_name(frame.command))
         if frame.flags:
+            _check_flags(frame)
             for flag, read in self.extensions:
                 if frame.flags & flag:
                     read(handle, fields, events)
         if self._life.state is State.CLOSING and not handle.mine and is_request(frame.command):
             return
         handler(handle, frame, fields, events)
+
+    def _take_unexpected(self, handle: Handle, frame: Frame) -> None:
+        """A command that the other end of this channel may not send, or that nobody here knows."""
+        if frame.command not in BUILT and not is_call(frame.command):
+            self._take_unknown(handle, frame)
+            return
+        _check_flags(frame)
+        raise ProtocolError(f"{command_name(frame.command)} comes from the wrong end of channel {handle.id}")
 
     def _take_unbound(self, frame: Frame, events: list[Event]) -> None:
         """A frame on a channel that is not open."""
