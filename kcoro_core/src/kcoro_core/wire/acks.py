@@ -12,7 +12,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from .commands import Command, Flag
@@ -86,13 +85,14 @@ class Acks:
     # -- inside
 
     def _frame(self, handle: Handle) -> Alone:
-        ids = list(islice(handle.acks, MAX_TAKEN))
+        ids = handle.acks[:MAX_TAKEN]
         frame = Frame(Command.TAKEN, 0, handle.id, 0, handle.order.outgoing, (encode_taken(ids),))
         return Alone(frame, handle.order, partial(self._pay, handle, len(ids)))
 
     def _pay(self, handle: Handle, count: int) -> None:
-        for _ in range(count):
-            self._unpaid.pop(handle.acks.popleft(), None)
+        for request_id in handle.acks[:count]:
+            self._unpaid.pop(request_id, None)
+        del handle.acks[:count]
         if not handle.acks:
             self._owing.pop(handle.id, None)
         self._on_paid(count)

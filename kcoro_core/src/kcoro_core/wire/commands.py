@@ -19,6 +19,7 @@ __all__ = [
     "ALLOWED_FLAGS",
     "BUILT",
     "CALL_FLAGS",
+    "COMMANDS",
     "FIRST_CALL",
     "IGNORABLE",
     "LAST_CALL",
@@ -182,7 +183,9 @@ def is_request(number: int) -> bool:
     return number in REQUESTS or FIRST_CALL <= number <= LAST_CALL
 
 
-_NAMES: Final = {int(command): command.name for command in Command}  # an enum takes five times as long to say its name
+COMMANDS: Final = {int(command): command for command in Command}
+"""Each command by its number; asking the enum takes five times as long, and is wanted for each frame."""
+_NAMES: Final = {number: command.name for number, command in COMMANDS.items()}
 
 
 def command_name(number: int) -> str:

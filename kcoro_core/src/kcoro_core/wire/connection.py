@@ -238,22 +238,28 @@ class Connection:
         """Take one frame as a transport delivered it. Returns what happened; never raises because of the peer."""
         self._life.check_started()
         try:
-            frame = frame_from_raw(raw, self.frame_limit)
+            frame = frame_from_raw(raw, self._handshake.frame_limit)
         except ProtocolError as error:
             return self.breach(error, now)
-        return self.receive_frame(frame, now)
+        return self._receive(frame, len(raw.payload), now)
 
     def receive_frame(self, frame: Frame, now: float) -> list[Event]:
         """Take one frame whose header was checked. Returns what happened; never raises because of the peer."""
         self._life.check_started()
+        return self._receive(frame, frame.length, now)
+
+    def _receive(self, frame: Frame, length: int, now: float) -> list[Event]:
         if self._report is not None:
             return []
         self._read += 1
-        self._bytes_read += HEADER_SIZE + frame.length
-        self.note_alive(now)
+        self._bytes_read += HEADER_SIZE + length
         events: list[Event] = []
         try:
-            self._take(frame, now, events)
+            if self._liveness is None:
+                self._take_handshake(frame, now, events)
+            else:
+                self._liveness.heard(now)
+                self._routes.take(frame, now, events)
         except (ProtocolError, NotSupported) as error:
             events += self.breach(error, now)
         return events
@@ -455,12 +461,6 @@ class Connection:
         self._queue_bye(code, text)
 
     # --- inside: what comes in ----------------------------------------------------------------------------------------
-
-    def _take(self, frame: Frame, now: float, events: list[Event]) -> None:
-        if self._liveness is None:
-            self._take_handshake(frame, now, events)
-        else:
-            self._routes.take(frame, now, events)
 
     def _take_handshake(self, frame: Frame, now: float, events: list[Event]) -> None:
         self._order.read(frame.seq)

@@ -25,16 +25,13 @@ class Handshake:
         self._hash = b""
         self.peer: Hello | None = None
         self.agreement: Agreement | None = None
+        self.frame_limit = MAX_HELLO
+        """Payload bytes of the largest frame that may come now."""
 
     @property
     def hello(self) -> bytes:
         """The payload of our HELLO."""
         return encode_hello(self._mine)
-
-    @property
-    def frame_limit(self) -> int:
-        """Payload bytes of the largest frame that may come now."""
-        return MAX_HELLO if self.agreement is None else self.agreement.limits.max_frame
 
     @property
     def expected(self) -> Command:
@@ -53,6 +50,7 @@ class Handshake:
         mine, theirs = Frame(Command.HELLO, parts=(self.hello,)).encode(), frame.encode()
         self._hash = hello_hash(mine, theirs) if self._connecting else hello_hash(theirs, mine)
         self.agreement = agreement
+        self.frame_limit = agreement.limits.max_frame
         return self._hash
 
     def hear_confirm(self, frame: Frame) -> tuple[Agreement, Hello]:

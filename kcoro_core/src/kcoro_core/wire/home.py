@@ -17,7 +17,7 @@ from attrs import define, evolve
 
 from ..errors import NotSupported, ProtocolError
 from .codes import WireCode
-from .commands import Command, Flag, command_name, is_call
+from .commands import COMMANDS, Command, Flag, command_name, is_call
 from .events import (
     CallRequested,
     CancelRequested,
@@ -278,7 +278,7 @@ class Home:
             return self._answer(asked, ())
         handle = asked.handle
         asked.stage = _Stage.PUSHED
-        handle.unanswered.discard(asked.id)
+        handle.unanswered.pop(asked.id, None)
         handle.ledger.push(asked.id)
         entry = Entry(Command.REPLY, handle.id, asked.id, (_OK, element), Flag.REDELIVERED if redelivered else 0)
         entry.on_written = partial(handle.ledger.written, asked.id)
@@ -321,7 +321,7 @@ class Home:
 
     def _admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> _Asked:
         """Enter a request of the peer; it is refused already when the handle has not the right."""
-        command = frame.command if is_call(frame.command) else Command(frame.command)
+        command = COMMANDS.get(frame.command, frame.command)
         if not frame.request_id or frame.request_id in self._asked:
             raise ProtocolError(f"{command_name(command)}: request id {frame.request_id} is 0, or in flight")
         if len(self._asked) >= self._limits.max_inflight_requests:
@@ -330,7 +330,7 @@ class Home:
             raise ProtocolError(f"{command_name(command)} on channel {handle.id}, which is {handle.state.value}")
         asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
         self._bytes += cost
-        handle.unanswered.add(asked.id)
+        handle.unanswered[asked.id] = None
         if right is not None and not int(handle.attributes.rights) & int(right):
             self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
         return asked
@@ -366,7 +366,7 @@ class Home:
         """Queue the REPLY; False for a receive whose handle was given up: its opener waits for nothing."""
         handle = asked.handle
         asked.stage = _Stage.ANSWERED
-        handle.unanswered.discard(asked.id)
+        handle.unanswered.pop(asked.id, None)
         heard = handle.state is not HandleState.DETACHING or asked.command is not Command.RECV
         if heard:
             self._put_reply(asked, parts, 0)

@@ -22,7 +22,7 @@ class Ledger:
     """Pushed elements of one channel on one link, by the id of the receive that they answer, in order of pushing."""
 
     _pushed: dict[int, int] = field(factory=dict)
-    _written: set[int] = field(factory=set)
+    _written: dict[int, None] = field(factory=dict)
     _returned: dict[int, int] = field(factory=dict)
     _serial: int = 0
     # Elements pushed up to here must be settled before what came back is handed on; -1: nothing came back.
@@ -40,7 +40,7 @@ class Ledger:
 
     def written(self, request_id: int) -> None:
         """Its frame is on its way: from now on it may have been received."""
-        self._written.add(request_id)
+        self._written[request_id] = None
 
     def take(self, request_id: int) -> tuple[int, ...]:
         """The receiver confirmed it. Returns ids of elements to put back now, in order."""
@@ -66,7 +66,7 @@ class Ledger:
     def _settle(self, request_id: int) -> int:
         if request_id not in self._written:
             raise ProtocolError(f"request {request_id} is confirmed or put back, but no element of it is under way")
-        self._written.discard(request_id)
+        del self._written[request_id]
         return self._pushed.pop(request_id)
 
     def _release(self) -> tuple[int, ...]:

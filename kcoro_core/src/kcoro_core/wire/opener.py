@@ -281,7 +281,8 @@ class Opener:
         self._bytes_at_home -= request.charge
 
     def _no_cancel(self, request: Request) -> None:
-        self._cancelling.pop(request.id, None)
+        if request.deadline is not None:
+            self._cancelling.pop(request.id, None)
         if request.cancel_entry is not None:
             self._outbox.withdraw(request.cancel_entry)
 

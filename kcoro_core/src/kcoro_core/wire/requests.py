@@ -87,11 +87,12 @@ class RequestMap:
 
     def add(self, command: int, channel_id: int, parts: tuple[bytes, ...], charge: int = 0) -> Request:
         """Make a request with the next free id. The caller has checked for room."""
-        while self._next == 0 or self._next in self._requests:
-            self._next = next_serial(self._next)
-        entry = Entry(command, channel_id, self._next, parts)
-        request = self._requests[self._next] = Request(self._next, command, channel_id, entry, charge)
-        self._next = next_serial(self._next)
+        number = self._next
+        while number == 0 or number in self._requests:
+            number = next_serial(number)
+        self._next = next_serial(number)
+        entry = Entry(command, channel_id, number, parts)
+        request = self._requests[number] = Request(number, command, channel_id, entry, charge)
         return request
 
     def mine(self, request_id: int) -> Request:
