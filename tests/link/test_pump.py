@@ -13,7 +13,8 @@ import trio
 
 from kcoro_core import UNLIMITED, channel, dial, plugins, serve, sleep
 from kcoro_core.hosts.port import current_host
-from kcoro_core.transport import PollSpec, Vtable
+from kcoro_core.transport import COMMIT_BYTES, PollSpec, Vtable
+from kcoro_core.transports import mem
 
 from .world import World, settle, tasks
 
@@ -144,6 +145,105 @@ def test_a_refused_frame_goes_first_when_there_is_room(world: World, monkeypatch
         assert [ch.try_recv() for _ in range(20)] == [b"%d" % i for i in range(20)]
 
     world.run(main)
+
+
+def test_room_that_is_made_while_the_medium_is_pumped_is_used_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was refused and then pumps may have made the room himself, and nobody announces that again. Row: T6."""
+    holding: dict[Any, tuple[bytes, Any, int]] = {}
+
+    def send_frame(conn: Any, header: bytes, parts: Any, lane: int) -> bool:
+        if conn in holding:
+            return False
+        holding[conn] = (header, parts, lane)
+        return True
+
+    def tx_backlog(conn: Any) -> int:
+        header, parts, _ = holding.get(conn, (b"", (), 0))
+        return len(header) + sum(map(len, parts))
+
+    def pump(endpoint: Any, now: float, ready: int) -> None:
+        if endpoint in holding and real.send_frame(endpoint, *holding[endpoint]):
+            del holding[endpoint]
+        real.pump(endpoint, now, ready)
+
+    real = wrapped(monkeypatch, world, send_frame=send_frame, tx_backlog=tx_backlog, pump=pump)
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with world.linked({"jobs": ch}) as (_, link):
+            jobs = await link.open("jobs")
+            async with tasks() as some:
+                for _ in range(50):
+                    some.start(jobs.send, b"v")
+        assert len(ch) == 50
+
+    world.run(main)
+
+
+def test_no_more_is_committed_than_the_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A medium that would take everything is given COMMIT_BYTES, and more when it has passed some on. Rows: N3, T6."""
+    held: list[int] = []
+    most: list[int] = [0]
+    stalled: list[bool] = []
+
+    def send_frame(conn: Any, header: bytes, parts: Any, lane: int) -> bool:
+        if not stalled or conn is not stalled[0]:
+            return real.send_frame(conn, header, parts, lane)
+        kept.append((header, tuple(bytes(part) for part in parts), lane))
+        held.append(len(header) + sum(map(len, parts)))
+        most[0] = max(most[0], sum(held))
+        return True
+
+    def tx_backlog(conn: Any) -> int:
+        return sum(held) if stalled and conn is stalled[0] else real.tx_backlog(conn)
+
+    kept: list[Any] = []
+    real = wrapped(monkeypatch, world, send_frame=send_frame, tx_backlog=tx_backlog)
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with world.linked({"jobs": ch}) as (_, link):
+            jobs = await link.open("jobs")
+            await settle()
+            stalled.append(link._conn)
+            async with tasks() as some:
+                for _ in range(100):
+                    some.start(jobs.send, bytes(10_000))
+                await settle()
+                assert COMMIT_BYTES <= most[0] <= COMMIT_BYTES + 10_100
+                for _ in range(100):  # it passes on what it has, and says so
+                    while kept and real.send_frame(link._conn, *kept[0]):
+                        kept.pop(0)
+                        held.pop(0)
+                    link.pump.poke()
+                    await settle()
+        assert len(ch) == 100
+        assert most[0] <= COMMIT_BYTES + 10_100
+
+    world.run(main)
+
+
+def test_a_medium_that_takes_more_than_the_bound_wakes_who_stopped_there(mem_world: World) -> None:
+    """Nothing was refused, so nobody waits for room: the fall below COMMIT_BYTES is what is told. Rows: N3, T6."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        with mem.faults(mem_world.uri.partition(":")[2]) as faults:
+            faults.buffer_bytes = 1 << 20
+            async with mem_world.linked({"jobs": ch}) as (_, link):
+                jobs = await link.open("jobs")
+                faults.stall(mem.TO_LISTENER)
+                async with tasks() as some:
+                    for _ in range(40):
+                        some.start(jobs.send, bytes(10_000))
+                    await settle()
+                    assert COMMIT_BYTES <= link.snapshot().tx_backlog_bytes <= COMMIT_BYTES + 10_100
+                    faults.resume(mem.TO_LISTENER)
+        assert len(ch) == 40
+
+    mem_world.run(main)
 
 
 @pytest.mark.parametrize("delay", range(6))

@@ -13,7 +13,7 @@ import pytest
 from kcoro_core import plugins
 from kcoro_core.errors import AlreadyExists, TransportError, WrongLoop
 from kcoro_core.testing.transport_kit.bench import LIMIT, Bench, numbered
-from kcoro_core.transport import RawFrame
+from kcoro_core.transport import COMMIT_BYTES, RawFrame
 from kcoro_core.transports import mem
 from kcoro_core.transports.mem import TO_DIALER, TO_LISTENER, Faults
 
@@ -69,6 +69,24 @@ def test_a_cut_delivers_the_frames_before_it_and_nothing_behind_it(
     for conn in (sender, receiver):
         with pytest.raises(TransportError, match="cut"):
             bench.vtable.recv_frame(conn, LIMIT)
+
+
+def test_who_stopped_at_the_bound_is_woken_below_it(bench: Bench, faults: Faults) -> None:
+    """Nothing was refused; still the sender is told, once, when less than COMMIT_BYTES are left. Rows: N3, T6."""
+    faults.buffer_bytes = 1 << 20
+    near, far = bench.pair()
+    [frame] = numbered(1, 20_000)
+    told: list[int] = []
+    bench.vtable.set_waker(near, lambda: told.append(bench.vtable.tx_backlog(near)))
+    while bench.vtable.tx_backlog(near) < 2 * COMMIT_BYTES:
+        assert bench.send(near, frame)
+    assert not bench.vtable.poll_handle(near).ready_now
+
+    while bench.vtable.recv_frame(far, LIMIT) is not None:
+        pass
+    assert len(told) == 1
+    assert COMMIT_BYTES - 20_020 <= told[0] < COMMIT_BYTES
+    assert bench.vtable.poll_handle(near).ready_now
 
 
 def test_a_cut_at_the_border_of_a_frame_comes_behind_it(bench: Bench, faults: Faults) -> None:

@@ -244,7 +244,9 @@ class TransportHooks(Protocol):
     def kcoro_tx_backlog(self, conn: Any) -> int:
         """Say how many bytes of accepted frames have not been handed to the medium yet; bounded by the transport.
 
-        Called by a link before it commits more. 0 once the connection has ended.
+        Called by a link before it commits more: it stops at ``COMMIT_BYTES``, since nothing can overtake what was
+        accepted. When the number falls below, the link is woken as after a refused frame. What a buffer of the kernel
+        holds is not counted, so keep that small as well. 0 once the connection has ended.
         """
         ...
 

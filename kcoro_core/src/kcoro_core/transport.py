@@ -8,6 +8,8 @@ owns a thread or a loop: whoever drives a link asks ``poll_handle`` what to wait
 Rule 1: ``send_frame`` takes a frame whole or not at all; a frame that was accepted is never torn.
 Rule 2: ``recv_frame`` never allocates more than its ``limit`` allows, and refuses before it reads the body.
 Rule 3: every EAGAIN-like answer (False, None) is followed by a wake-up that ``poll_handle`` has announced.
+Rule 4: so is a ``tx_backlog`` of COMMIT_BYTES and more, when it falls below: whoever drives a link stops there, since
+nothing can overtake what a medium holds.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 __all__ = [
+    "COMMIT_BYTES",
     "READ",
     "TRANSPORT_API",
     "WRITE",
@@ -32,6 +35,9 @@ __all__ = [
 
 TRANSPORT_API: Final = 1
 """Counts incompatible changes of the transport contract; a plugin of another number is refused by name."""
+
+COMMIT_BYTES: Final = 131_072
+"""How many bytes a medium is given that it has not passed on, by ``tx_backlog``; a frame more at most."""
 
 READ: Final = 1
 """Bit of ``PollSpec.want``: wake me when the file descriptor is readable."""
@@ -123,7 +129,8 @@ class Vtable:
     ``send_frame(conn, header, parts, lane) -> bool``: all or nothing; False means no room now.
     ``recv_frame(conn, limit) -> RawFrame | None``: None means nothing complete yet.
     ``pump(conn_or_listener, now, ready)``: do the I/O that ``ready`` (READ | WRITE bits) allows, run due timers.
-    ``poll_handle(conn_or_listener) -> PollSpec`` · ``tx_backlog(conn) -> int`` bytes not yet in the medium.
+    ``poll_handle(conn_or_listener) -> PollSpec`` · ``tx_backlog(conn) -> int`` bytes that were accepted and
+    are not yet with the kernel, the network or, where there is neither, the peer.
     ``peer(conn) -> Identity`` · ``set_waker(conn_or_listener, callback)``: called when ``ready_now`` became true.
     ``local_uri(listener) -> str``: the address that others can connect to.
     ``close(conn_or_listener)`` orderly; ``abort(conn)`` at once; both may be repeated.

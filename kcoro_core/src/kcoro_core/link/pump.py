@@ -9,8 +9,10 @@
 Rule 1: neither suspends, so any task may call them, and a cancelled task never tears a frame.
 Rule 2: ``flush`` hands no event to anybody, so it may be called from the middle of a channel operation.
 Rule 3: reading never waits for writing; what comes in is bounded by what the protocol allows the peer.
-Rule 4: the first write in a turn of the loop goes out at once, the others of that turn together at its end.
-Rule 5: after ``finish`` nothing is left: no descriptor, no timer, no watch, no task.
+Rule 4: writing stops when the medium is full, or holds COMMIT_BYTES; then either it makes room while it is pumped,
+which is seen at once, or it has said that it will wake us. It never stops for a reason that nobody announces.
+Rule 5: the first write in a turn of the loop goes out at once, the others of that turn together at its end.
+Rule 6: after ``finish`` nothing is left: no descriptor, no timer, no watch, no task.
 """
 
 from __future__ import annotations
@@ -23,17 +25,21 @@ from ..cancel import CancelToken
 from ..errors import LinkLost, ProtocolError, TransportError
 from ..hosts.port import Handle, Host
 from ..reference.waiter import Operation
-from ..transport import READ, WRITE, Vtable
+from ..transport import COMMIT_BYTES, READ, WRITE, Vtable
 from ..unraisable import report_unraisable
 from ..wire.commands import Command
 from ..wire.connection import Connection
 from ..wire.events import Event
+from ..wire.frame import HEADER_SIZE
 from ..wire.states import State
 
 __all__ = ["Pump"]
 
 FRAMES_AT_ONCE: Final = 256
 """Frames that are read before the other tasks get a turn."""
+
+PASSES: Final = 8
+"""How often it is filled, when it passes everything on at once, before the other tasks get a turn."""
 
 _BYE: Final = int(Command.BYE).to_bytes(2, "big")
 
@@ -200,21 +206,37 @@ class Pump:
             self._on_event(event)
 
     def _write(self, acknowledge: bool) -> None:
-        wire, vtable, conn = self._wire, self._vtable, self._conn
-        wrote = self._full = False
+        """Write until nothing is left or the medium is full, and then be sure that it will say when there is room."""
+        self._full = False
         try:
-            while self._broken is None and (frame := wire.poll_transmit(acknowledge)) is not None:
-                if not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
-                    self._full = True
-                    break
-                wire.mark_written()
-                wrote = True
-            if wrote:
-                vtable.pump(conn, self._host.now(), WRITE)
+            for _ in range(PASSES):
+                if self._broken is not None or not self._hand_over(acknowledge):
+                    return
+            self._owe()  # the medium takes all of it: the other tasks come first
         except TransportError as error:
             # What the peer said before it left may still be unread: the next pump reads it, then tells the end.
             self._broken = error
             self.poke()
+
+    def _hand_over(self, acknowledge: bool) -> bool:
+        """Give the medium what it takes, up to COMMIT_BYTES that it has not passed on; whether another try is worth it.
+
+        It is when the medium has passed something on meanwhile: what it does while it is pumped it announces to nobody.
+        """
+        wire, vtable, conn = self._wire, self._vtable, self._conn
+        committed = before = vtable.tx_backlog(conn)
+        while (frame := wire.poll_transmit(acknowledge)) is not None:
+            if committed >= COMMIT_BYTES or not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
+                self._full = True
+                break
+            wire.mark_written()
+            committed += HEADER_SIZE + frame.length
+        if committed > before or self._full:
+            vtable.pump(conn, self._host.now(), WRITE)
+        if self._full and vtable.tx_backlog(conn) < committed:
+            self._full = False
+            return True
+        return False
 
     # -- waiting
 

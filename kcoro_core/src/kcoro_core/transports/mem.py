@@ -22,7 +22,7 @@ from attrs import define, field
 
 from ..errors import AlreadyExists, ProtocolError, TransportError, WrongLoop
 from ..hookspecs import hookimpl
-from ..transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
+from ..transport import COMMIT_BYTES, STREAM, TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
 from .faults import TO_DIALER, TO_LISTENER, Cut, Direction, Faults
 
 __all__ = ["TO_DIALER", "TO_LISTENER", "Faults", "faults"]
@@ -144,16 +144,17 @@ class Connection:
             size = len(self.rx.arrived[0].payload)
             if size > limit:
                 raise ProtocolError(f"a frame of mem: has a payload of {size} bytes, and {limit} are acceptable")
+            before = self.rx.size_bytes
             frame = self.rx.take()
-            self.pair.other(self).room_was_made()
+            self.pair.other(self).room_was_made(fell=before >= COMMIT_BYTES > self.rx.size_bytes)
             return frame
         if self.end is not None:
             raise self._told(self.end)
         return None
 
-    def room_was_made(self) -> None:
-        """The other end took a frame: announce it if a send was refused before."""
-        if self.wants_room and self.end is None:
+    def room_was_made(self, fell: bool) -> None:
+        """The other end took a frame: announce it if a send was refused before, or the backlog ``fell`` below."""
+        if (self.wants_room or fell) and self.end is None:
             self.wants_room = False
             self.has_news = True
             self.wake()
