@@ -65,6 +65,7 @@ class HandleTable:
 
     def __init__(self, connecting: bool, on_gone: Callable[[int], object] = lambda channel_id: None) -> None:
         self._handles: dict[int, Handle] = {}
+        self._counts = {True: 0, False: 0}  # ours, the peer's: an OPEN must not cost a walk over all handles
         self._next = 1 if connecting else 2
         self._peer_last = 0 if connecting else -1
         self.limit = 0
@@ -75,7 +76,7 @@ class HandleTable:
 
     def count(self, mine: bool) -> int:
         """How many handles one side has open or asked for."""
-        return sum(handle.mine is mine for handle in self._handles.values())
+        return self._counts[mine]
 
     def open_mine(self) -> Handle:
         """A handle with the next id of this side. Raises NoBuffers at the limit."""
@@ -83,7 +84,7 @@ class HandleTable:
             raise NoBuffers(f"{self.limit} channels are open on this link; detach from some")
         if self._next > _LAST_ID:
             raise NoBuffers("all channel ids of this link were used once; dial again")
-        handle = self._handles[self._next] = Handle(self._next, mine=True)
+        handle = self._add(Handle(self._next, mine=True))
         self._next += 2
         return handle
 
@@ -92,8 +93,7 @@ class HandleTable:
         if channel_id <= self._peer_last or (channel_id - self._peer_last) % 2:
             raise ProtocolError(f"OPEN on channel {channel_id}, which is not a new id of the peer")
         self._peer_last = channel_id
-        handle = self._handles[channel_id] = Handle(channel_id, mine=False)
-        return handle
+        return self._add(Handle(channel_id, mine=False))
 
     def find(self, channel_id: int) -> Handle | None:
         """The handle a frame is about, or None."""
@@ -116,9 +116,16 @@ class HandleTable:
 
     def remove(self, handle: Handle) -> None:
         """The handle is gone."""
-        self._handles.pop(handle.id, None)
+        if self._handles.pop(handle.id, None) is not None:
+            self._counts[handle.mine] -= 1
         self._on_gone(handle.id)
 
     def clear(self) -> None:
         """The connection is over, and every handle with it."""
         self._handles.clear()
+        self._counts = {True: 0, False: 0}
+
+    def _add(self, handle: Handle) -> Handle:
+        self._handles[handle.id] = handle
+        self._counts[handle.mine] += 1
+        return handle

@@ -42,6 +42,7 @@ from .messages import (
     Attributes,
     ChannelInfo,
     Closing,
+    OpenRequest,
     Rights,
     decode_closing,
     decode_id,
@@ -117,11 +118,11 @@ class Home:
         """The first frame on a new channel id."""
         handle = self._handles.open_theirs(frame.channel_id)
         handle.order.read(frame.seq)
+        # What is malformed must not be entered: the report would name a request that the owner has never heard of.
+        wanted = _read_open(fields)
         asked = self._admit(handle, frame)
-        try:
-            wanted = decode_open(fields)
-        except NotSupported as error:
-            self._refuse(asked, WireCode.ENOTSUP, str(error.args[0]))
+        if isinstance(wanted, NotSupported):
+            self._refuse(asked, WireCode.ENOTSUP, str(wanted.args[0]))
             return
         if self._handles.count(mine=False) > self._limits.max_channels:
             self._refuse(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
@@ -322,7 +323,8 @@ class Home:
     def _admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> _Asked:
         """Enter a request of the peer; it is refused already when the handle has not the right."""
         command = COMMANDS.get(frame.command, frame.command)
-        if not frame.request_id or frame.request_id in self._asked:
+        # An element that came back may wait for its neighbours: under its id another would take its place on the books.
+        if not frame.request_id or frame.request_id in self._asked or frame.request_id in handle.ledger:
             raise ProtocolError(f"{command_name(command)}: request id {frame.request_id} is 0, or in flight")
         if len(self._asked) >= self._limits.max_inflight_requests:
             raise ProtocolError(f"{command_name(command)}: more than {len(self._asked)} requests are in flight")
@@ -400,3 +402,11 @@ class Home:
         if handle.state is HandleState.DETACHING and not handle.unanswered:
             handle.step(ChannelStep.DETACHED)
             self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(self._handles.remove, handle)))
+
+
+def _read_open(fields: Fields) -> OpenRequest | NotSupported:
+    """What the peer wants, or why this version has not got it. Raises ProtocolError when it is malformed."""
+    try:
+        return decode_open(fields)
+    except NotSupported as error:
+        return error

@@ -33,6 +33,10 @@ class Ledger:
         """How many elements are neither confirmed nor back at the head."""
         return len(self._pushed) + len(self._returned)
 
+    def __contains__(self, request_id: int) -> bool:
+        """Whether the element that answered this receive is under way, or back and waiting for its neighbours."""
+        return request_id in self._pushed or request_id in self._returned
+
     def push(self, request_id: int) -> None:
         """An element was queued for the peer."""
         self._serial += 1
