@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Defects that are put in on purpose: the kept inputs of a target find each, and so does a campaign without them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+
+from kcoro_core.wire import hello as hello_of
+from kcoro_core.wire import messages
+from kcoro_core.wire.fields import Fields
+from kcoro_core.wire.frame import HEADER_SIZE, FrameDecoder
+from kcoro_core.wire.home import Home
+from kcoro_core.wire.ledger import Ledger
+
+
+@frozen
+class Plant:
+    """One defect: ``owner.name`` is replaced by ``instead``; ``target`` must notice."""
+
+    target: str
+    owner: Any
+    name: str
+    instead: Callable[..., Any]
+    before: Any = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "before", vars(self.owner)[self.name])
+
+    def plant(self) -> None:
+        """Put the defect in."""
+        setattr(self.owner, self.name, self.instead)
+
+    def remove(self) -> None:
+        """Take it out again."""
+        setattr(self.owner, self.name, self.before)
+
+
+def _mask_of_any_size(items: dict[int, bytes]) -> int:
+    return int.from_bytes(items.get(1, b""), "big")
+
+
+def _text_unchecked(self: Any, size: int, name: str, limit: int = 0) -> str:
+    text: str = self.raw(size, name).decode()
+    return text
+
+
+def _feed_without_the_torn_header(self: Any, data: bytes) -> None:
+    rest = bytes(self._buffer[self._start :])
+    self._buffer, self._start, self._drained = (rest if len(rest) >= HEADER_SIZE else b"") + data, 0, not data
+
+
+def _taken_unchecked(fields: Fields) -> list[int]:
+    return [number for (number,) in struct.iter_unpack(">I", fields.rest())]
+
+
+def _settled_unchecked(self: Any, request_id: int) -> int:
+    self._written.discard(request_id)
+    return int(self._pushed.pop(request_id))
+
+
+PLANTS = {
+    "torn-header": Plant("frames", FrameDecoder, "feed", _feed_without_the_torn_header),
+    "hello-mask": Plant("handshake", hello_of, "_capabilities", _mask_of_any_size),
+    "payload-text": Plant("payloads", Fields, "text", _text_unchecked),
+    "taken-size": Plant("payloads", messages, "decode_taken", _taken_unchecked),
+    "settled-unasked": Plant("connection", Ledger, "_settle", _settled_unchecked),
+    "detach-unheard": Plant("connection", Home, "on_detach", lambda self, handle, frame, fields, events: None),
+}
+"""By name."""

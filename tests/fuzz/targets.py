@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What is fuzzed, under which name, and with which inputs it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from kcoro_core.wire.commands import Command
+from kcoro_core.wire.fields import encode_tlvs
+from kcoro_core.wire.hello import Hello, encode_hello
+
+from ..wire.transcripts import TRANSCRIPTS
+from .decoders import NUMBERS, fuzz_frames, fuzz_handshake, fuzz_payloads
+from .talk import fuzz_connection
+
+__all__ = ["TARGETS", "Target"]
+
+
+@frozen
+class Target:
+    """``run`` takes any input; what it lets escape is a defect. ``seeds``: inputs that are worth changing."""
+
+    name: str
+    run: Callable[[bytes], None]
+    seeds: Callable[[], list[bytes]]
+    max_len: int = 512
+
+
+def _recorded_streams() -> list[bytes]:
+    """A stream of each side of each transcript, behind the size of its pieces."""
+    streams = {transcript.stream(side) for transcript in TRANSCRIPTS.values() for side in transcript.steps}
+    return [b"\x07" + stream for stream in sorted(streams)]
+
+
+def _recorded_hellos() -> list[bytes]:
+    said = {frame.payload for one in TRANSCRIPTS.values() for frame in one.frames() if frame.command == Command.HELLO}
+    named = encode_hello(Hello(b"n" * 16, b"c" * 8, software="somebody"))
+    with_mask = [encode_hello(Hello(b"n" * 16, b"c" * 8)) + encode_tlvs({1: b"\1" * size}) for size in (4, 3, 5)]
+    return [*sorted(said), named, named[:-1] + b"\xff", *with_mask]
+
+
+def _recorded_payloads() -> list[bytes]:
+    """Every payload, given to every decoder: what is not meant for it is a good beginning, too."""
+    payloads = {frame.payload for one in TRANSCRIPTS.values() for frame in one.frames()}
+    return [bytes([number]) + payload for number in sorted(NUMBERS) for payload in sorted(payloads)]
+
+
+def _first_steps() -> list[bytes]:
+    """Open, answer, send, receive, settle, with crossings between."""
+    lives = [[0, 200, 72, 8, 200, 129], [32, 200, 8, 200, 1, 2, 200], [0, 32, 200, 8, 72, 200, 1, 34, 2, 5, 200, 7]]
+    return [bytes([side, *life * times]) for side in (0, 1) for life in lives for times in (1, 3)]
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("frames", fuzz_frames, _recorded_streams),
+        Target("handshake", fuzz_handshake, _recorded_hellos),
+        Target("payloads", fuzz_payloads, _recorded_payloads),
+        Target("connection", fuzz_connection, _first_steps),
+    )
+}
+"""By name."""
