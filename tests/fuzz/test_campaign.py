@@ -46,7 +46,7 @@ def test_a_minute_of_fuzzing_finds_nothing(target: str) -> None:
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_planted_defect_is_found_without_the_kept_inputs(name: str) -> None:
-    """Fuzzing from the first inputs only meets it within a minute, and says how to see it again. Rows: W1, Q5."""
+    """Fuzzing from the first inputs only meets it within a minute, and says how to see it again. Row: W1."""
     done = campaign(PLANTS[name].target, "--empty", "--plant", name)
     assert done.returncode != 0
     assert f"replay: python -m tests.fuzz.campaign {PLANTS[name].target} --replay " in done.stderr

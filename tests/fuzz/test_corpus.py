@@ -64,7 +64,7 @@ def test_no_kept_input_allocates_above_the_cap(target: str) -> None:
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_planted_defect_is_found_by_the_kept_inputs(name: str) -> None:
-    """Each check that is taken away turns the replay red, and the report names the input. Rows: W1, Q5."""
+    """Each check that is taken away turns the replay red, and the report names the input. Row: W1."""
     plant = PLANTS[name]
     plant.plant()
     try:
