@@ -371,12 +371,11 @@ class Link(HomeBound):
             self._exporting.cancel(news)
 
     def _on_reply(self, news: events.ReplyReceived) -> None:
-        if is_call(news.command):
-            channel = self._channels.get(news.channel_id)
-            self.calling.on_reply(news, detached=channel is not None and channel._detached)
-            return
         op = self._requests.pop(news.request_id, None)
         if op is None:
+            if is_call(news.command):
+                channel = self._channels.get(news.channel_id)
+                self.calling.on_reply(news, detached=channel is not None and channel._detached)
             return
         if not news.code:
             op.succeed()

@@ -148,8 +148,6 @@ class Pump:
             self._finish()
         finally:
             self._pumping = False
-        if self._wire.has_frames() and not self._full:
-            self._owe()  # acknowledgements, which the next frame of their channel may carry
         self.arm()
         self.after_turn()
 
@@ -168,7 +166,10 @@ class Pump:
         self._read(now)
         if self._timer is None:  # it has come, or there was none
             self._hand_on(self._wire.handle_timeout(now))
-        self._write(acknowledge=self._wire.state is not State.OPEN)
+        if self._wire.has_frames():
+            self._write(acknowledge=self._wire.state is not State.OPEN)
+            if self._wire.has_frames() and not self._full:
+                self._owe()  # acknowledgements, which the next frame of their channel may carry
         if self._wire.state is State.DEAD:
             self._begin_close(now)
 

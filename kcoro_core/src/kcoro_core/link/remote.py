@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from ..channel import end_of_iteration
 from ..engine import ChannelSnapshot
 from ..errors import ChannelClosed, KcoroError, MessageTooLong, Outcome, WouldBlock
-from ..hosts.port import current_host, find_host
+from ..hosts.port import current_host, find_host, here
 from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Overflow
 from ..semantics import CLOSED as CLAIM_CLOSED
@@ -265,14 +265,14 @@ class RemoteChannel(HomeBound):
         counted: bool = True,
     ) -> Any:
         """Make a request and wait for its answer."""
-        host = current_host()
+        host = here.host or current_host()
         if host is not self._home:
             self._enter(host)
         what = Told("send" if sending else "recv" if counted else "info", self)
         if cancel is not None and token_is_set(cancel, host):
             await host.spend()
             raise self._failed(CANCELLED, cancelled_error(cancel, what))
-        limit = check_timeout(timeout)
+        limit = None if timeout is None else check_timeout(timeout)
         await host.cancel_point()
         try:
             self._link.check_usable(self, self._id)

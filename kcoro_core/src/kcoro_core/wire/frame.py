@@ -76,7 +76,8 @@ class Frame:
     @property
     def payload(self) -> bytes:
         """What follows the header, in one piece."""
-        return _joined(self.parts)
+        parts = self.parts
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     @property
     def length(self) -> int:

@@ -48,21 +48,10 @@ class Routes:
 
     def take(self, frame: Frame, now: float, events: list[Event]) -> None:
         """Hand one frame of an established connection to its part."""
-        if frame.channel_id:
-            self._take_channel(frame, events)
-        else:
+        if not frame.channel_id:
             self._order.read(frame.seq)
             self.take_control(frame, now, events)
-
-    def take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
-        """Hand a frame of channel 0, whose number was read, to its part."""
-        handler = self.control.get(frame.command)
-        if handler is None:
-            self._take_unknown(None, frame)
-        else:
-            handler(frame, now, events)
-
-    def _take_channel(self, frame: Frame, events: list[Event]) -> None:
+            return
         handle = self._handles.find(frame.channel_id)
         if handle is None:
             self._take_unbound(frame, events)
@@ -81,6 +70,14 @@ class Routes:
         if self._life.state is State.CLOSING and not handle.mine and is_request(frame.command):
             return
         handler(handle, frame, fields, events)
+
+    def take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
+        """Hand a frame of channel 0, whose number was read, to its part."""
+        handler = self.control.get(frame.command)
+        if handler is None:
+            self._take_unknown(None, frame)
+        else:
+            handler(frame, now, events)
 
     def _take_unexpected(self, handle: Handle, frame: Frame) -> None:
         """A command that the other end of this channel may not send, or that nobody here knows."""
