@@ -301,15 +301,23 @@ class Channel(HomeBound, Generic[T]):
         if answer is not WOULD_BLOCK:
             await host.spend()
             return answer
-        if limit == 0:
-            raise await self._refused(host, WAITING, WouldBlock(f"{what} would have to wait"))
         op = self._operation(host, sending, value)
-        self._home = host
         core = self._core
-        core.enqueue(op)
+        if limit == 0:
+            if not core.ask(op):
+                raise await self._refused(host, WAITING, WouldBlock(f"{what} would have to wait"))
+            limit = None  # the end of a link has the answer: it comes, or that link is lost
+        else:
+            core.enqueue(op)
+        self._home = host
         try:
             await park(host, op, lambda: core.withdraw(op), limit, cancel)
+            if timeout == 0 and op.claim == TIMED_OUT:
+                raise WouldBlock(f"{what} would have to wait")
             return await result(host, op, cancel, what)
+        except WouldBlock:
+            core.count_failure(WAITING)
+            raise
         except ChannelClosed:
             core.count_failure(CLAIM_CLOSED)
             raise

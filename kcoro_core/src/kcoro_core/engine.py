@@ -26,10 +26,12 @@ __all__ = [
     "OK",
     "SHORTEST",
     "WOULD_BLOCK",
+    "Borrower",
     "ChannelCore",
     "ChannelFactory",
     "ChannelSnapshot",
     "Engine",
+    "Keeper",
     "Rates",
     "Scheduler",
     "SchedulerFactory",
@@ -123,10 +125,47 @@ class ChannelSnapshot:
         return Rates(*((getattr(self, name) - (getattr(since, name) if since else 0)) / span for name in names))
 
 
+class Borrower(Protocol):
+    """The end of a link that sends against lent slots; a channel calls it, and it never calls back from there."""
+
+    def recall(self) -> None:
+        """Somebody else wants to send: ask for the slots. Called once; ``end_lending`` answers it."""
+        ...
+
+    def ask(self) -> None:
+        """A try to receive wants to know what is on its way: ask, and call ``answered`` once for each question."""
+        ...
+
+    def freed(self) -> None:
+        """There may be more slots to lend than there were; ``lendable`` tells how many."""
+        ...
+
+
+class Keeper(Protocol):
+    """The end of a link that holds elements ahead of its receives; a channel calls it."""
+
+    def arrived(self) -> None:
+        """There are elements in the queue: ``take_ahead`` takes them."""
+        ...
+
+    def recall(self) -> None:
+        """Somebody else wants to receive: have untaken elements come back, then call ``end_keeping``, or do so now."""
+        ...
+
+    def drained(self) -> None:
+        """The channel is closed and nothing is left, not even on its way; may be told again."""
+        ...
+
+
 class ChannelCore(Protocol):
     """One channel of an engine, without waiting: what ``kcoro_channel`` factories make.
 
     While an element that was handed out is not settled, a closed and empty channel does not answer CLOSED to receivers.
+
+    A link may have a share in a channel: slots may be *lent* to one borrower, which then sends without asking, and
+    elements may be *kept* by one keeper, ahead of its receives. At every moment
+    ``len(channel) + kept + lent <= capacity``. Meanwhile nobody else is served in that direction: the first that tries
+    calls ``recall``, answers WOULD_BLOCK, and is served when ``end_lending`` or ``end_keeping`` has been called.
     """
 
     kind: Kind
@@ -176,6 +215,72 @@ class ChannelCore(Protocol):
 
     def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
         """Note that ``count`` of those handed out arrived, and put back the others, oldest first, at the head."""
+        ...
+
+    def lend(self, borrower: Borrower, /) -> bool:
+        """Make ``borrower`` the only sender, until ``end_lending``; False, without effect, where that cannot be.
+
+        It cannot be while there is a borrower or a sender waits, on a closed channel, on RENDEZVOUS, and with a policy
+        that drops.
+        """
+        ...
+
+    def lendable(self) -> int | float:
+        """How many slots could be lent now; 0 while a sender waits, and from a recall or a close on."""
+        ...
+
+    def lend_slots(self, count: int, /) -> None:
+        """Lend so many more slots. Raises ValueError, without effect, for more than are ``lendable``."""
+        ...
+
+    def fill(self, value: Any, slot: bool = True, /) -> Sentinel:
+        """Take in what the borrower sends: against a lent slot always OK, without one as ``send_now`` answers.
+
+        After ``close`` a slot is still filled, and its element drained; after ``cancel`` it is reported.
+        """
+        ...
+
+    def replaced(self, count: int, /) -> None:
+        """Note that so many values were sent, and replaced and reported at the borrower's end (CONFLATED)."""
+        ...
+
+    def hold_back(self, full: bool, /) -> None:
+        """Have an UNLIMITED channel count as full, or not any more, for a borrower whose bytes reach a bound."""
+        ...
+
+    def answered(self) -> None:
+        """What the borrower had sent before the oldest question has arrived: the try that asked ends if it waits."""
+        ...
+
+    def end_lending(self) -> None:
+        """The slots are back, or lost with their link: senders that waited are served, tries end, closes finish."""
+        ...
+
+    def keep(self, keeper: Keeper, /) -> bool:
+        """Make ``keeper`` the only receiver, until ``end_keeping``; False, without effect, where that cannot be.
+
+        It cannot be while there is a keeper or a receiver waits, on RENDEZVOUS and CONFLATED, and with a policy that
+        drops.
+        """
+        ...
+
+    def take_ahead(self) -> Any:
+        """The oldest element for the keeper, which keeps its slot until it is settled; WOULD_BLOCK or CLOSED."""
+        ...
+
+    def settle_ahead(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
+        """As ``settle``, for elements that were taken ahead; their slots are free now."""
+        ...
+
+    def end_keeping(self) -> None:
+        """Nothing is kept any more: receivers that waited are served, tries end."""
+        ...
+
+    def ask(self, op: Operation, /) -> bool:
+        """Queue a try that WOULD_BLOCK did not answer, because something may be on its way; False: it did.
+
+        It completes like any waiter; it is expired, and out of the queue, once it is certain that it would block.
+        """
         ...
 
     def report(self, value: Any, why: Undelivered) -> None:

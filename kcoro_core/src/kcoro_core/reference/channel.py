@@ -15,6 +15,7 @@ Invariants, whenever no method is running:
    ``sent == handoffs + accepted`` and ``received == sent - dropped - len(queue)``.
 
 Waiters whose claim word says CLAIMING cannot be won: they are passed over and keep their place.
+Where a link has a share in the channel, or it is closed, ``guarded`` is set, and ``lending.py`` says what holds.
 No method suspends, and hooks run last, when the channel is consistent again.
 """
 
@@ -24,7 +25,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, OnUndelivered, Sentinel
+from ..engine import OK, WOULD_BLOCK, ChannelSnapshot, OnUndelivered, Sentinel
 from ..errors import ChannelClosed
 from ..semantics import (
     CANCELLED,
@@ -39,65 +40,43 @@ from ..semantics import (
 )
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..unraisable import report_unraisable
+from .lending import Lending, Waiters, winner
 from .waiter import Waiter
 
 __all__ = ["Channel"]
 
-Waiters = OrderedDict[Waiter, None]
-
 _FAILURES: Final = {WAITING: 0, TIMED_OUT: 1, CANCELLED: 2, CLAIM_CLOSED: 3}
 
 
-def _winner(waiters: Waiters) -> Waiter | None:
-    """Claim the oldest waiter that can be won and take it out of its queue."""
-    for w in waiters:
-        if w.win():
-            del waiters[w]
-            return w
-    return None
-
-
-class Channel:
+class Channel(Lending):
     """The reference engine's channel; see ``engine.ChannelCore`` for the contract of each method."""
 
     __slots__ = (
         "__weakref__",
-        "accepted",
         "capacity",
-        "closed",
         "dropped",
         "failures",
-        "given_up",
-        "handoffs",
-        "kind",
-        "limit",
         "on_undelivered",
         "overflow",
-        "peak",
-        "queue",
         "reason",
-        "receivers",
-        "senders",
-        "suspends",
-        "travelling",
     )
 
     def __init__(
         self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None = None
     ) -> None:
+        super().__init__()
         self.kind = kind
         self.capacity = capacity
         self.overflow = overflow
         self.limit = limit_of(kind, capacity)
         self.suspends = overflow is SUSPEND and kind is not Kind.CONFLATED
         self.on_undelivered = on_undelivered
-        self.queue: deque[Any] = deque()
-        self.senders: Waiters = OrderedDict()
-        self.receivers: Waiters = OrderedDict()
+        self.queue = deque()
+        self.senders = OrderedDict()
+        self.receivers = OrderedDict()
         self.closed = False
         self.reason: object = None
-        self.given_up: Undelivered | None = None
-        self.travelling = 0
+        self.given_up = None
         self.accepted = self.dropped = self.handoffs = self.peak = 0
         self.failures = [0, 0, 0, 0]
 
@@ -105,8 +84,8 @@ class Channel:
 
     def send_now(self, value: Any, /) -> Sentinel:
         """Hand over to the oldest receiver, or queue, or apply the overflow policy."""
-        if self.closed:
-            return CLOSED
+        if self.guarded:
+            return self._send_guarded(value)
         receivers = self.receivers
         if receivers:
             for w in receivers:
@@ -128,13 +107,13 @@ class Channel:
 
     def recv_now(self) -> Any:
         """Take the oldest element; the slot goes to the oldest sender in the same step."""
+        if self.guarded:
+            return self._recv_guarded()
         queue = self.queue
         if queue:
             value = queue.popleft()
             if self.senders:
                 self._refill()
-            elif self.closed and not queue:
-                self._drained()
             return value
         senders = self.senders
         if senders:
@@ -144,18 +123,18 @@ class Channel:
                     del senders[w]
                     self.handoffs += 1
                     return value
-        return CLOSED if self.closed and not self.travelling else WOULD_BLOCK
+        return WOULD_BLOCK
 
     def send_must_wait(self) -> bool:
         """Whether ``send_now`` is sure to answer WOULD_BLOCK; while any receiver is queued it has to be tried."""
-        return not self.receivers and len(self.queue) >= self.limit and self.suspends and not self.closed
+        return not self.receivers and len(self.queue) >= self.limit and self.suspends and not self.guarded
 
     def recv_must_wait(self) -> bool:
         """Whether ``recv_now`` is sure to answer WOULD_BLOCK; while any sender is queued it has to be tried."""
-        return not self.queue and not self.senders and not self.closed
+        return not self.queue and not self.senders and not self.guarded
 
     def _refill(self) -> None:
-        while len(self.queue) < self.limit and (w := _winner(self.senders)) is not None:
+        while len(self.queue) < self.limit and (w := winner(self.senders)) is not None:
             self.accepted += 1
             self.queue.append(w.value)
             w.finish()
@@ -177,6 +156,8 @@ class Channel:
 
     def withdraw(self, w: Waiter, /) -> bool:
         """Take a waiter out; False when it was not queued any more."""
+        if self.tries:
+            self.tries.pop(w, None)  # type: ignore[call-overload]
         waiters = self.senders if w.sending else self.receivers
         if w not in waiters:
             return False
@@ -189,7 +170,8 @@ class Channel:
         """No more sends: parked senders fail and keep their value, receivers drain what is queued."""
         if self.closed:
             return
-        self.closed = True
+        self.closed = self.guarded = True
+        self.recalled = self.borrower is not None  # a borrower takes the news of a close as a recall
         self.reason = reason
         self._shut(self.senders)
         if not self.queue:
@@ -209,11 +191,6 @@ class Channel:
         for value in unwanted:
             self._tell(value, self.given_up)
 
-    def _drained(self) -> None:
-        """Closed and empty: tell the receivers, unless an element is travelling and may come back."""
-        if not self.travelling:
-            self._shut(self.receivers)
-
     def _shut(self, waiters: Waiters) -> None:
         leaving = list(waiters)
         waiters.clear()
@@ -225,30 +202,18 @@ class Channel:
         why = "" if self.reason is None else f": {self.reason!r}"
         return ChannelClosed(f"the channel is closed{why}", reason=self.reason)
 
-    # -- elements that travel to another process
+    # -- elements that travel to another process: see also lending.py
 
     def hand_out(self) -> None:
         """An element that was just received travels, and is not known to have arrived."""
         self.travelling += 1
 
-    def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
-        """So many have arrived or come back; those that came back go to the head, in their old order.
-
-        After ``cancel`` nothing goes back into the queue: what comes back is reported as the queue was.
-        """
-        self.travelling -= count
-        if self.given_up is not None:
-            self._drained()
-            self._give_up(put_back)
-            return
-        returned = deque(put_back)
-        while returned and (w := _winner(self.receivers)) is not None:
-            w.finish(returned.popleft())
-        self.queue.extendleft(reversed(returned))
-        if self.closed and not self.queue:
-            self._drained()
-
     # -- books
+
+    def replaced(self, count: int, /) -> None:
+        """Values that were replaced before they came here."""
+        self.accepted += count
+        self.dropped += count
 
     def report(self, value: Any, why: Undelivered) -> None:
         """Count a value that reached nobody, and hand it to the hook."""

@@ -19,6 +19,7 @@ from . import (  # noqa: F401 - for the laws that they register
     counters,
     halves,
     interop,
+    lending,
     loops,
     meeting,
     misuse,
