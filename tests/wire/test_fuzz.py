@@ -9,11 +9,13 @@ from kcoro_core.errors import ProtocolError
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import ALLOWED_FLAGS, BUILT, CALL_FLAGS, Command
 from kcoro_core.wire.connection import Connection
+from kcoro_core.wire.credit import Grant
 from kcoro_core.wire.events import (
     CallRequested,
     CancelRequested,
     CloseRequested,
     ConnectionEnded,
+    DataReceived,
     ElementReceived,
     Event,
     InfoRequested,
@@ -23,18 +25,21 @@ from kcoro_core.wire.events import (
 )
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import Closing, OpenRequest, encode_open
-from kcoro_core.wire.states import State
+from kcoro_core.wire.messages import Closing, OpenFlag, OpenRequest, encode_open
+from kcoro_core.wire.states import LendState, State
 
 from .pair import BUFFERED_4, Pair, established, opened, raw, written
 
 LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=5, receive_budget=4096)
 # Queued at most: an answer for each request in flight, a DETACH and a CLOSE per channel, PING, PONG, BYE.
+FROM_HOME = (Command.CREDIT, Command.RECALL)
 MOST_FRAMES = 2 * LIMITS.max_inflight_requests + 2 * LIMITS.max_channels + 5
 
 BODIES = st.one_of(
     st.binary(max_size=40),
     st.sampled_from([b"", bytes(4), bytes(8), b"\0\0\0\1", b"\0\0\0\2", encode_open(OpenRequest("x")), bytes(100)]),
+    st.just(encode_open(OpenRequest("x", OpenFlag.LEND))),
+    st.builds(lambda *totals: Grant(*totals).encode(), *[st.integers(0, 9)] * 3),
 )
 HOSTILE = st.builds(
     Frame,
@@ -55,12 +60,22 @@ def numbered(connection: Connection, frame: Frame) -> Frame:
     return Frame(frame.command, frame.flags, frame.channel_id, frame.request_id, seq, frame.parts)
 
 
+def is_lent(connection: Connection, channel_id: int) -> bool:
+    """Whether slots of this handle can still be recalled."""
+    handle = connection._handles.find(channel_id)
+    return handle is not None and handle.lent is not None and handle.lent.state is LendState.LENT
+
+
 def respond(connection: Connection, events: list[Event], patience: int) -> None:
     """An owner that answers some requests at once and leaves others waiting."""
     for event in events:
         match event:
             case OpenRequested():
                 connection.accept(event.request_id, BUFFERED_4)
+                if event.wanted.flags & OpenFlag.LEND and connection.start_lending(event.channel_id, 4):
+                    connection.lend(event.channel_id, 4)
+            case DataReceived() if patience % 2 and is_lent(connection, event.channel_id):
+                connection.recall(event.channel_id)
             case SendRequested() if patience % 2:
                 connection.done(event.request_id)
             case RecvRequested() if patience % 3:
@@ -105,6 +120,9 @@ def test_a_home_survives_any_frames(frames: list[Frame], patience: int, reads: b
 def test_an_opener_survives_any_frames(frames: list[Frame], reads: bool) -> None:
     """The same with requests of its own under way, half of them cancelled. Row: W1."""
     pair, channel = opened(LIMITS, LIMITS)
+    pair.a.open(OpenRequest("lent", OpenFlag.LEND))
+    respond(pair.b, pair.a_to_b(), 1)
+    pair.b_to_a()
     requests = [pair.a.send(channel, b"x"), pair.a.recv(channel), pair.a.info(channel), pair.a.call(0, 64, b"x")]
     written(pair.a)
     pair.a.cancel(requests[1], 0)
@@ -149,6 +167,10 @@ def conversation() -> list[bytes]:
     pair.a.tell(1, 65, b"payload")
     turn()
     pair.a.close(1, Closing())
+    turn()
+    pair.a.open(OpenRequest("lent", OpenFlag.LEND))
+    turn()
+    pair.a.send_data(3, b"element")
     turn()
     pair.a.detach(1)
     pair.a.bye(0)
@@ -201,7 +223,7 @@ def test_the_conversation_itself_is_understood() -> None:
     assert pair.b.report is not None
     assert pair.b.report.orderly
     seen = {int.from_bytes(frame[4:6], "big") for frame in CONVERSATION}
-    assert seen >= BUILT - {Command.REPLY, Command.PING, Command.PONG, Command.PUTBACK}
+    assert seen >= BUILT - {Command.REPLY, Command.PING, Command.PONG, Command.PUTBACK, *FROM_HOME}
 
 
 @given(st.binary(max_size=300))

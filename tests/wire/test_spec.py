@@ -15,7 +15,7 @@ from kcoro_core.wire.events import OpenRequested, RecvRequested, SendRequested
 from kcoro_core.wire.frame import Frame
 from kcoro_core.wire.hello import Limits
 from kcoro_core.wire.messages import Closing, OpenFlag, OpenRequest, Reason, Rights
-from kcoro_core.wire.states import CHANNEL_MOVES, MOVES
+from kcoro_core.wire.states import CHANNEL_MOVES, LEND_MOVES, MOVES
 
 from .pair import BUFFERED_4, deliver, only, written
 
@@ -86,7 +86,9 @@ def test_the_times_of_the_specification_are_those_of_the_code() -> None:
     }
 
 
-@pytest.mark.parametrize(("title", "moves"), [("Connection states", MOVES), ("Handle states", CHANNEL_MOVES)])
+@pytest.mark.parametrize(
+    ("title", "moves"), [("Connection states", MOVES), ("Handle states", CHANNEL_MOVES), ("Lending states", LEND_MOVES)]
+)
 def test_the_state_tables_are_those_of_the_code(title: str, moves: dict[object, dict[object, object]]) -> None:
     """Each line is one legal step; nothing else is. Row: W1."""
     written_down = {(row[0], row[1], row[2]) for row in first_table(title, 4)}

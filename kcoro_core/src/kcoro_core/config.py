@@ -79,7 +79,12 @@ class Settings:
     max_message: int = _setting(1 << 20, "largest message accepted from a peer, in bytes", int, _natural)
     max_channels: int = _setting(1024, "channels that a peer may have open on one link", int, _natural)
     max_requests: int = _setting(1024, "requests that a peer may have in flight on one link", int, _natural)
-    receive_budget: int = _setting(8 << 20, "bytes of parked messages that one peer may cost this side", int, _natural)
+    receive_budget: int = _setting(
+        16 << 20,
+        "bytes that one peer may cost this side: half for requests that wait here, half for what it sends unasked",
+        int,
+        _natural,
+    )
     hello_timeout: float = _setting(5.0, "seconds for the handshake of a new link", float, _positive)
     keepalive: float = _setting(
         30.0, "seconds of silence after which a peer is asked for a sign of life", float, _positive

@@ -18,6 +18,7 @@ __all__ = [
     "check_count",
     "check_element",
     "check_export",
+    "check_hook",
     "check_medium",
     "check_name",
 ]
@@ -90,6 +91,15 @@ def check_medium(info: TransportInfo) -> None:
         raise NotSupported(
             f"{info.name}: cannot carry a link, it does not promise {names}; use a stream, such as uds: or tcp:"
         )
+
+
+def check_hook(hook: object) -> None:
+    """A function for undelivered elements, or None.
+
+    :raises ValueError: it cannot be called.
+    """
+    if hook is not None and not callable(hook):
+        raise ValueError(f"on_undelivered must be callable, not {hook!r}")
 
 
 def address_of(uri: str) -> str:

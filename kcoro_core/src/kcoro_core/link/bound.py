@@ -17,6 +17,7 @@ from attrs import define, field
 from ..channel import Channel
 from ..engine import ChannelCore
 from ..errors import MessageTooLong
+from ..reference.waiter import Operation
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..semantics import WAITING, Undelivered
 from ..wire.codes import WireCode, code_of
@@ -24,6 +25,7 @@ from ..wire.connection import Connection
 from ..wire.events import Fate, LostElement
 from ..wire.hello import charge
 from .closing import closing_of
+from .lent import Lent
 
 __all__ = ["Bound", "Redelivered"]
 
@@ -48,6 +50,7 @@ class Bound:
     travelling_bytes: int = 0
     told_closed: bool = False
     watch: Callable[[], object] | None = None
+    lent: Lent | None = None
 
     def __attrs_post_init__(self) -> None:
         self.core = self.channel._core
@@ -101,6 +104,11 @@ class Bound:
 
     # -- refusals
 
+    def ask(self, op: Operation) -> bool:
+        """Queue a try that only the end of another link can answer; False when it would certainly have to wait."""
+        of_borrower = op.sending and self.lent is not None and not self.lent.recalled
+        return not of_borrower and self.core.ask(op)
+
     def refuse_try(self, request_id: int, text: str) -> None:
         """It would have to wait, and must not."""
         self.core.count_failure(WAITING)
@@ -116,6 +124,8 @@ class Bound:
         """Tell the peer, if that has not been done."""
         if not self.told_closed:
             self.told_closed = True
+            if self.lent is not None:
+                self.lent.recalled = True
             self.wire.tell_closed(self.id, closing_of(self.channel.reason))
 
     # -- news of a close
@@ -134,9 +144,11 @@ class Bound:
         self.channel._on_close(closed)
 
     def release(self) -> None:
-        """Nobody has to be told of a close any more."""
+        """The peer has no part in the channel any more, and need not be told of a close."""
         if self.watch is not None:
             self.channel._close_watchers.pop(self.watch, None)
+        if self.lent is not None:
+            self.lent.end()
 
 
 def _unfit(value: object, limit: int) -> Exception | None:

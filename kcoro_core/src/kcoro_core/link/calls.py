@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ..cancel import CancelToken
     from ..hosts.port import Host
     from .link import Link
-    from .remote import Payload, RemoteChannel
+    from .remote import RemoteChannel
+    from .sending import Payload
 
 __all__ = ["CallFuture", "Calling", "send_call"]
 

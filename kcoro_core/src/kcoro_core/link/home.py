@@ -33,8 +33,11 @@ from .bound import Bound
 from .closing import reason_of
 from .exports import Export, Exports
 from .identity import Authorize, allowed
+from .lent import lend
 
 __all__ = ["Home"]
+
+_WOULD_WAIT = {True: "no receiver waits and there is no room", False: "there is nothing to receive"}
 
 
 @define(eq=False)
@@ -46,6 +49,7 @@ class _Parked:
     request_id: int
     deadline: float
     is_try: bool
+    size: int = 0  # of the element that is offered
 
     def unpark(self, op: Operation) -> None:
         """The channel has decided; runs in the step of whoever decided it."""
@@ -63,6 +67,7 @@ class Home:
         authorize: Authorize,
         budget: int,
         flush: Callable[[], None],
+        owe: Callable[[], None],
     ) -> None:
         self._now = host.now
         self._wire = wire
@@ -70,6 +75,7 @@ class Home:
         self._authorize = authorize
         self._budget = budget
         self._flush = flush
+        self._owe = owe
         self._identity = Identity("none")
         self._max_message = 0
         self._bound: dict[int, Bound] = {}
@@ -84,6 +90,8 @@ class Home:
             events.CloseRequested: self._on_close,
             events.ElementTaken: self._on_taken,
             events.ElementsReturned: self._on_returned,
+            events.DataReceived: self._on_data,
+            events.SlotsReturned: self._on_slots_returned,
         }
 
     def agree(self, identity: Identity, max_message: int) -> None:
@@ -132,6 +140,8 @@ class Home:
         if self._wire.accept(asked.request_id, attributes):
             bound = Bound(asked.channel_id, export.name, channel, self._max_message, self._wire)
             self._bound[asked.channel_id] = bound
+            if asked.wanted.flags & OpenFlag.LEND:
+                bound.lent = lend(asked.channel_id, bound.core, self._wire, _room(channel), (self._owe, self._flush))
             bound.watch_close(self._flush)
 
     def detached(self, channel_id: int) -> None:
@@ -144,15 +154,22 @@ class Home:
 
     def _on_send(self, asked: events.SendRequested) -> None:
         bound = self._bound[asked.channel_id]
-        answer = bound.core.send_now(asked.element)
+        lent = bound.lent
+        answer = bound.core.send_now(asked.element) if lent is None or lent.ended else lent.on_send(asked)
         if answer is OK:
             self._wire.done(asked.request_id)
         elif answer is CLOSED:
             bound.refuse_closed(asked.request_id)
-        elif asked.timeout_ms == 0:
-            bound.refuse_try(asked.request_id, "no receiver waits and there is no room")
         else:
             self._park(bound, asked, True, asked.element)
+
+    def _on_data(self, news: events.DataReceived) -> None:
+        if (lent := self._bound[news.channel_id].lent) is not None:
+            lent.on_data(news)
+
+    def _on_slots_returned(self, news: events.SlotsReturned) -> None:
+        if (lent := self._bound[news.channel_id].lent) is not None:
+            lent.on_returned(news)
 
     def _on_recv(self, asked: events.RecvRequested) -> None:
         bound = self._bound[asked.channel_id]
@@ -161,8 +178,6 @@ class Home:
             bound.refuse_closed(asked.request_id)
         elif value is not WOULD_BLOCK:
             self._push(bound, asked.request_id, value)
-        elif asked.timeout_ms == 0 and not self._holding:
-            bound.refuse_try(asked.request_id, "there is nothing to receive")
         else:
             self._park(bound, asked, False, None)
 
@@ -193,17 +208,28 @@ class Home:
         patience = math.inf if asked.timeout_ms == FOREVER_MS else (asked.timeout_ms - 1) / 1000
         parked = _Parked(self, bound, asked.request_id, self._now() + patience, asked.timeout_ms == 0)
         op = bound.channel._engine.select.operation(parked, sending, value)
+        if sending:
+            parked.size = len(op.value)
         if self._holding and not sending:
             op.begin_claim(0)
+            bound.core.enqueue(op)
+        elif not parked.is_try:
+            bound.core.enqueue(op)
+        elif not bound.ask(op):
+            bound.refuse_try(asked.request_id, _WOULD_WAIT[sending])
+            return
         self._parked[asked.request_id] = (parked, op)
-        bound.core.enqueue(op)
 
     def decided(self, parked: _Parked, op: Operation) -> None:
         """A parked operation was matched, or its channel closed: answer."""
         del self._parked[parked.request_id]
         if op.error is not None:
             parked.bound.refuse_closed(parked.request_id)
+        elif op.claim == TIMED_OUT:  # a try that had to wait for the end of another link
+            parked.bound.refuse_try(parked.request_id, _WOULD_WAIT[op.sending])
         elif op.sending:
+            if parked.bound.lent is not None:
+                parked.bound.lent.note_cost(parked.size)
             self._wire.done(parked.request_id)
         else:
             self._push(parked.bound, parked.request_id, op.value)
@@ -252,9 +278,11 @@ class Home:
         if value is WOULD_BLOCK and not parked.is_try:
             return
         bound.core.withdraw(op)
+        if value is WOULD_BLOCK and bound.ask(op):
+            return
         del self._parked[parked.request_id]
         if value is WOULD_BLOCK:
-            bound.refuse_try(parked.request_id, "there is nothing to receive")
+            bound.refuse_try(parked.request_id, _WOULD_WAIT[False])
         elif value is CLOSED:
             bound.refuse_closed(parked.request_id)
         else:
@@ -305,8 +333,8 @@ class Home:
             self._withdraw(asked.request_id)
         bound, self._bound = self._bound, {}
         for one in bound.values():
-            one.release()
             one.lost([element for element in report.elements if element.channel_id == one.id])
+            one.release()
         self._travelling_bytes = 0
 
 

@@ -20,6 +20,7 @@ from ..config import Settings
 from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
 from ..hosts.port import Host, current_host
 from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
+from ..semantics import Undelivered
 from ..transport import Capability, Identity, Vtable
 from ..wire import events
 from ..wire.codes import WireCode, error_of
@@ -29,16 +30,18 @@ from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE
 from ..wire.messages import OpenFlag, OpenRequest
 from ..wire.states import State
 from .answering import Answering
-from .arguments import check_count, check_name
+from .arguments import check_count, check_hook, check_name
+from .asking import UndeliveredHook
 from .calls import CallFuture, Calling, send_call
 from .ending import LEFT, LEFT_HERE, Ending, left_error
 from .home import Home
 from .identity import same_user
-from .offer import Offer, limits_of
+from .offer import Offer, limits_of, shares_of
 from .pending import Pending
 from .pump import Pump
-from .remote import Payload, RemoteChannel
+from .remote import RemoteChannel
 from .report import LinkReport, LinkSnapshot, Peer
+from .sending import Payload
 
 __all__ = ["Link"]
 
@@ -80,7 +83,8 @@ class Link(HomeBound):
         self._leaving = False
         self._peer_left = False
         self._decided = CancelToken()  # set when the handshake is over, however
-        config = ConnectionConfig(settings.hello_timeout, settings.cancel_grace, settings.cancel_grace, "kcoro_core")
+        grace, for_grants = settings.cancel_grace, shares_of(settings)[1]
+        config = ConnectionConfig(settings.hello_timeout, grace, grace, for_grants, "kcoro_core")
         self.wire = Connection(side, _NODE_ID, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
         self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
         self._exporting = Home(
@@ -90,6 +94,7 @@ class Link(HomeBound):
             offer.rule,
             settings.receive_budget,
             self.pump.flush,
+            self.pump.owe,
         )
         self.calling = Calling()
         self._answering = Answering(
@@ -114,6 +119,7 @@ class Link(HomeBound):
             events.InfoReceived: self._on_info,
             events.ChannelCloseHeard: self._on_close_heard,
             events.RequestInDoubt: self._on_in_doubt,
+            events.DataInDoubt: self._on_data_in_doubt,
             events.Detached: self._on_detached,
             events.PeerBye: self._on_peer_bye,
             events.ConnectionEnded: self._on_ended,
@@ -144,11 +150,17 @@ class Link(HomeBound):
         lend: bool = False,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
+        on_undelivered: UndeliveredHook | None = None,
     ) -> RemoteChannel:
         """Open what the peer exports under ``name``; the result has the methods of a channel.
 
-        ``prefetch`` permits the home to send that many elements ahead and ``lend`` asks it for slots; it may decline
-        both, and does: the channel works the same, with one round trip for each operation.
+        ``lend`` asks the home for slots, so that sends need not wait for its answer; it may decline, and takes them
+        back for good when somebody else sends. ``prefetch`` permits it to send that many elements ahead. Without them
+        the channel works the same, with one round trip for each operation.
+
+        ``on_undelivered(element, reason, handle)`` is called once for each element whose send over a lent slot has
+        completed and that was lost with the link before the home confirmed it (IN_DOUBT), or that a newer one replaced
+        at this side of a CONFLATED channel.
 
         :raises NotFound: the peer exports nothing of that name.
         :raises AccessDenied: you may not use it.
@@ -158,6 +170,7 @@ class Link(HomeBound):
         """
         check_name(name)
         check_count(prefetch, 0, "prefetch, in elements")
+        check_hook(on_undelivered)
         what = f"open {name!r} over {self.uri}"
         limit = check_timeout(timeout)
         host = current_host()
@@ -175,6 +188,7 @@ class Link(HomeBound):
         op = self.request(number, False, name)
         await park(host, op, op.forget, limit, cancel)
         channel: RemoteChannel = await result(host, op, cancel, what)
+        channel._on_undelivered = on_undelivered
         return channel
 
     @overload
@@ -422,6 +436,11 @@ class Link(HomeBound):
         if channel is not None:
             channel._heard(news.closing)
 
+    def _on_data_in_doubt(self, news: events.DataInDoubt) -> None:
+        channel = self._channels[news.channel_id]
+        for element in news.elements:
+            channel.undelivered(element, Undelivered.IN_DOUBT)
+
     def _on_detached(self, news: events.Detached) -> None:
         self._exporting.detached(news.channel_id)
         self._channels.pop(news.channel_id, None)
@@ -432,6 +451,8 @@ class Link(HomeBound):
         self._peer_left = not news.code and not self._leaving
 
     def _on_ended(self, news: events.ConnectionEnded) -> None:
+        for lost in news.report.data:
+            self._channels[lost.channel_id]._doubtful += 1
         handles = {channel_id: (one.name, one._doubtful) for channel_id, one in self._channels.items()}
         ending = Ending.of(news.report, handles, left_here=self._leaving, peer_left=self._peer_left)
         self._ending = ending
@@ -442,6 +463,8 @@ class Link(HomeBound):
         for number, op in requests.items():
             op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))
         self.calling.lost(ending)
+        for lost in news.report.data:
+            self._channels[lost.channel_id].undelivered(lost.element, Undelivered.IN_DOUBT)
         self._decided.trigger()
         self._on_news(self)
 

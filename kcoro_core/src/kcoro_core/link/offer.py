@@ -9,12 +9,13 @@ from typing import Final
 from attrs import field, frozen
 
 from ..config import Settings
-from ..wire.hello import Limits
+from ..wire.hello import FRAME_ROOM, Limits
+from ..wire.slots import split_budget
 from .answering import Handlers
 from .exports import Exports
 from .identity import Authorize, same_user
 
-__all__ = ["Offer", "limits_of"]
+__all__ = ["Offer", "limits_of", "shares_of"]
 
 MAX_MS: Final = (1 << 31) - 1
 
@@ -33,6 +34,11 @@ class Offer:
         return same_user if self.authorize is None else self.authorize
 
 
+def shares_of(settings: Settings) -> tuple[int, int]:
+    """How ``receive_budget`` is shared: for requests that wait here, and for what a peer may send without asking."""
+    return split_budget(settings.receive_budget, min(settings.max_message, settings.max_frame - FRAME_ROOM))
+
+
 def limits_of(settings: Settings) -> Limits:
     """What this side offers in its HELLO.
 
@@ -43,7 +49,7 @@ def limits_of(settings: Settings) -> Limits:
         max_message=settings.max_message,
         max_channels=settings.max_channels,
         max_inflight_requests=settings.max_requests,
-        receive_budget=settings.receive_budget,
+        receive_budget=shares_of(settings)[0],
         keepalive_ms=int(settings.keepalive * 1000),
         idle_ms=min(int(settings.keepalive * 3000), MAX_MS),
     )

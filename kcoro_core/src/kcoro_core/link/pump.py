@@ -87,8 +87,8 @@ class Pump:
         self._poked = True
         self._wake()
 
-    def _owe(self) -> None:
-        """Have the rest written at the end of this turn."""
+    def owe(self) -> None:
+        """Have what is queued, and what rides along, written at the end of this turn."""
         self._owing = True
         self._wake()
 
@@ -130,7 +130,7 @@ class Pump:
             return
         if crowded:
             self._written = True
-            self._owe()
+            self.owe()
         self._write(acknowledge=False)
         if self._full or self._vtable.tx_backlog(self._conn):
             self.arm()
@@ -169,7 +169,7 @@ class Pump:
         if self._wire.has_frames():
             self._write(acknowledge=self._wire.state is not State.OPEN)
             if self._wire.has_frames() and not self._full:
-                self._owe()  # acknowledgements, which the next frame of their channel may carry
+                self.owe()  # acknowledgements, which the next frame of their channel may carry
         if self._wire.state is State.DEAD:
             self._begin_close(now)
 
@@ -213,7 +213,7 @@ class Pump:
             for _ in range(PASSES):
                 if self._broken is not None or not self._hand_over(acknowledge):
                     return
-            self._owe()  # the medium takes all of it: the other tasks come first
+            self.owe()  # the medium takes all of it: the other tasks come first
         except TransportError as error:
             # What the peer said before it left may still be unread: the next pump reads it, then tells the end.
             self._broken = error

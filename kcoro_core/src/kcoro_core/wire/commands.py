@@ -60,10 +60,10 @@ class Command(enum.IntEnum):
     Not built: belongs to flow mode. Until then a breach ends the connection."""
     DATA = 5
     """One element in flow mode, sent against a lent slot, without an answer of its own.
-    Not built: belongs to flow mode. Request mode sends by SEND."""
+    Use: on a handle whose OPEN asked for slots, within what was granted; its send is done when it is queued."""
     CREDIT = 6
     """Grants for many channels in one frame.
-    Not built: belongs to flow mode; a single grant rides on the flag GRANT."""
+    Use: for grants that found no frame of their channel to ride on within one loop turn, on channel 0."""
     SEND = 7
     """One element by request: parks at the home until it is accepted, refused or cancelled.
     Use: every send of request mode; the answer is the truth about the element."""
@@ -96,10 +96,10 @@ class Command(enum.IntEnum):
     Use: where a local program reads a snapshot; the answer is true at the instant it was made."""
     RECALL = 17
     """Asks a link for its lent slots (with the flag KEEP: only for an answer behind its data).
-    Not built: belongs to lending. Nothing is lent in request mode."""
+    Use: once per OPEN, when somebody else wants to send; with KEEP for a try that must not miss what is under way."""
     RETURN = 18
     """Gives lent slots back, behind all data of the channel.
-    Not built: belongs to lending. Nothing is lent in request mode."""
+    Use: as the one answer to a RECALL, and to a CLOSE from the home of lent slots; with KEEP it gives up nothing."""
     LIST = 19
     """Asks which names are exported.
     Not built: belongs to discovery. OPEN by name answers ENOENT for what is absent."""
@@ -130,7 +130,7 @@ class Flag(enum.IntFlag):
     """Bits of the third field of a header; each adds meaning, some add an extension in front of the payload."""
 
     GRANT = 1
-    """A 12-byte grant (three u32) comes first. Not built: flow mode."""
+    """A 12-byte grant (three u32) comes first. Use: on frames of a home that lends; the first on the answer to OPEN."""
     FIRST = 2
     """First fragment: an 8-byte total comes first. Not built: fragments."""
     MORE = 4
@@ -144,14 +144,14 @@ class Flag(enum.IntFlag):
     REDELIVERED = 64
     """This element was on its way to somebody before, so it may be out of order. Use: on the REPLY that brings it."""
     KEEP = 128
-    """On RECALL: answer behind the data, and keep the slots. Not built: lending."""
+    """On RECALL: answer behind the data, and keep the slots; on RETURN: this is such an answer."""
 
 
 BUILT: Final = frozenset(
     {
         Command.HELLO, Command.REPLY, Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.CANCEL,
         Command.PING, Command.PONG, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK, Command.CONFIRM,
-        Command.TAKEN,
+        Command.TAKEN, Command.DATA, Command.CREDIT, Command.RECALL, Command.RETURN,
     }
 )  # fmt: skip
 """The commands that this version carries out; the others are named so that nobody uses their numbers."""
@@ -159,12 +159,16 @@ BUILT: Final = frozenset(
 REQUESTS: Final = frozenset({Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO})
 """The commands that are answered by exactly one REPLY."""
 
+_FROM_OPENER: Final = int(Flag.TAKEN)  # OPEN cannot carry one, since nothing was received there yet
+_FROM_HOME: Final = int(Flag.GRANT)
+
 ALLOWED_FLAGS: Final[Mapping[int, int]] = {
-    Command.REPLY: int(Flag.REDELIVERED),
-    # Frames of the opener may carry an acknowledgement; OPEN cannot, since nothing was received there yet.
+    Command.REPLY: int(Flag.REDELIVERED) | _FROM_HOME,
+    Command.RECALL: int(Flag.KEEP) | _FROM_HOME,
+    Command.RETURN: int(Flag.KEEP) | _FROM_OPENER,
+    **dict.fromkeys((Command.CLOSE, Command.DETACH), _FROM_OPENER | _FROM_HOME),
     **dict.fromkeys(
-        (Command.SEND, Command.RECV, Command.CANCEL, Command.CLOSE, Command.DETACH, Command.INFO, Command.PUTBACK),
-        int(Flag.TAKEN),
+        (Command.SEND, Command.DATA, Command.RECV, Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER
     ),
 }
 """Which flags may stand on a command; a command that is absent takes none."""

@@ -28,8 +28,9 @@ from typing import Final
 
 from attrs import frozen
 
-from ..errors import KcoroError, LinkLost, NotSupported, ProtocolError
+from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
+from .borrower import Borrower, Sent
 from .calls import Calls
 from .codes import WireCode, code_of, error_of
 from .commands import Command, Flag, command_name
@@ -40,6 +41,7 @@ from .handles import HandleTable
 from .handshake import Handshake
 from .hello import Agreement, Hello, Limits
 from .home import Home
+from .lender import Lender
 from .life import Life
 from .liveness import Liveness
 from .messages import (
@@ -54,6 +56,7 @@ from .messages import (
 from .opener import Opener
 from .order import Order
 from .outbox import Entry, Outbox
+from .riders import Rider
 from .routes import Routes
 from .states import HandleState, State, Step
 from .writer import Writer
@@ -79,12 +82,14 @@ class ConnectionConfig:
     ``hello_limit``   how long the handshake may take
     ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
     ``bye_limit``     how long our BYE waits for room and for the peer's
+    ``lending_budget``  bytes, by ``charge``, that the peer may send without asking, on all channels together
     ``software``      what HELLO tells people, at most 64 bytes
     """
 
     hello_limit: float = 5.0
     cancel_grace: float = 1.0
     bye_limit: float = 5.0
+    lending_budget: int = 8 << 20
     software: str = ""
 
 
@@ -130,22 +135,31 @@ class Connection:
         self._order = Order()  # of channel 0
         self._outbox = Outbox()
         self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
-        self._opener = Opener(self._outbox, self._handles, config.cancel_grace)
-        self._home = Home(self._outbox, self._handles)
+        self._borrower = Borrower(self._outbox, self._handles)
+        self._lender = Lender(self._outbox, self._handles, self._order, config.lending_budget)
+        self._opener = Opener(self._outbox, self._handles, self._borrower, config.cancel_grace)
+        self._home = Home(self._outbox, self._handles, self._lender)
         self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
-        self._writer = Writer(self._outbox, self._handles, self._order, [self._opener.acks])
+        riders: list[Rider] = [self._lender.grants, self._opener.acks]
+        self._writer = Writer(self._outbox, self._handles, self._order, riders)
         self._routes = self._make_routes()
         self._read = self._bytes_read = 0
 
     def _make_routes(self) -> Routes:
         """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
         routes = Routes(self._life, self._order, self._handles, self._home)
-        routes.from_opener.update(self._home.handlers())
-        routes.from_home.update(self._opener.handlers())
+        routes.from_opener.update({**self._home.handlers(), **self._lender.handlers()})
+        routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers()})
         routes.control.update(
-            {Command.PING: self._heard_ping, Command.PONG: self._heard_pong, Command.BYE: self._heard_bye}
+            {
+                Command.PING: self._heard_ping,
+                Command.PONG: self._heard_pong,
+                Command.BYE: self._heard_bye,
+                Command.CREDIT: self._borrower.on_credit,
+            }
         )
         self._calls.fill(routes)
+        routes.extensions.append((int(Flag.GRANT), self._borrower.read_grant))
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
         return routes
 
@@ -260,7 +274,7 @@ class Connection:
             else:
                 self._liveness.heard(now)
                 self._routes.take(frame, now, events)
-        except (ProtocolError, NotSupported) as error:
+        except (ProtocolError, NotSupported, CreditOverrun) as error:
             events += self.breach(error, now)
         return events
 
@@ -346,6 +360,19 @@ class Connection:
         """
         self._life.check_open()
         return self._opener.send(channel_id, element, timeout_ms)
+
+    def send_data(self, channel_id: int, element: bytes) -> Sent:
+        """Send an element against a lent slot; its send is done with that. Without a slot nothing happens: use send.
+
+        On a CONFLATED channel it may replace an older one that waits here, which nobody will receive. Raises like send.
+        """
+        self._life.check_open()
+        return self._opener.data(channel_id, element)
+
+    def slots(self, channel_id: int) -> int:
+        """How many elements of this handle of ours may be sent now without asking, as far as slots go."""
+        handle = self._handles.find(channel_id)
+        return 0 if handle is None or handle.window is None else handle.window.slots
 
     def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS) -> int:
         """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send."""
@@ -440,6 +467,37 @@ class Connection:
         """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
         return self._life.answering and self._home.tell_closed(channel_id, closing)
 
+    # --- the home lends -----------------------------------------------------------------------------------------------
+    # All raise ValueError for what is no open handle of the peer, or not in the state that ``states.py`` demands.
+
+    def start_lending(self, channel_id: int, window: int, consumes: bool = False) -> bool:
+        """Begin to lend at most ``window`` slots at a time, right behind accept; False where that cannot be.
+
+        ``consumes``: bytes are granted again when ``note_held`` says that elements have been taken.
+        """
+        return self._life.answering and self._lender.start(channel_id, window, consumes)
+
+    def lend(self, channel_id: int, free: float) -> int:
+        """Lend of ``free`` slots as many as are worth telling, and grant bytes again; returns how many slots."""
+        return self._lender.lend(channel_id, free) if self._life.answering else 0
+
+    def note_held(self, channel_id: int, held: int) -> None:
+        """Elements of this handle hold so many bytes, by ``charge``, in a channel that has no bound of its own."""
+        self._lender.hold(channel_id, held)
+
+    @property
+    def lending_window(self) -> int:
+        """Bytes, by ``charge``, that one handle of the peer is granted at most."""
+        return self._lender.budget.window
+
+    def recall(self, channel_id: int) -> bool:
+        """Ask for the slots back; SlotsReturned follows. False: the connection is ending, they are lost with it."""
+        return self._life.answering and self._lender.recall(channel_id)
+
+    def ask(self, channel_id: int) -> bool:
+        """Ask for an answer behind all data; SlotsReturned with ``keep`` follows. False as for recall."""
+        return self._life.answering and self._lender.ask(channel_id)
+
     # --- both sides ---------------------------------------------------------------------------------------------------
 
     def ping(self, now: float) -> bool:
@@ -519,6 +577,7 @@ class Connection:
         """Drop what is queued, and queue a BYE unless one was written; nothing that comes back matters any more."""
         self._outbox.clear()
         self._opener.acks.clear()
+        self._lender.grants.clear()
         if self._life.state is not State.CLOSING:
             self.bye(now, code, text)
         elif not self._bye_written:
@@ -548,8 +607,10 @@ class Connection:
             self._home.parked(),
             self._opener.acks.unpaid(),
             accepted,
+            tuple(lost for handle in self._handles if handle.mine for lost in self._borrower.gone(handle)),
         )
         self._opener.acks.clear()
+        self._lender.grants.clear()
         self._handles.clear()
         if self._life.state is State.CLOSING and self._bye_written:
             self._finish()

@@ -25,6 +25,8 @@ __all__ = [
     "ChannelCloseHeard",
     "CloseRequested",
     "ConnectionEnded",
+    "DataInDoubt",
+    "DataReceived",
     "Detached",
     "ElementReceived",
     "ElementTaken",
@@ -35,6 +37,7 @@ __all__ = [
     "InfoReceived",
     "InfoRequested",
     "LossReport",
+    "LostData",
     "LostElement",
     "LostRequest",
     "OpenRequested",
@@ -46,6 +49,7 @@ __all__ = [
     "ReplyReceived",
     "RequestInDoubt",
     "SendRequested",
+    "SlotsReturned",
 ]
 
 
@@ -95,12 +99,36 @@ class OpenRequested(Event):
 
 @frozen
 class SendRequested(Event):
-    """The peer sends an element; 0 ms is the exact try. Answer with done (accepted) or refuse."""
+    """The peer sends an element; 0 ms is the exact try. Answer with done (accepted) or refuse.
+
+    ``slot``: it has used one of the slots that were lent; it fills that one, or is refused and the slot is lent still.
+    """
 
     request_id: int
     channel_id: int
     timeout_ms: int
     element: bytes
+    slot: bool = False
+
+
+@frozen
+class DataReceived(Event):
+    """The peer has sent an element against a lent slot: it has to be taken in; its sender counts on that.
+
+    ``skipped`` older values of a CONFLATED channel were replaced, and reported, at the sending end.
+    """
+
+    channel_id: int
+    element: bytes
+    skipped: int = 0
+
+
+@frozen
+class SlotsReturned(Event):
+    """The peer has given its slots back, behind all its data; or, with ``keep``, answered a question and kept them."""
+
+    channel_id: int
+    keep: bool
 
 
 @frozen
@@ -239,6 +267,14 @@ class RequestInDoubt(Event):
 
 
 @frozen
+class DataInDoubt(Event):
+    """A handle is over, and its home has never confirmed these elements, which were sent against lent slots."""
+
+    channel_id: int
+    elements: tuple[bytes, ...]
+
+
+@frozen
 class Detached(Event):
     """A handle is given up: at its home, the opener let it go; at the opener, the home has answered everything."""
 
@@ -296,6 +332,14 @@ class LostElement:
 
 
 @frozen
+class LostData:
+    """An element that was sent against a lent slot and is not known to be accepted; its send has completed."""
+
+    channel_id: int
+    element: bytes
+
+
+@frozen
 class ParkedRequest:
     """A request of the peer that was not answered: withdraw it; there is nobody left to answer."""
 
@@ -313,6 +357,7 @@ class LossReport:
     ``parked``    the peer's requests that wait here
     ``unacknowledged``  our receives that are done, but whose acknowledgement was not written: in doubt at their home
     ``accepted``  per channel id of ours: how many sends the home accepted
+    ``data``      sent by us against lent slots and not confirmed, per channel in the order in which they were sent
     """
 
     cause: Exception
@@ -322,6 +367,7 @@ class LossReport:
     parked: tuple[ParkedRequest, ...] = ()
     unacknowledged: tuple[int, ...] = ()
     accepted: Mapping[int, int] = field(factory=dict)
+    data: tuple[LostData, ...] = ()
 
 
 @frozen

@@ -20,8 +20,10 @@ from .events import Event
 from .fields import Fields
 from .frame import Frame
 from .ledger import Ledger
+from .lending import Window
 from .messages import Attributes, Closing, Rights
 from .order import Order
+from .slots import Slots
 from .states import CHANNEL_MOVES, ChannelStep, HandleState, move
 
 __all__ = ["Handle", "HandleTable", "Handler"]
@@ -47,9 +49,11 @@ class Handle:
     acks: list[int] = field(factory=list)  # short, and there are very many handles: a deque has 600 bytes when empty
     accepted: int = 0
     detach_written: bool = False
+    window: Window | None = None  # where slots were asked for
     # At the home: requests of the peer without an answer; elements pushed and not settled.
     unanswered: dict[int, None] = field(factory=dict)  # an empty set takes three times as much
     ledger: Ledger = field(factory=Ledger)
+    lent: Slots | None = None  # where slots were lent
 
     def step(self, step: ChannelStep) -> None:
         """Move on, as the table allows. Raises ValueError otherwise."""

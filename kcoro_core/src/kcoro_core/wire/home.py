@@ -38,6 +38,7 @@ from .fields import Fields
 from .frame import Frame
 from .handles import Handle, Handler, HandleTable
 from .hello import Limits, charge
+from .lender import Lender
 from .messages import (
     Attributes,
     ChannelInfo,
@@ -80,17 +81,19 @@ class _Asked:
     answer_cost: int = 0
     stage: _Stage = _Stage.WAITING
     entry: Entry | None = None
+    slot: bool = False  # a SEND that has used a lent slot
     refused_open: bool = False  # its REPLY is the last frame of the handle
 
 
 class Home:
     """Requests of the peer, from the frame to the written answer, and elements until they are settled."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, lender: Lender) -> None:
         self.ignored_cancels = 0
         self.answer_bytes = 0  # charge of results that are not written
         self._outbox = outbox
         self._handles = handles
+        self._lender = lender
         self._asked: dict[int, _Asked] = {}
         self._bytes = 0
         self._limits = Limits()
@@ -132,11 +135,13 @@ class Home:
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
         timeout_ms, element = decode_timeout(fields), fields.rest()
+        slot = handle.lent is not None and handle.lent.hear_send()
         asked = self._admit(handle, frame, Rights.SEND, self._cost(len(element)))
+        asked.slot = slot
         if len(element) > handle.attributes.max_message:
             self._refuse(asked, WireCode.EMSGSIZE, f"{len(element)} bytes")
         if asked.stage is _Stage.WAITING:
-            events.append(SendRequested(asked.id, handle.id, timeout_ms, element))
+            events.append(SendRequested(asked.id, handle.id, timeout_ms, element, slot))
 
     def on_call(self, handle: Handle, frame: Frame, payload: bytes, limit: int, events: list[Event]) -> None:
         """The peer calls what this side makes of a command."""
@@ -209,6 +214,7 @@ class Home:
         if handle.state is not HandleState.OPEN or frame.request_id:
             raise ProtocolError(f"DETACH on channel {handle.id}: unanswered OPEN, told twice, or a request id")
         handle.step(ChannelStep.DETACH)
+        self._lender.detached(handle)
         left = handle.ledger.clear()
         for request_id, _written, _returned in left:
             self._forget_push(request_id)
@@ -255,7 +261,8 @@ class Home:
 
     def done(self, request_id: int) -> bool:
         """Answer SEND or CLOSE: it is done."""
-        return self._answer(self._waiting(request_id, Command.SEND, Command.CLOSE), (_OK,))
+        asked = self._waiting(request_id, Command.SEND, Command.CLOSE)
+        return self._answer(asked, (_OK,), used=asked.slot)
 
     def answer(self, request_id: int, result: bytes) -> bool:
         """Answer a call with its result."""
@@ -298,6 +305,7 @@ class Home:
         if handle is None or handle.mine or handle.state is not HandleState.OPEN or handle.closing is not None:
             return False
         handle.closing = closing
+        self._lender.closed(handle)
         self._outbox.put(Entry(Command.CLOSE, handle.id, 0, (encode_closing(closing),)))
         return True
 
@@ -364,9 +372,11 @@ class Home:
             asked.handle.step(ChannelStep.REFUSE)
         return self._answer(asked, (encode_reply(code, text),))
 
-    def _answer(self, asked: _Asked, parts: tuple[bytes, ...]) -> bool:
+    def _answer(self, asked: _Asked, parts: tuple[bytes, ...], used: bool = False) -> bool:
         """Queue the REPLY; False for a receive whose handle was given up: its opener waits for nothing."""
         handle = asked.handle
+        if asked.command is Command.SEND:
+            self._lender.answered(handle, used)
         asked.stage = _Stage.ANSWERED
         handle.unanswered.pop(asked.id, None)
         heard = handle.state is not HandleState.DETACHING or asked.command is not Command.RECV
@@ -401,7 +411,11 @@ class Home:
     def _maybe_detached(self, handle: Handle) -> None:
         if handle.state is HandleState.DETACHING and not handle.unanswered:
             handle.step(ChannelStep.DETACHED)
-            self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(self._handles.remove, handle)))
+            self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(self._gone, handle)))
+
+    def _gone(self, handle: Handle) -> None:
+        self._handles.remove(handle)
+        self._lender.grants.forget(handle.id)
 
 
 def _read_open(fields: Fields) -> OpenRequest | NotSupported:

@@ -40,6 +40,7 @@ __all__ = [
     "decode_attributes",
     "decode_bye",
     "decode_closing",
+    "decode_data",
     "decode_id",
     "decode_info",
     "decode_open",
@@ -52,6 +53,7 @@ __all__ = [
     "encode_info",
     "encode_open",
     "encode_reply",
+    "encode_skipped",
     "encode_taken",
     "encode_timeout",
     "milliseconds",
@@ -87,7 +89,7 @@ class OpenFlag(enum.IntFlag):
     EXCL = 2
     """Together with CREATE: refuse with EEXIST if the name is taken."""
     LEND = 4
-    """Ask for lent slots. A home may always decline, and does until lending is built: the channel works the same."""
+    """Ask for lent slots, so that sends need not ask. A home may always decline: the channel works the same."""
 
 
 _NO_FLAGS: Final = OpenFlag(0)
@@ -186,6 +188,16 @@ def encode_timeout(timeout_ms: int) -> bytes:
 def decode_timeout(fields: Fields) -> int:
     """The time hint of SEND or RECV."""
     return int(fields.take(_U32)[0])
+
+
+def encode_skipped(skipped: int) -> bytes:
+    """The first 4 bytes of DATA: how many values were replaced at the sending end since the last one."""
+    return _U32.pack(min(skipped, UNBOUNDED))
+
+
+def decode_data(fields: Fields) -> tuple[int, bytes]:
+    """What a DATA brings: how many values it has replaced, and its element."""
+    return int(fields.take(_U32)[0]), fields.rest()
 
 
 def encode_open(request: OpenRequest) -> bytes:

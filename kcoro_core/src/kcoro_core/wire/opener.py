@@ -15,12 +15,15 @@ from functools import partial
 from typing import Final
 
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
+from ..semantics import Kind
 from .acks import Acks
+from .borrower import Borrower, Sent
 from .codes import WireCode
 from .commands import Command, Flag, is_call
 from .events import (
     CallAnswered,
     ChannelCloseHeard,
+    DataInDoubt,
     Detached,
     ElementReceived,
     Event,
@@ -35,8 +38,10 @@ from .fields import Fields
 from .frame import Frame
 from .handles import Handle, Handler, HandleTable
 from .hello import Agreement, charge
+from .lending import Window
 from .messages import (
     Closing,
+    OpenFlag,
     OpenRequest,
     Rights,
     decode_attributes,
@@ -54,6 +59,7 @@ from .states import ChannelStep, HandleState
 
 __all__ = ["Opener"]
 
+_NO_SLOT: Final = Sent(False)
 _REDELIVERED: Final = int(Flag.REDELIVERED)
 _FATES: Final = {
     RequestState.QUEUED: Fate.NOT_DONE,
@@ -66,11 +72,12 @@ _FATES: Final = {
 class Opener:
     """Requests of this side, from the command to the settled answer."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, grace: float) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, borrower: Borrower, grace: float) -> None:
         self.requests = RequestMap()
         self.acks = Acks(self._is_one_too_many, self._confirmed)
         self._outbox = outbox
         self._handles = handles
+        self._borrower = borrower
         self._grace = grace
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
         self._at_home = 0  # requests that the home may count against us
@@ -93,20 +100,23 @@ class Opener:
         payload = encode_open(wanted)
         self.requests.check_room()
         handle = self._handles.open_mine()
+        if int(wanted.flags) & int(OpenFlag.LEND):
+            handle.window = Window()
         return self._ask(handle, Command.OPEN, (payload,))
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
         """Ask the home to accept an element."""
-        handle = self._usable(channel_id, Rights.SEND)
-        if handle.closing is not None:
-            text = handle.closing.text
-            raise ChannelClosed(text or "the channel was closed at its home", text or None)
-        self._check_element(handle, element)
+        handle = self._sending(channel_id, element)
         return self._ask_with_bytes(handle, Command.SEND, (encode_timeout(timeout_ms), element), len(element))
 
     def call(self, handle: Handle, command: int, payload: bytes) -> int:
         """Call what the home, or for channel 0 the peer, makes of this command."""
         return self._ask_with_bytes(handle, command, (payload,), len(payload))
+
+    def data(self, channel_id: int, element: bytes) -> Sent:
+        """Send an element against a lent slot, if there is one."""
+        handle = self._handles.mine(channel_id)
+        return _NO_SLOT if handle.window is None else self._borrower.data(self._sending(channel_id, element), element)
 
     def recv(self, channel_id: int, timeout_ms: int) -> int:
         """Ask the home for an element."""
@@ -124,6 +134,7 @@ class Opener:
         """Ask the home to close a channel."""
         handle = self._usable(channel_id, Rights.CLOSE)
         self.requests.check_room()
+        self._borrower.flush(handle)
         return self._ask(handle, Command.CLOSE, (encode_closing(closing),))
 
     def cancel(self, request_id: int, now: float) -> bool:
@@ -154,6 +165,7 @@ class Opener:
         """Give a handle up; the ids of receives that end by it, cancelled."""
         handle = self._handles.mine(channel_id)
         ended = [self._end_receive(request) for request in self._of(handle) if request.command is Command.RECV]
+        self._borrower.detach(handle)
         handle.step(ChannelStep.DETACH)
         self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(_detach_written, handle)))
         return tuple(number for number in ended if number)
@@ -182,6 +194,7 @@ class Opener:
         if next_serial(closing.last_seq) != frame.seq:
             raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
         handle.closing = closing
+        self._borrower.closed(handle)
         if handle.state is HandleState.OPEN:
             events.append(ChannelCloseHeard(handle.id, closing))
 
@@ -194,6 +207,8 @@ class Opener:
         for request in rest:
             self._over(request)
         handle.step(ChannelStep.DETACHED)
+        if left := self._borrower.gone(handle):
+            events.append(DataInDoubt(handle.id, tuple(one.element for one in left)))
         self._handles.remove(handle)
         events.append(Detached(handle.id))
 
@@ -231,6 +246,14 @@ class Opener:
             raise AccessDenied(f"this handle has no right to {str(right.name).lower()}")
         return handle
 
+    def _sending(self, channel_id: int, element: bytes) -> Handle:
+        handle = self._usable(channel_id, Rights.SEND)
+        if handle.closing is not None:
+            text = handle.closing.text
+            raise ChannelClosed(text or "the channel was closed at its home", text or None)
+        self._check_element(handle, element)
+        return handle
+
     def _check_element(self, handle: Handle, element: bytes) -> None:
         limit = handle.attributes.max_message
         if len(element) > limit:
@@ -243,6 +266,9 @@ class Opener:
         if self._bytes_at_home + cost > self._peer_budget:
             raise NoBuffers(f"{self._bytes_at_home} bytes wait at the peer, which holds {self._peer_budget}")
         self._bytes_at_home += cost
+        self._borrower.flush(handle)
+        if command == Command.SEND and handle.window is not None:
+            handle.window.queue_send()
         return self._ask(handle, command, parts, cost)
 
     def _ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0) -> int:
@@ -253,7 +279,13 @@ class Opener:
 
     def _written(self, request: Request) -> None:
         request.state = RequestState.WRITTEN
+        if request.command is Command.SEND and (window := self._window(request)) is not None:
+            window.wrote_send()
         self._at_home += 1
+
+    def _window(self, request: Request) -> Window | None:
+        handle = self._handles.find(request.channel_id)
+        return None if handle is None else handle.window
 
     def _ask_to_cancel(self, request: Request, now: float) -> None:
         request.state = RequestState.CANCELLING
@@ -269,6 +301,8 @@ class Opener:
         self._bytes_at_home -= request.charge
         self.requests.remove(request)
         handle = self._handles.find(request.channel_id)
+        if request.command is Command.SEND and (window := self._window(request)) is not None:
+            window.withdraw_send()
         if request.command is Command.OPEN and handle is not None:
             handle.step(ChannelStep.REFUSE)
             self._handles.remove(handle)
@@ -314,6 +348,8 @@ class Opener:
         attributes = decode_attributes(fields)
         self._over(request)
         handle.attributes = attributes
+        if handle.window is not None:
+            handle.window.reserve = int(attributes.kind is Kind.CONFLATED)
         handle.step(ChannelStep.ACCEPT)
         if request.state is RequestState.ABANDONED:
             self.detach(handle.id)

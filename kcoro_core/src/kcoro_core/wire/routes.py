@@ -6,7 +6,7 @@ Each part fills in tables: commands of the home, commands of the opener, command
 and extensions. A frame that finds no entry is answered, skipped, or a breach; a part only sees frames that may come.
 
 Rule 1: a number that is not built and may not be ignored is never silently dropped.
-Rule 2: behind our own BYE no request is taken up, since nobody is left to work on it.
+Rule 2: behind our own BYE no request and no DATA is taken up, since nobody is left to work on it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Routes:
             for flag, read in self.extensions:
                 if frame.flags & flag:
                     read(handle, fields, events)
-        if self._life.state is State.CLOSING and not handle.mine and is_request(frame.command):
+        if self._life.state is State.CLOSING and not handle.mine and _is_taken_up(frame.command):
             return
         handler(handle, frame, fields, events)
 
@@ -104,6 +104,11 @@ class Routes:
             raise ProtocolError(f"{command_name(frame.command)} on channel 0, or in the middle of a connection")
         if not frame.command & IGNORABLE and self._life.state is State.OPEN:
             self._home.refuse_unknown(handle, frame)
+
+
+def _is_taken_up(command: int) -> bool:
+    """Whether somebody works on it, so that nothing of it may be taken up behind our BYE."""
+    return is_request(command) or command == Command.DATA
 
 
 def _check_flags(frame: Frame) -> None:

@@ -12,7 +12,18 @@ import enum
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-__all__ = ["CHANNEL_MOVES", "MOVES", "ChannelStep", "HandleState", "State", "Step", "move"]
+__all__ = [
+    "CHANNEL_MOVES",
+    "LEND_MOVES",
+    "MOVES",
+    "ChannelStep",
+    "HandleState",
+    "LendState",
+    "LendStep",
+    "State",
+    "Step",
+    "move",
+]
 
 
 class State(enum.Enum):
@@ -89,8 +100,38 @@ CHANNEL_MOVES: Final[Mapping[HandleState, Mapping[ChannelStep, HandleState]]] = 
 }
 """Every legal step of a handle on a channel, the same at both ends."""
 
-_S = TypeVar("_S", State, HandleState)
-_T = TypeVar("_T", Step, ChannelStep)
+
+class LendState(enum.Enum):
+    """How a handle sends, or how far ahead it receives; the same at both ends, for each direction of its own."""
+
+    REQUEST = "request"
+    """Nothing is lent: every send asks, every receive asks."""
+    LENT = "lent"
+    """The home has lent slots, or sends elements ahead."""
+    RECALLING = "recalling"
+    """Somebody else wants to take part: what was lent is on its way back, and nobody else is served before."""
+
+
+class LendStep(enum.Enum):
+    """What moves a handle between these states."""
+
+    LEND = "lend"
+    """At the home, the answer to OPEN (or the first RECV ahead) was accepted; at the opener, the first GRANT came."""
+    RECALL = "recall"
+    """RECALL, or the CLOSE that stands for it, was queued or heard; never twice under one OPEN."""
+    RETURN = "return"
+    """RETURN, or the DETACH that stands for it, was written or heard; never lent again under this OPEN."""
+
+
+LEND_MOVES: Final[Mapping[LendState, Mapping[LendStep, LendState]]] = {
+    LendState.REQUEST: {LendStep.LEND: LendState.LENT},
+    LendState.LENT: {LendStep.RECALL: LendState.RECALLING, LendStep.RETURN: LendState.REQUEST},
+    LendState.RECALLING: {LendStep.RETURN: LendState.REQUEST},
+}
+"""Every legal step of lending on a handle; LENT to REQUEST in one step is a DETACH, or the end of the link."""
+
+_S = TypeVar("_S", State, HandleState, LendState)
+_T = TypeVar("_T", Step, ChannelStep, LendStep)
 
 
 def move(table: Mapping[_S, Mapping[_T, _S]], state: _S, step: _T) -> _S:

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Slots of a channel of this side that are lent to a peer: the channel and the protocol, kept in step.
+
+Rule 1: what the protocol has granted the channel has lent, slot for slot; both are changed in one step.
+Rule 2: whatever ends the share of the peer (RETURN, DETACH, the end of the link) ends it once, and serves who waited.
+Rule 3: of an UNLIMITED channel the bytes of the peer that wait in it never exceed a window; beyond, it counts as full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from attrs import define, field
+
+from ..engine import ChannelCore, Sentinel
+from ..semantics import Kind
+from ..wire.connection import Connection
+from ..wire.events import DataReceived, SendRequested, SlotsReturned
+from ..wire.hello import charge
+from ..wire.slots import MAX_SLOTS
+
+__all__ = ["Lent", "lend"]
+
+
+@define(eq=False)
+class Lent:
+    """The share of one handle of the peer in one channel; the ``Borrower`` of that channel."""
+
+    id: int
+    core: ChannelCore = field(repr=False)
+    wire: Connection = field(repr=False)
+    owe: Callable[[], None] = field(repr=False)
+    flush: Callable[[], None] = field(repr=False)
+    recalled: bool = False
+    ended: bool = False
+    # Of an UNLIMITED channel: what each element in it costs, those that were there before nothing.
+    costs: deque[int] | None = None
+    held: int = 0
+    full: bool = False
+
+    # -- called by the channel
+
+    def recall(self) -> None:
+        """Somebody else wants to send."""
+        self.recalled = True
+        if self.wire.recall(self.id):
+            self.flush()
+
+    def ask(self) -> None:
+        """A try wants to know what is on its way."""
+        if self.wire.ask(self.id):
+            self.flush()
+
+    def freed(self) -> None:
+        """Elements were taken."""
+        if self.costs is not None:
+            self._note_held(self.costs)
+        self._renew()
+
+    # -- what the peer sends
+
+    def on_data(self, news: DataReceived) -> None:
+        """An element fills a lent slot."""
+        if news.skipped:
+            self.core.replaced(news.skipped)
+        self.core.fill(news.element)
+        self.note_cost(len(news.element))
+        self._renew()
+
+    def on_send(self, asked: SendRequested) -> Sentinel:
+        """An element comes by request: into its slot, or where it finds room."""
+        slot = asked.slot and not self.core.closed  # on a closed channel it is refused, and the slot is lent still
+        answer = self.core.fill(asked.element, slot)
+        self.note_cost(len(asked.element))
+        return answer
+
+    def on_returned(self, news: SlotsReturned) -> None:
+        """The slots are back, or a question is answered."""
+        if news.keep:
+            self.core.answered()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """The share is over, however."""
+        if not self.ended:
+            self.ended = self.recalled = True
+            self.core.end_lending()
+
+    # -- inside
+
+    def _renew(self) -> None:
+        count = self.wire.lend(self.id, self.core.lendable())
+        if count:
+            self.core.lend_slots(count)
+        self.owe()
+
+    def note_cost(self, size: int) -> None:
+        """An element of the peer may have been queued."""
+        costs = self.costs
+        if costs is not None and len(self.core) > len(costs):
+            costs.append(charge(size))
+            self.held += costs[-1]
+            self._note_held(costs)
+
+    def _note_held(self, costs: deque[int]) -> None:
+        while len(costs) > len(self.core):
+            self.held -= costs.popleft()
+        self.wire.note_held(self.id, self.held)
+        full = self.held >= self.wire.lending_window
+        if full is not self.full:
+            self.full = full
+            self.core.hold_back(full)
+
+
+def lend(
+    channel_id: int,
+    core: ChannelCore,
+    wire: Connection,
+    room: int | None,
+    pump: tuple[Callable[[], None], Callable[[], None]],
+) -> Lent | None:
+    """Give a handle of the peer, which was just accepted, a share in a channel; None where that cannot be."""
+    owe, flush = pump
+    lent = Lent(channel_id, core, wire, owe, flush)
+    if not core.lend(lent):
+        return None
+    window = {Kind.CONFLATED: 2, Kind.UNLIMITED: MAX_SLOTS}.get(core.kind, room or 0)
+    if not wire.start_lending(channel_id, window, consumes=core.kind is Kind.UNLIMITED):
+        core.end_lending()
+        return None
+    if core.kind is Kind.UNLIMITED:
+        lent.costs = deque([0] * len(core))
+    lent._renew()
+    return lent

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Grants that are owed: each rides on the next frame of its channel, the others go together in one CREDIT frame.
+
+Rule 1: the first grant of a handle rides on the answer to its OPEN; it says that slots are lent.
+Rule 2: what is written is the newest state; a grant that changed after it was offered is owed still.
+Rule 3: at the latest PATIENCE frames of other channels later, or in front of a BYE, a grant goes alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from .commands import Command, Flag
+from .credit import MAX_CREDITS, Grant, encode_credit
+from .frame import Frame
+from .handles import Handle
+from .order import Order
+from .outbox import Entry
+from .riders import Alone
+from .slots import Slots
+
+__all__ = ["PATIENCE", "Grants"]
+
+PATIENCE: Final = 32
+"""How many frames of other channels a grant lets go first while it finds none of its own to ride on."""
+
+
+class Grants:
+    """What this side has granted and not yet told; a rider with the flag GRANT. ``order`` is that of channel 0."""
+
+    flag: Final = int(Flag.GRANT)
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._owing: dict[int, Slots] = {}
+        self._loaded: dict[int, Grant] = {}
+        self._passed: Entry | None = None
+        self._patience = PATIENCE
+
+    def __bool__(self) -> bool:
+        return bool(self._owing)
+
+    def owe(self, channel_id: int, slots: Slots) -> None:
+        """There is something new to tell on this handle."""
+        self._owing[channel_id] = slots
+
+    def forget(self, channel_id: int) -> None:
+        """The handle is gone."""
+        self._owing.pop(channel_id, None)
+
+    def clear(self) -> None:
+        """Nothing is written any more."""
+        self._owing.clear()
+
+    # -- as a rider
+
+    def load(self, handle: Handle, /) -> bytes:
+        """The grant of this channel."""
+        slots = self._owing.get(handle.id)
+        if slots is None:
+            return b""
+        grant = self._loaded[handle.id] = slots.grant
+        return grant.encode()
+
+    def carried(self, handle: Handle, /) -> None:
+        """It was written."""
+        self._pay([(handle.id, self._loaded.pop(handle.id))])
+
+    def first(self, entry: Entry, /) -> Alone | None:
+        """A CREDIT frame that has waited long enough."""
+        if entry is not self._passed:
+            self._passed = entry
+            self._patience -= 1
+        if self._patience < 0 or entry.command is Command.BYE:
+            return self.alone()
+        return None
+
+    def alone(self) -> Alone | None:
+        """A CREDIT frame with what is owed on all channels, oldest first."""
+        grants = [(channel_id, slots.grant) for channel_id, slots in islice(self._owing.items(), MAX_CREDITS)]
+        frame = Frame(Command.CREDIT, 0, 0, 0, self._order.outgoing, (encode_credit(grants),))
+        return Alone(frame, self._order, partial(self._pay, grants))
+
+    # -- inside
+
+    def _pay(self, grants: list[tuple[int, Grant]]) -> None:
+        self._patience = PATIENCE
+        for channel_id, grant in grants:
+            slots = self._owing.get(channel_id)
+            if slots is not None and slots.grant == grant:
+                del self._owing[channel_id]
