@@ -31,7 +31,9 @@ from kcoro_core.wire.frame import FrameDecoder
 __all__ = ["Connection", "Options", "identity_of"]
 
 READ_BYTES: Final = 65536
-"""How much is read at once."""
+"""How much is read at once ..."""
+MOST_READ_BYTES: Final = 262_144
+"""... and how much of a frame that is larger: as much as a socket holds in most settings."""
 BACKLOG_BYTES: Final = 65536
 """How much may wait for the kernel, besides a single frame that is larger; then ``send_frame`` answers False."""
 JOINED_BYTES: Final = 2048
@@ -202,7 +204,7 @@ class Connection:
     def _fill(self) -> None:
         """Read once, if that can be of use."""
         try:
-            data = self.sock.recv(READ_BYTES)
+            data = self.sock.recv(min(max(READ_BYTES, self.decoder.missing), MOST_READ_BYTES))
         except BlockingIOError:
             return
         except OSError as error:

@@ -135,13 +135,13 @@ class Pump:
         if self._full or self._vtable.tx_backlog(self._conn):
             self.arm()
 
-    def pump(self) -> None:
-        """Do everything that can be done now."""
+    def pump(self, ready: int = READ | WRITE) -> None:
+        """Do everything that can be done now; ``ready`` is what the medium may try."""
         if self._pumping or self._finished:
             return
         self._pumping = True
         try:
-            self._step(self._host.now())
+            self._step(self._host.now(), ready)
         except Exception as error:  # noqa: BLE001 - a defect of ours or of a plugin: this link ends, nothing else
             report_unraisable(error, "the pump of a link, which is lost by it")
             self._hand_on(self._wire.lose(LinkLost(f"the link failed on this side: {error!r}")))
@@ -159,11 +159,11 @@ class Pump:
 
     # -- one step
 
-    def _step(self, now: float) -> None:
+    def _step(self, now: float, ready: int) -> None:
         if self._close_by is not None:
             self._close(now)
             return
-        self._read(now)
+        self._read(now, ready)
         if self._timer is None:  # it has come, or there was none
             self._hand_on(self._wire.handle_timeout(now))
         if self._wire.has_frames():
@@ -173,10 +173,12 @@ class Pump:
         if self._wire.state is State.DEAD:
             self._begin_close(now)
 
-    def _read(self, now: float) -> None:
+    def _read(self, now: float, ready: int) -> None:
         """Take what has arrived whole; the end of the medium comes behind the last frame."""
         try:
-            self._vtable.pump(self._conn, now, READ | WRITE)
+            self._vtable.pump(self._conn, now, ready)
+            if not ready & READ and self._broken is None:
+                return
             taken = self._take_frames(now)
             if self._broken is not None:
                 if not taken:
@@ -266,7 +268,7 @@ class Pump:
 
     def _fd_is_ready(self, side: int) -> None:
         self._watches.pop(side, None)
-        self.pump()
+        self.pump(side)
 
     def set_timer(self, of_medium: float | None = None) -> None:
         """Wake up at the next deadline.

@@ -153,6 +153,8 @@ class FrameDecoder:
         self._buffer: bytes | bytearray = b""
         self._start = 0
         self._drained = True
+        self.missing = 0
+        """Bytes without which there is no other frame: if that is much, it is worth reading at once."""
 
     @property
     def buffered(self) -> int:
@@ -185,14 +187,14 @@ class FrameDecoder:
         buffer, start = self._buffer, self._start
         body = start + HEADER_SIZE
         if len(buffer) < body:
-            self._wait()
+            self._wait_for(body)
             return None
         length: int = _LENGTH.unpack_from(buffer, start)[0]
         if length > limit:
             raise _too_long(length, limit)
         end = body + length
         if len(buffer) < end:
-            self._wait()
+            self._wait_for(end)
             return None
         self._start = end
         if isinstance(buffer, bytes):
@@ -200,9 +202,10 @@ class FrameDecoder:
         with memoryview(buffer) as view:  # a slice of a bytearray would be copied twice
             return RawFrame(bytes(view[start:body]), bytes(view[body:end]))
 
-    def _wait(self) -> None:
-        """More bytes are needed; nothing is kept of what was taken."""
+    def _wait_for(self, end: int) -> None:
+        """The buffer must reach so far; nothing is kept of what was taken."""
         self._drained = True
+        self.missing = end - len(self._buffer)
         if self._start == len(self._buffer):
             self._buffer, self._start = b"", 0
 
