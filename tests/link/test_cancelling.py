@@ -188,6 +188,37 @@ def test_a_request_that_was_not_written_is_withdrawn_at_once(mem_world: World, c
     mem_world.run(main)
 
 
+@pytest.mark.parametrize("how", ["withdrawn", "detached"])
+def test_what_has_ended_on_this_side_is_not_ended_again_when_the_link_is_lost(mem_world: World, how: str) -> None:
+    """Although its task has not run since; the end of the link tells the others all the same. Row: N1."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        with faults("world") as line:
+            line.buffer_bytes = 300
+            async with mem_world.linked({"jobs": ch}) as (_, link), tasks() as some:
+                jobs = await link.open("jobs")
+                line.stall(TO_LISTENER)
+                token = CancelToken()
+                some.start(jobs.send, b"x" * 400)
+                await settle()
+                withdrawn = some.start(jobs.send, b"second", cancel=token)
+                other = some.start(jobs.send, b"third")
+                detached = some.start(jobs.recv)
+                await settle()
+                token.trigger() if how == "withdrawn" else jobs.detach()
+                line.cut_now()
+                link.pump.pump()
+                await settle()
+                assert other.outcome is LinkLost
+                assert isinstance(other.error, LinkLost)
+                assert other.error.outcome is Outcome.NOT_DONE
+                assert withdrawn.outcome is (OperationCancelled if how == "withdrawn" else LinkLost)
+                assert detached.outcome is (LinkLost if how == "withdrawn" else ChannelClosed)
+
+    mem_world.run(main)
+
+
 def test_a_send_without_an_answer_is_in_doubt_after_the_grace_and_the_link_lives(
     mem_world: World, canceller: Canceller
 ) -> None:

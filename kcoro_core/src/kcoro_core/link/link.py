@@ -323,7 +323,9 @@ class Link(HomeBound):
         if not self.wire.in_flight(number):
             return False
         gone = self.wire.cancel(number, self.host.now())
-        if not gone:
+        if gone:
+            self.forget(number)  # decided: the end of the link, should it come before its task runs, is not its end
+        else:
             self.pump.flush()
             self.pump.set_timer()  # for the end of the grace
         return gone
@@ -333,7 +335,7 @@ class Link(HomeBound):
         if self.wire.state is not State.OPEN:
             return
         for number in self.wire.detach(channel._id):
-            if (op := self._requests.get(number)) is not None:
+            if (op := self._requests.pop(number, None)) is not None:
                 op.refuse(_detached_error(channel))
         self.pump.flush()
 
