@@ -117,6 +117,16 @@ class ScriptHost(Host):
         """Call ``fn`` right before the step of that number, counted from 0; outside any task, as a timer would."""
         self._hooks[step] = fn
 
+    def leap(self, seconds: float) -> None:
+        """Move the clock on as if the machine had slept: every timer that fell due meanwhile is late. Never back.
+
+        :raises ValueError: ``seconds`` is negative; no host's clock goes back.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"a clock leaps by 0 seconds or more, not {seconds!r}")
+        self._clock += seconds
+        self.trace.append(("leap", 0, self._clock))
+
     def lines(self) -> tuple[str, ...]:
         """One line for each task that has not ended, the oldest first."""
         return tuple(task.line() for task in self._tasks.values())

@@ -17,7 +17,7 @@ from ...select import Selected
 from ...semantics import Undelivered
 from .programs import Move
 
-__all__ = ["Books"]
+__all__ = ["Books", "check_snapshot"]
 
 
 class Books:
@@ -59,7 +59,7 @@ class Books:
         found: list[str] = []
         for number, channel in enumerate(channels):
             self._drain(number, channel, found)
-            _check_snapshot(number, channel, found)
+            check_snapshot(number, channel, found)
         where = Counter(value for values in self._ends.values() for value in values)
         for value in range(1, self._offered + 1):
             if where[value] != 1:
@@ -79,7 +79,8 @@ class Books:
             found.append(f"ch{number}: closed, and still {error}")
 
 
-def _check_snapshot(number: int, channel: Channel[int], found: list[str]) -> None:
+def check_snapshot(number: int, channel: Channel[Any], found: list[str]) -> None:
+    """Say what does not add up in the counters of a channel that nobody uses any more."""
     books = channel.snapshot()
     if books.waiting_senders or books.waiting_receivers:
         found.append(

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The ledger of one simulation: what became of every element, by what its sender and its receivers were told.
+
+Each element is a number, offered once. Its sender was told that it is done, kept, or in doubt; it has arrived if
+somebody received it, a hook reported it, or it is left in a channel at the end.
+
+Rule 1: done arrives exactly once, kept never, in doubt at most once. An element that was reported IN_DOUBT on its way
+to a receiver may have been received as well; that is what the word means.
+Rule 2: what an end of a link counts holds: of the elements that a handle has sent at least ``acked``, and at most
+``acked + in_doubt`` have arrived.
+Rule 3: between one sender and one receiver of a channel order holds, unless something on its way back has disturbed it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import define, field
+
+from ...semantics import Undelivered
+
+__all__ = ["NOBODYS", "Claim", "Ledger", "Way"]
+
+NOBODYS: Final = 0
+"""The number of what is no element of anybody: it is carried to see whether a link works, and not accounted for."""
+
+Way = tuple[int, str]
+"""A link by its number, and the name of the channel that was reached over it."""
+
+
+@define
+class Claim:
+    """What the end of a link said of one channel."""
+
+    way: Way
+    acked: int
+    in_doubt: int
+    source: str
+
+
+@define
+class Offer:
+    """One element: who offered it in which channel, and what came of it for the sender."""
+
+    sender: str
+    channel: str
+    way: Way | None
+    told: str = "pending"
+
+
+@define
+class Ledger:
+    """The account of one simulation; elements are numbers from 1."""
+
+    offers: dict[int, Offer] = field(factory=dict)
+    received: dict[int, list[str]] = field(factory=lambda: defaultdict(list))
+    reported: dict[int, list[Undelivered]] = field(factory=lambda: defaultdict(list))
+    left: Counter[int] = field(factory=Counter)
+    claims: list[Claim] = field(factory=list)
+    # Ways with more than one handle, one after the other: the end of a link counts for the last one.
+    given_up: set[Way] = field(factory=set)
+    # Channels in which something may have gone back to the head: order is not looked at any more.
+    disturbed: set[str] = field(factory=set)
+    order: dict[tuple[str, str], list[int]] = field(factory=lambda: defaultdict(list))
+
+    def offer(self, sender: str, channel: str, way: Way | None) -> int:
+        """A new element."""
+        number = len(self.offers) + 1
+        self.offers[number] = Offer(sender, channel, way)
+        return number
+
+    def tell(self, number: int, told: str) -> None:
+        """What its sender was told: ``done``, ``kept`` or ``doubt``."""
+        self.offers[number].told = told
+
+    def receive(self, number: int, receiver: str, channel: str) -> None:
+        """Somebody has received it."""
+        self.received[number].append(receiver)
+        if channel.partition(" ")[0] not in self.disturbed:
+            self.order[channel, receiver].append(number)
+
+    def disturb(self, channel: str) -> None:
+        """Something may go back to the head of that channel, and then comes later than what was behind it."""
+        self.disturbed.add(channel)
+
+    def has_arrived(self, number: int) -> bool:
+        """Whether the home has accepted it, as far as anybody can know."""
+        return bool(self.received.get(number) or self.reported.get(number) or self.left[number])
+
+    # -- the end
+
+    def complaints(self) -> Iterator[str]:
+        """Everything that does not add up."""
+        known = set(self.offers)
+        for number in {*self.received, *self.reported, *self.left} - known - {NOBODYS}:
+            yield f"element {number} was never offered"
+        for number in known:
+            yield from self._complaints_of(number)
+        for claim in self.claims:
+            if claim.way not in self.given_up:
+                yield from self._check(claim)
+        yield from self._check_order()
+
+    def _complaints_of(self, number: int) -> Iterator[str]:
+        offer = self.offers[number]
+        got, left, reported = self.received.get(number, []), self.left[number], self.reported.get(number, [])
+        ends = [*(f"received by {who}" for who in got), *(f"reported {why.value}" for why in reported)]
+        ends += ["left in its channel"] * left
+        text = f"element {number} of {offer.sender}, channel {offer.channel}, told {offer.told}: {ends or 'lost'}"
+        doubtful = reported == [Undelivered.IN_DOUBT]
+        # Received and reported in doubt is one end, seen from both sides.
+        arrivals = len(got) + left + len(reported) - (doubtful and len(got) == 1)
+        allowed = {"done": (1,), "kept": (0,), "doubt": (0, 1)}.get(offer.told, ())
+        if arrivals not in allowed:
+            yield text
+
+    def _check(self, claim: Claim) -> Iterator[str]:
+        sent = [number for number, offer in self.offers.items() if offer.way == claim.way]
+        arrived = sum(map(self.has_arrived, sent))
+        if not claim.acked <= arrived <= claim.acked + claim.in_doubt:
+            yield (
+                f"{claim.source} says of link {claim.way[0]}, {claim.way[1]!r}: {claim.acked} acked and "
+                f"{claim.in_doubt} in doubt; {arrived} have arrived"
+            )
+
+    def _check_order(self) -> Iterator[str]:
+        for (channel, receiver), numbers in self.order.items():
+            by_sender: dict[str, list[int]] = defaultdict(list)
+            for number in numbers:
+                if number in self.offers:
+                    by_sender[self.offers[number].sender].append(number)
+            for sender, seen in by_sender.items():
+                if seen != sorted(seen):
+                    yield f"channel {channel}: {receiver} got the elements of {sender} as {seen}"

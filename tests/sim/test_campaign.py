@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Simulations of the whole link engine: that they find nothing, that they repeat, and that each check can fail.
+
+Rows: X12, N7.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kcoro_core.hosts.script import ScriptHost
+from kcoro_core.link import bound, link
+from kcoro_core.link.ending import Ending
+from kcoro_core.testing.explore import Exploration
+from kcoro_core.testing.laws.links import using_setting
+from kcoro_core.testing.sim import SECONDS, SIMULATIONS, Campaign
+from kcoro_core.testing.sim.campaign import LEAST_STEPS, SOMETIMES
+from kcoro_core.testing.sim.ledger import Claim, Ledger
+from kcoro_core.testing.sim.moves import MOVES
+from kcoro_core.testing.sim.play import SETTINGS, Simulation
+from kcoro_core.testing.sim.scenario import random_scenario
+from kcoro_core.transports.impairments import CHANCES
+from kcoro_core.wire.liveness import Liveness
+
+
+def simulated(seed: int, steps: int = 400) -> Simulation:
+    """One simulation under the settings that it is made for."""
+    with contextlib.ExitStack() as settings:
+        for name, value in SETTINGS.items():
+            settings.enter_context(using_setting(name, value))
+        return Simulation(seed, steps).run()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# It finds nothing, and repeats
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_simulations_find_nothing() -> None:
+    """Row: X12."""
+    campaign = Campaign()
+    outcome = campaign.run(limit=100, seconds=50)
+    assert (outcome.found, outcome.about, outcome.command) == ((), "", None)
+    assert campaign.median_steps >= LEAST_STEPS
+    assert outcome.replayed == outcome.schedules // 20 > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_simulating_the_link_engine_finds_nothing() -> None:
+    """20,000 simulations or 180 seconds; every fault and every outcome is seen, 1 in 20 replayed. Row: X12."""
+    campaign = Campaign()
+    outcome = campaign.run(limit=SIMULATIONS, seconds=SECONDS)
+    print(f"\n{outcome.schedules} simulations, median {campaign.median_steps} steps, {outcome.replayed} replayed")  # noqa: T201
+    assert (outcome.found, outcome.about, outcome.command) == ((), "", None)
+    assert campaign.missing() == []
+    assert outcome.replayed == outcome.schedules // 20
+
+
+def test_a_simulation_leaves_the_same_trace_in_every_process() -> None:
+    """Neither addresses nor the hashing of texts decide anything. Rows: X10, X12."""
+    program = (
+        "from kcoro_core.testing.sim import Campaign\n"
+        "campaign = Campaign()\n"
+        "print(sorted(campaign.run(limit=10, seconds=100).traces))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(outputs) == 1
+    assert outputs.pop().count("'") == 20
+
+
+def test_more_steps_are_more_steps() -> None:
+    """``steps`` counts those with faults; what it takes to finish comes on top."""
+    for steps in (100, 1000):
+        assert steps <= simulated(3, steps).host.steps < steps + 2000
+
+
+def test_scenarios_are_of_every_sort() -> None:
+    """Every fault is part of some, and none of all."""
+    scenarios = [random_scenario(seed) for seed in range(200)]
+    for kind in ("latency", "jitter", "bandwidth", *CHANCES):
+        assert {bool(getattr(scenario.impairments, kind)) for scenario in scenarios} == {True, False}
+    assert {scenario.diallers for scenario in scenarios} == {1, 2, 3}
+    assert any(scenario.leaps for scenario in scenarios)
+
+
+def test_every_move_says_what_has_to_come_of_it() -> None:
+    """So that an operation that is never carried out is missed."""
+    for move in MOVES.values():
+        assert move.sometimes
+        assert {f"{move.name} {outcome}" for outcome in move.sometimes} <= set(SOMETIMES)
+
+
+def test_a_clock_leaps_forward_only() -> None:
+    """Every timer that fell due meanwhile is late, and none is lost."""
+    host = ScriptHost()
+    called: list[float] = []
+
+    async def main() -> None:
+        host.call_at(1.0, lambda: called.append(host.now()))
+        host.leap(5.0)
+        await host.checkpoint()
+        await host.checkpoint()
+        with pytest.raises(ValueError, match="0 seconds or more"):
+            host.leap(-1.0)
+
+    host.run(main)
+    assert called == [5.0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# It would find something
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def campaign(limit: int = 400) -> Exploration:
+    """A campaign that is expected to stop early; the command that it names repeats what it found."""
+    outcome = Campaign().run(limit=limit, seconds=50)
+    if outcome.command is not None:
+        seed = int(outcome.command.split("--seed ")[1].split()[0])
+        again = simulated(seed)
+        assert [placeless(text) for text in again.found] == [placeless(finding.text) for finding in outcome.found]
+    return outcome
+
+
+def placeless(text: str) -> str:
+    """A text without the addresses of objects."""
+    return re.sub(r"0x[0-9a-f]+", "0x", text)
+
+
+def words(outcome: Exploration) -> str:
+    return "\n".join(finding.text for finding in outcome.found)
+
+
+def _forgetful(lost: Callable[..., Any]) -> Callable[..., Any]:
+    """The home forgets the newest element that was on its way when the link was lost."""
+
+    def planted(self: bound.Bound, elements: Any) -> None:
+        for one in elements[-1:]:
+            self._arrived(one.request_id)
+            self.core.settle(1, [])
+        lost(self, elements[:-1])
+
+    return planted
+
+
+def _doubling(lost: Callable[..., Any]) -> Callable[..., Any]:
+    """The home puts an element back that the peer may have."""
+
+    def planted(self: bound.Bound, elements: Any) -> None:
+        back = [self._arrived(one.request_id) for one in elements]
+        self.core.settle(len(back), back)
+
+    return planted
+
+
+def _boasting(of: Callable[..., Ending]) -> Callable[..., Ending]:
+    """The end of a link says of a send in doubt that it was not done."""
+
+    def planted(cls: type[Ending], *args: Any, **kwargs: Any) -> Ending:
+        ending = of(*args, **kwargs)
+        ending.fates.clear()  # type: ignore[attr-defined]
+        return ending
+
+    return planted
+
+
+def test_an_element_that_a_lost_link_takes_along_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    monkeypatch.setattr(bound.Bound, "lost", _forgetful(bound.Bound.lost))
+    assert "elements in doubt, and" in words(campaign())
+
+
+def test_an_element_that_is_doubled_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    monkeypatch.setattr(bound.Bound, "lost", _doubling(bound.Bound.lost))
+    assert "told done: ['received by" in words(campaign())
+
+
+def test_a_sender_that_is_told_not_done_although_it_was_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    monkeypatch.setattr(Ending, "of", classmethod(_boasting(Ending.of)))
+    assert "told kept: [" in words(campaign())
+
+
+def test_a_link_that_never_finds_out_that_the_other_side_is_gone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    monkeypatch.setattr(Liveness, "next_deadline", lambda self: float("inf"))
+    assert "not finished 60 s after the line was well again" in words(campaign())
+
+
+def test_a_request_that_is_left_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first bug that a simulation has found: a request was ended twice, and others then never. Row: X12."""
+    detach = link.Link.detach
+
+    def planted(self: link.Link, channel: Any) -> None:
+        before = dict(self._requests)
+        detach(self, channel)
+        self._requests.update(before)
+
+    monkeypatch.setattr(link.Link, "detach", planted)
+    assert "win_claim without begin_claim" in words(campaign())
+
+
+def test_a_simulation_that_is_not_decided_by_its_seed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    runs: list[int] = []
+    run = Simulation.run
+
+    def planted(self: Simulation) -> Simulation:
+        runs.append(1)
+        self.log.append((0.0, str(len(runs))))
+        return run(self)
+
+    monkeypatch.setattr(Simulation, "run", planted)
+    outcome = Campaign(steps=50).run(limit=40, seconds=50)
+    assert [finding.kind for finding in outcome.found] == ["unrepeatable"]
+
+
+def test_a_fault_that_never_happens_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: X12."""
+    monkeypatch.setattr("kcoro_core.testing.sim.campaign.ENOUGH", 10)
+    found = words(Campaign(steps=20).run(limit=10, seconds=50))
+    assert "'half_open' has never happened" in found
+    assert "half of the simulations took less than 200 steps" in found
+
+
+def test_the_ledger_knows_each_way_of_not_adding_up() -> None:
+    """Lost, doubled, arrived although kept, out of nowhere, out of order, and counted wrongly."""
+    ledger = Ledger()
+    for told in ("done", "done", "kept", "doubt", "pending"):
+        ledger.tell(ledger.offer("a", "c", (0, "c")), told)
+    for number in (3, 4, 4, 2, 9):
+        ledger.receive(number, "b", "c")
+    ledger.claims += [Claim((0, "c"), 1, 0, "LinkLost"), Claim((0, "c"), 3, 0, "LinkLost")]
+    assert list(ledger.complaints()) == [
+        "element 9 was never offered",
+        "element 1 of a, channel c, told done: lost",
+        "element 3 of a, channel c, told kept: ['received by b']",
+        "element 4 of a, channel c, told doubt: ['received by b', 'received by b']",
+        "element 5 of a, channel c, told pending: lost",
+        "LinkLost says of link 0, 'c': 1 acked and 0 in doubt; 3 have arrived",
+        "channel c: b got the elements of a as [3, 4, 4, 2]",
+    ]
