@@ -59,6 +59,7 @@ class Move:
 
 
 MOVES: Final[dict[str, Move]] = {}
+"""The table of moves by name, in the order in which they stand below."""
 
 
 def move(name: str, weight: int, *sometimes: str) -> Callable[[Callable[[Task], Awaitable[None]]], Any]:
