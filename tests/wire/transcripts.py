@@ -23,7 +23,7 @@ from kcoro_core.wire.connection import Connection, Side
 from kcoro_core.wire.events import Event
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import ChannelInfo, Closing, OpenRequest, Reason
+from kcoro_core.wire.messages import ChannelInfo, Closing, OpenFlag, OpenRequest, Reason
 
 from .pair import BUFFERED_4, NODES, NONCES, written
 
@@ -314,6 +314,28 @@ def calls(tape: Tape) -> None:
     left(tape)
 
 
+def lent(tape: Tape) -> None:
+    """Slots are lent and used, lent again alone, asked about, recalled, and given back behind the data."""
+    tape.cross()
+    tape.a(lambda a: a.open(OpenRequest("jobs", OpenFlag.LEND)))
+    tape.cross()
+    tape.b(lambda b: b.accept(1, BUFFERED_4))
+    tape.b(lambda b: b.start_lending(1, 4))
+    tape.b(lambda b: b.lend(1, 4))
+    tape.cross()
+    for element in (b"one", b"two", b"three"):
+        tape.a(lambda a, element=element: a.send_data(1, element))
+    tape.cross()
+    tape.b(lambda b: b.lend(1, 3))
+    tape.cross()
+    tape.a(lambda a: a.send_data(1, b"four"))
+    tape.b(lambda b: b.ask(1))
+    tape.cross()
+    tape.b(lambda b: b.recall(1))
+    tape.cross()
+    left(tape)
+
+
 def liveness(tape: Tape) -> None:
     """Signs of life, asked for by time and by will."""
     tape.cross()
@@ -326,7 +348,7 @@ def liveness(tape: Tape) -> None:
 
 
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
-    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, liveness)
+    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, liveness)
 }
 """By name; each ends as it wishes."""
 
