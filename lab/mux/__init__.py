@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Many channels over one link: fair shares, quick small messages beside bulk, bounded memory (row L4).
+
+Over ``sim:`` the line has a bandwidth and time is virtual, so shares and delays are exact. Elsewhere they are figures,
+and what is checked is what no machine can change: everything arrives, nobody is kept from ending, no bound is passed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from kcoro_core import BUFFERED, CancelToken, Channel, KcoroError, OperationCancelled, channel, open_scope, sleep
+from kcoro_core.config import settings
+from kcoro_core.hosts.port import current_host
+from kcoro_core.wire.hello import charge
+
+from ..book import Book, jain, percentile
+from ..places import Pair, Place
+
+__all__ = ["SCENARIOS"]
+
+SMALL = 64
+BULK = 65536
+LINE = "latency=5ms&bandwidth=1MB"
+WARM_SECONDS = 2.0
+
+
+class Load:
+    """Senders that never stop and takers that never wait: what arrives of each channel is counted by its charge."""
+
+    def __init__(self, ends: Pair, channels: Mapping[str, Channel[bytes]]) -> None:
+        self.ends = ends
+        self.channels = channels
+        self.arrived: Counter[str] = Counter()
+        self.stop = CancelToken()
+
+    async def send(self, handle: Any, size: int) -> None:
+        """Send without end."""
+        try:
+            while True:
+                await handle.send(b"x" * size, cancel=self.stop)
+        except (OperationCancelled, KcoroError):
+            return
+
+    async def take(self, name: str) -> None:
+        """Take everything."""
+        try:
+            while True:
+                self.arrived[name] += charge(len(await self.channels[name].recv(cancel=self.stop)))
+        except OperationCancelled:
+            return
+
+    async def measure(self, seconds: float) -> dict[str, float]:
+        """What arrives of each channel within these seconds, behind a while in which queues fill."""
+        await sleep(WARM_SECONDS)
+        before = Counter(self.arrived)
+        await sleep(seconds)
+        return {name: float(self.arrived[name] - before[name]) for name in self.channels}
+
+
+async def shares(place: Place, kinds: Mapping[str, tuple[int, int, int]], seconds: float) -> dict[str, float]:
+    """What arrives of channels that are always ready to send; ``kinds``: size, senders, weight."""
+    channels = {name: channel(BUFFERED, 256, name=name) for name in kinds}
+    async with place.pair(channels, LINE) as ends:
+        load = Load(ends, channels)
+        async with open_scope() as scope:
+            for name, (size, senders, weight) in kinds.items():
+                handle = await ends.link.open(name, lend=True)
+                ends.link.wire._outbox.weigh(handle._id, weight)  # WEIGHT
+                scope.launch(load.take, name)
+                for _ in range(senders):
+                    scope.launch(load.send, handle, size)
+            found = await load.measure(seconds)
+            load.stop.trigger()
+    return found
+
+
+async def equal_shares(place: Place, book: Book) -> None:
+    """Three channels of 64-byte and three of 64-KiB messages share the line evenly."""
+    # So many senders, because what the medium has taken is in flight, too: less would not always have a frame waiting.
+    kinds = {f"small {n}": (SMALL, 330, 1) for n in range(3)} | {f"bulk {n}": (BULK, 2, 1) for n in range(3)}
+    found = await shares(place, kinds, seconds(place, 8.0, 40.0))
+    index = jain(list(found.values()))
+    note_shares(place, book, found)
+    if place.virtual:
+        book.figure("evenness (Jain)", index)
+        book.check("the index of fairness is at least 0.95", index >= 0.95, f"{index:.4f}")
+    book.check("every channel got something through", all(found.values()), min(found.values()))
+
+
+async def weighted_shares(place: Place, book: Book) -> None:
+    """Weights 1, 2 and 4, with small and large messages each: the shares are as the weights."""
+    weights = (1, 2, 4)
+    size = 8192 if place.quick else BULK
+    kinds = {f"small of weight {w}": (SMALL, 128 * w, w) for w in weights}
+    kinds |= {f"bulk of weight {w}": (size, 3 * w + 1, w) for w in weights}
+    found = await shares(place, kinds, seconds(place, 6.0, 40.0))
+    note_shares(place, book, found)
+    if place.virtual:
+        unit = sum(found.values()) / sum(weights) / 2
+        worst = max(abs(found[name] / (kinds[name][2] * unit) - 1) for name in found)
+        book.figure("furthest from its share", worst)
+        book.check("every share is within 10 % of its weight", worst <= 0.10, f"{worst:.3f}")
+    book.check("every channel got something through", all(found.values()), min(found.values()))
+
+
+def seconds(place: Place, quick: float, full: float) -> float:
+    """How long to measure; real time is dear, and its figures are no checks."""
+    return (quick if place.quick else full) if place.virtual else 1.0
+
+
+def note_shares(place: Place, book: Book, found: Mapping[str, float]) -> None:
+    """Each channel's part of the whole."""
+    total = sum(found.values()) or 1.0
+    for name, value in found.items():
+        if place.virtual:
+            book.figure(f"share of {name}", value / total)
+
+
+async def small_beside_bulk(place: Place, book: Book) -> None:
+    """Twenty channels of small messages, alone and beside one bulk channel: they wait at most five times as long."""
+    names = [f"small {n}" for n in range(20)]
+    channels = {name: channel(BUFFERED, 64, name=name) for name in [*names, "bulk"]}
+    number = 20 if place.quick else 100
+    waits: dict[str, list[float]] = {}
+    async with place.pair(channels, "latency=20ms&bandwidth=10MB") as ends:
+        load = Load(ends, channels)
+        handles = {name: await ends.link.open(name) for name in channels}
+
+        async def ask(name: str, into: list[float]) -> None:
+            for _ in range(number):
+                began = current_host().now()
+                await handles[name].send(b"x" * SMALL)
+                into.append(current_host().now() - began)
+                await sleep(0.005)
+
+        async with open_scope() as scope:
+            for name in channels:
+                scope.launch(load.take, name)
+            for phase in ("alone", "beside bulk"):
+                waits[phase] = []
+                if phase == "beside bulk":
+                    for _ in range(16):
+                        scope.launch(load.send, handles["bulk"], BULK)
+                    await sleep(0.5)
+                async with open_scope() as inner:
+                    for name in names:
+                        inner.launch(ask, name, waits[phase])
+            load.stop.trigger()
+    late = {phase: percentile(values, 0.99) for phase, values in waits.items()}
+    if place.virtual:
+        for phase, value in late.items():
+            book.figure(f"99 % of small messages {phase}, ms", value * 1e3)
+        times = late["beside bulk"] / late["alone"]
+        book.check("beside bulk 99 % of them take at most five times as long", times <= 5, f"{times:.2f}")
+    book.check("bulk moved meanwhile", load.arrived["bulk"] > 0, load.arrived["bulk"])
+    book.check("every small message arrived", all(len(v) == 20 * number for v in waits.values()), len(waits["alone"]))
+
+
+async def stopped_reader(place: Place, book: Book) -> None:
+    """One of 64 readers stops: the others keep their rate, and neither side grows."""
+    capacity, senders, size = 8, 4, 512
+    channels = {f"c{n}": channel(BUFFERED, capacity, name=f"c{n}") for n in range(64)}
+    rates: list[float] = []
+    first: list[float] = []
+    peak_frames = peak_waiting = 0
+    async with place.pair(channels, "latency=5ms&bandwidth=500kB") as ends:
+        load = Load(ends, channels)
+        handles = {name: await ends.link.open(name) for name in channels}
+        stopped = CancelToken()
+
+        async def take_first() -> None:
+            try:
+                while True:
+                    load.arrived["c0"] += charge(len(await channels["c0"].recv(cancel=stopped)))
+            except OperationCancelled:
+                return
+
+        async with open_scope() as scope:
+            for name, handle in handles.items():
+                scope.launch(take_first) if name == "c0" else scope.launch(load.take, name)
+                for _ in range(senders):
+                    scope.launch(load.send, handle, size)
+            for _ in range(2):
+                found = await load.measure(seconds(place, 2.0, 10.0))
+                rates.append(sum(value for name, value in found.items() if name != "c0"))
+                first.append(found["c0"])
+                peak_frames = max(peak_frames, ends.link.snapshot().queued_frames)
+                peak_waiting = max(peak_waiting, ends.peer.snapshot().waiting_here)
+                stopped.trigger()
+            load.stop.trigger()
+    kept = rates[1] / rates[0]
+    longest = max(one.snapshot().peak_length for one in channels.values())
+    parked = peak_waiting * charge(size)
+    if place.virtual:
+        book.figure("rate kept by the other 63", kept)
+        book.check("the other 63 keep at least 90 % of their rate", kept >= 0.9, f"{kept:.3f}")
+    book.check("one went on, then stopped, and the others go on", first[0] > 0 == first[1] < rates[1], first)
+    book.check("no channel ever held more than its capacity", longest <= capacity, longest)
+    book.check("what waits at the home is within its budget", parked <= settings().receive_budget, parked)
+    book.check(
+        "what waits to be written is bounded by what is in flight", peak_frames <= 64 * (senders + 2), peak_frames
+    )
+
+
+SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {
+    "equal-shares": equal_shares,
+    "weighted-shares": weighted_shares,
+    "small-beside-bulk": small_beside_bulk,
+    "stopped-reader": stopped_reader,
+}
+"""By name, in the order in which they run."""

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The labs pass, their reports say what they should, and they can fail. Rows: L1, L2, L3, L4, L5, D1, D2, D3."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT))
+
+from lab.__main__ import main  # noqa: E402
+from lab.book import Book, jain, percentile  # noqa: E402
+from lab.gates import GATES, LABS, scenarios  # noqa: E402
+from lab.places import TRANSPORTS, Place  # noqa: E402
+from lab.runner import BASELINES, Report, run_lab  # noqa: E402
+from lab.sabotage import FAULTS  # noqa: E402
+
+SECONDS = 280
+
+
+def lab(*args: str) -> tuple[int, dict[str, Any]]:
+    """Run it as its users do; the exit code, and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *args, "--json"], cwd=ROOT, capture_output=True, timeout=SECONDS
+    )
+    assert done.stderr == b""
+    return done.returncode, json.loads(done.stdout)
+
+
+def failed(report: dict[str, Any]) -> list[str]:
+    """Each check that did not hold."""
+    return [
+        f"{one['lab']} over {one['transport']}, {name}: {check['sentence']}: {check['seen']}"
+        for one in report["reports"]
+        for name, book in one["scenarios"].items()
+        for check in book["checks"]
+        if not check["holds"]
+    ]
+
+
+# -- they pass
+
+
+@pytest.mark.timeout(SECONDS)
+def test_concurrent_requests_and_cancelling_pass_over_memory_and_sockets() -> None:
+    """Rows: L1, D1."""
+    code, report = lab("D1", "--quick")
+    assert failed(report) == []
+    assert (code, report["verdicts"]) == (0, {"D1": True})
+    assert [one["transport"] for one in report["reports"]] == ["mem", "uds"]
+    figures = report["reports"][1]["scenarios"]["many-calls"]["figures"]
+    assert figures["calls in flight at once"] == 200
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_same_labs_pass_over_each_transport(transport: str) -> None:
+    """Rows: D2, L2, L3."""
+    code, report = lab("ipc/posix_co", "ipc/sim", "select", "--quick", "--transport", transport)
+    assert failed(report) == []
+    assert code == 0
+
+
+@pytest.mark.timeout(SECONDS)
+def test_a_bad_line_is_repeated_by_its_seed_and_another_seed_is_another_line() -> None:
+    """Row: L2."""
+    one, same, other = (run_lab("ipc/sim", "sim", seed=seed, quick=True).as_json() for seed in (5, 5, 6))
+    assert one == same
+    assert one["scenarios"]["bad-line"]["figures"] != other["scenarios"]["bad-line"]["figures"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2 * SECONDS)
+def test_many_channels_share_a_line_fairly_and_in_bounded_memory() -> None:
+    """Rows: L4, D3."""
+    code, report = lab("D3", "--quick", "--transport", "sim")
+    assert failed(report) == []
+    assert code == 0
+    mux = next(one for one in report["reports"] if one["lab"] == "mux")["scenarios"]
+    assert mux["equal-shares"]["figures"]["evenness (Jain)"] >= 0.95
+
+
+# -- they can fail
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("fault", GATES["D1"].sabotage)
+def test_a_planted_fault_makes_the_gate_of_requests_fail(fault: str) -> None:
+    """Row: D1."""
+    code, report = lab("D1", "--quick", "--transport", "mem", "--sabotage", fault)
+    assert (code, report["verdicts"], bool(failed(report))) == (1, {"D1": False}, True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2 * SECONDS)
+@pytest.mark.parametrize("gate", ["D2", "D3"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_makes_every_other_gate_fail(gate: str, fault: str) -> None:
+    """Rows: D2, D3."""
+    code, report = lab(gate, "--quick", "--transport", "sim", "--sabotage", fault)
+    assert (code, report["verdicts"], bool(failed(report))) == (1, {gate: False}, True)
+
+
+def test_every_gate_names_the_faults_that_it_has_to_find() -> None:
+    """Turns are of no consequence where the line is never full, which is why the first gate finds two. Row: D3."""
+    assert {name: set(gate.sabotage) for name, gate in GATES.items()} == {
+        "D1": {"credits", "claim"},
+        "D2": set(FAULTS),
+        "D3": set(FAULTS),
+    }
+
+
+def test_a_scenario_that_raises_or_hangs_or_checks_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: L5."""
+
+    async def raises(place: Place, book: Book) -> None:
+        book.check("so far", True)
+        raise ExceptionGroup("", [ValueError("broken")])
+
+    async def hangs(place: Place, book: Book) -> None:
+        from kcoro_core import channel
+
+        await channel().recv()
+
+    async def silent(place: Place, book: Book) -> None:
+        book.figure("nothing", 0)
+
+    faulty = {"raises": raises, "hangs": hangs, "silent": silent}
+    monkeypatch.setattr("lab.runner.scenarios", lambda name: faulty)
+    report = run_lab("select", "sim", seed=1, quick=True)
+    assert [book.passed for book in report.books] == [False, False, False]
+    assert [check.seen for check in report.books[0].checks] == ["", "ValueError: broken"]
+    assert "given up after 60 s" in report.books[1].checks[0].seen
+    assert not report.passed
+    assert not Report("select", "sim", quick=True).passed
+
+
+# -- what they say
+
+
+def test_figures_stand_beside_their_baseline() -> None:
+    """Row: L5."""
+    for name in LABS:
+        report = Report(name, "sim", quick=True)
+        kept = json.loads(report.baseline.read_text())
+        assert (kept["lab"], kept["transport"], kept["passed"]) == (name, "sim", True)
+        assert set(kept["scenarios"]) == set(scenarios(name))
+        book = Book("bad-line", {"seconds": 99.0})
+        if name == "ipc/sim":
+            before = kept["scenarios"]["bad-line"]["figures"]["seconds"]
+            line = next(line for line in Report(name, "sim", True, [book]).lines() if "seconds" in line)
+            assert line.split() == ["seconds", "99", f"{before:g}"]
+
+
+def test_every_baseline_belongs_to_a_lab() -> None:
+    """Row: L5."""
+    known = {Report(name, transport, quick).baseline for name in LABS for transport in TRANSPORTS for quick in (0, 1)}
+    assert set(BASELINES.iterdir()) <= known
+
+
+def test_fairness_and_percentiles_are_computed_as_everywhere() -> None:
+    """Row: L4."""
+    assert jain([1, 1, 1, 1]) == 1
+    assert jain([1, 0, 0, 0]) == 0.25
+    assert jain([0, 0]) == 0
+    values = [float(n) for n in range(1, 101)]
+    assert [percentile(values, share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
+    assert percentile([7.0], 0.99) == 7
+
+
+def test_a_name_that_is_no_lab_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Row: L5."""
+    with pytest.raises(SystemExit) as ended:
+        main(["D9"])
+    assert ended.value.code == 2
+    assert "no gate or lab is called D9" in capsys.readouterr().err
