@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..cancel import CancelToken
     from .link import Link
 
-__all__ = ["DONE", "Asking", "Told", "UndeliveredHook"]
+__all__ = ["DONE", "Asking", "UndeliveredHook"]
 
 DONE: Final = 0
 """What stands for a request that need not be made, because what it asks for could be done here."""
@@ -142,10 +142,9 @@ class Asking(HomeBound):
         host = here.host or current_host()
         if host is not self._home:
             self._enter(host)
-        what = Told("send" if sending else "recv" if counted else "info", self)
         if cancel is not None and token_is_set(cancel, host):
             await host.spend()
-            raise self._failed(CANCELLED, cancelled_error(cancel, what))
+            raise self._failed(CANCELLED, cancelled_error(cancel, self._told(sending, counted)))
         limit = None if timeout is None else check_timeout(timeout)
         await host.cancel_point()
         try:
@@ -156,7 +155,10 @@ class Asking(HomeBound):
             await host.spend()
             raise
         if number is DONE:
-            await host.spend()
+            if host.credit:
+                host.credit -= 1
+            else:
+                await host.pause()
             return None
         op = self._link.request(number, sending, self, self._id)
         self._waiting[sending] += counted
@@ -168,14 +170,18 @@ class Asking(HomeBound):
             if op.claim == 0 and op.error is None:
                 return op.value
             if limit == 0 and op.claim == TIMED_OUT:
-                raise WouldBlock(f"the home did not answer in time: {what}")
-            return await result(host, op, cancel, what)
+                raise WouldBlock(f"the home did not answer in time: {self._told(sending, counted)}")
+            return await result(host, op, cancel, self._told(sending, counted))
         except BaseException as error:
             op.forget()
             self._ended(op, error, sending)
             raise
         finally:
             self._waiting[sending] -= counted
+
+    def _told(self, sending: bool, counted: bool) -> str:
+        """What a call is called in an error."""
+        return f"{'send' if sending else 'recv' if counted else 'info'} on {self!r}"
 
     def _ended(self, op: Pending | None, error: BaseException, sending: bool) -> None:
         """Book a wait that failed; say so when what the home did is not known."""
@@ -211,16 +217,3 @@ class Asking(HomeBound):
         self._check_attached()
         self._enter(find_host())
         self._link.check_usable(self, self._id)
-
-
-class Told:
-    """What a call is called in an error: put together only when there is one."""
-
-    __slots__ = ("handle", "verb")
-
-    def __init__(self, verb: str, handle: object) -> None:
-        self.verb = verb
-        self.handle = handle
-
-    def __str__(self) -> str:
-        return f"{self.verb} on {self.handle!r}"

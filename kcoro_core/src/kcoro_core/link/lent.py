@@ -19,7 +19,7 @@ from ..semantics import Kind
 from ..wire.connection import Connection
 from ..wire.events import DataReceived, SendRequested, SlotsReturned
 from ..wire.hello import charge
-from ..wire.slots import MAX_SLOTS
+from ..wire.slots import MAX_SLOTS, Slots
 
 __all__ = ["Lent", "lend"]
 
@@ -33,6 +33,7 @@ class Lent:
     wire: Connection = field(repr=False)
     owe: Callable[[], None] = field(repr=False)
     flush: Callable[[], None] = field(repr=False)
+    slots: Slots = field(init=False, repr=False)
     recalled: bool = False
     ended: bool = False
     # Of an UNLIMITED channel: what each element in it costs, those that were there before nothing.
@@ -92,9 +93,10 @@ class Lent:
     # -- inside
 
     def _renew(self) -> None:
-        count = self.wire.lend(self.id, self.core.lendable())
-        if count:
-            self.core.lend_slots(count)
+        if self.slots.due:
+            count = self.wire.lend(self.id, self.core.lendable())
+            if count:
+                self.core.lend_slots(count)
         self.owe()
 
     def note_cost(self, size: int) -> None:
@@ -131,6 +133,7 @@ def lend(
     if not wire.start_lending(channel_id, window, consumes=core.kind is Kind.UNLIMITED):
         core.end_lending()
         return None
+    lent.slots = wire.lent(channel_id)
     if core.kind is Kind.UNLIMITED:
         lent.costs = deque([0] * len(core))
     lent._renew()

@@ -155,7 +155,8 @@ class Lending:
     def _append(self, value: Any) -> None:
         self.accepted += 1
         self.queue.append(value)
-        self.peak = max(self.peak, len(self.queue))
+        if len(self.queue) > self.peak:
+            self.peak = len(self.queue)
         if self.keeper is not None:
             self.keeper.arrived()
 

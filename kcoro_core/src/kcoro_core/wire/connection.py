@@ -58,6 +58,7 @@ from .order import Order
 from .outbox import Entry, Outbox
 from .riders import Rider
 from .routes import Routes
+from .slots import Slots
 from .states import HandleState, State, Step
 from .writer import Writer
 
@@ -480,6 +481,10 @@ class Connection:
     def lend(self, channel_id: int, free: float) -> int:
         """Lend of ``free`` slots as many as are worth telling, and grant bytes again; returns how many slots."""
         return self._lender.lend(channel_id, free) if self._life.answering else 0
+
+    def lent(self, channel_id: int) -> Slots:
+        """What is lent to a handle of the peer, to look at; ValueError where lending was not started."""
+        return self._lender.slots(channel_id)
 
     def note_held(self, channel_id: int, held: int) -> None:
         """Elements of this handle hold so many bytes, by ``charge``, in a channel that has no bound of its own."""

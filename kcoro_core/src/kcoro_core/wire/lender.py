@@ -40,6 +40,13 @@ class Lender:
 
     # -- commands of the owner
 
+    def slots(self, channel_id: int) -> Slots:
+        """What is lent to this handle. Raises ValueError where lending was not started."""
+        slots = self._theirs(channel_id).lent
+        if slots is None:
+            raise ValueError(f"nothing is lent on channel {channel_id}")
+        return slots
+
     def start(self, channel_id: int, window: int, consumes: bool) -> bool:
         """Begin to lend up to ``window`` slots; False without the right to send, or room in the budget."""
         handle = self._theirs(channel_id)
@@ -52,7 +59,7 @@ class Lender:
 
     def lend(self, channel_id: int, free: float) -> int:
         """Lend of ``free`` slots as many as are worth a frame, and renew the bytes; how many slots that were."""
-        slots = self._slots(channel_id)
+        slots = self.slots(channel_id)
         count = slots.more(free)
         slots.lend(count) if count else None
         if slots.renew() or count:
@@ -61,17 +68,17 @@ class Lender:
 
     def hold(self, channel_id: int, held: int) -> None:
         """Elements of this handle hold so many bytes."""
-        self._slots(channel_id).held = held
+        self.slots(channel_id).held = held
 
     def recall(self, channel_id: int) -> bool:
         """Ask for the slots; SlotsReturned follows."""
-        self._slots(channel_id).step(LendStep.RECALL)
+        self.slots(channel_id).step(LendStep.RECALL)
         self._outbox.put(Entry(Command.RECALL, channel_id))
         return True
 
     def ask(self, channel_id: int) -> bool:
         """Ask for an answer behind the data; SlotsReturned with ``keep`` follows."""
-        self._slots(channel_id).questions += 1
+        self.slots(channel_id).questions += 1
         self._outbox.put(Entry(Command.RECALL, channel_id, flags=int(Flag.KEEP)))
         return True
 
@@ -123,12 +130,6 @@ class Lender:
         if handle is None or handle.mine or handle.state is not HandleState.OPEN:
             raise ValueError(f"channel {channel_id} is not an open handle of the peer")
         return handle
-
-    def _slots(self, channel_id: int) -> Slots:
-        slots = self._theirs(channel_id).lent
-        if slots is None:
-            raise ValueError(f"nothing is lent on channel {channel_id}")
-        return slots
 
     def _lent(self, handle: Handle, frame: Frame) -> Slots:
         if handle.lent is None or handle.state is not HandleState.OPEN or frame.request_id:

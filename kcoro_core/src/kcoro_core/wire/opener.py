@@ -115,8 +115,10 @@ class Opener:
 
     def data(self, channel_id: int, element: bytes) -> Sent:
         """Send an element against a lent slot, if there is one."""
-        handle = self._handles.mine(channel_id)
-        return _NO_SLOT if handle.window is None else self._borrower.data(self._sending(channel_id, element), element)
+        handle = self._handles.find(channel_id)
+        if handle is None or handle.window is None:
+            return _NO_SLOT  # what is wrong with it, the request that follows will tell
+        return self._borrower.data(self._sending(channel_id, element), element)
 
     def recv(self, channel_id: int, timeout_ms: int) -> int:
         """Ask the home for an element."""

@@ -76,7 +76,10 @@ class Budget:
 
     def change(self, before: int, after: int) -> None:
         """The bytes of one handle that are granted and not used have changed."""
-        self._promised += max(after, LEAST) - max(before, LEAST)
+        if before >= LEAST <= after:  # nearly always, and the short way
+            self._promised += after - before
+        else:
+            self._promised += max(after, LEAST) - max(before, LEAST)
 
     def room(self, outstanding: int) -> int:
         """How many more bytes a handle with so many outstanding may be granted."""
@@ -130,14 +133,14 @@ class Slots:
 
     def hear_data(self, element: bytes) -> None:
         """A DATA was read. Raises CreditOverrun for one that was not granted."""
-        cost = charge(len(element))
+        cost, outstanding = charge(len(element)), self.outstanding
         if self.state is LendState.REQUEST:
             raise ProtocolError("DATA where no slots are lent")
-        if self.heard >= self.msg_limit or cost > self.outstanding:
-            raise CreditOverrun(f"DATA: {self.lent} slots and {self.outstanding} bytes were left, it costs {cost}")
+        if self.heard >= self.msg_limit or cost > outstanding:
+            raise CreditOverrun(f"DATA: {self.lent} slots and {outstanding} bytes were left, it costs {cost}")
         self.heard += 1
         self.done += 1
-        self.budget.change(self.outstanding, self.outstanding - cost)
+        self.budget.change(outstanding, outstanding - cost)
         self.byte_total += cost
 
     def hear_send(self) -> bool:
@@ -166,6 +169,12 @@ class Slots:
             self.step(LendStep.RETURN)
 
     # -- what is granted
+
+    @property
+    def due(self) -> bool:
+        """Whether ``more`` or ``renew`` may have something to grant; False after most elements, and soon told."""
+        half_used = 2 * (self.msg_limit - self.heard) <= self.window
+        return half_used or 2 * (self.byte_limit - self.byte_total) <= self.target or self._asks or self._short
 
     def more(self, free: float) -> int:
         """How many of the ``free`` slots to lend now: none, or enough to be worth a frame."""
