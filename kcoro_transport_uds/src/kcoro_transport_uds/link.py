@@ -274,6 +274,7 @@ class Connection:
         if not self.backlog and not self.closed:
             self.closed = True
             self.backlog_bytes = 0
+            self.decoder = FrameDecoder()  # half a frame may be large, and whoever keeps this object wants none of it
             self.sock.close()
 
     def _finish(self, reason: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
 from ..wire.commands import Command
@@ -58,6 +58,10 @@ class Ending:
                 in_doubt[one.channel_id] = in_doubt.get(one.channel_id, 0) + 1
         names = {channel_id: name for channel_id, (name, _) in handles.items()}
         return cls(loss, left_here, peer_left, fates, names, in_doubt)
+
+    def without_cases(self) -> Ending:
+        """The same for calls that come later: what waited has been told, and is not kept."""
+        return evolve(self, loss=evolve(self.loss, requests=(), elements=(), parked=(), unacknowledged=()), fates={})
 
     def is_in_doubt(self, request_id: int) -> bool:
         """Whether this request may have been carried out."""

@@ -467,6 +467,9 @@ class Link(HomeBound):
         self.calling.lost(ending)
         for lost in news.report.data:
             self._channels[lost.channel_id].undelivered(lost.element, Undelivered.IN_DOUBT)
+        # News of a server may lie unread, and this link with it: of what the peer had under way nothing is kept.
+        self._ending = ending.without_cases()
+        self.wire.forget()
         self._decided.trigger()
         self._on_news(self)
 

@@ -3,13 +3,15 @@
 """Serving: listening at an address, with a link for each peer that comes.
 
 Rule 1: whatever a peer does, and whatever accepting it fails with, the server goes on.
-Rule 2: links are bounded, half-made ones included; who comes then waits in the listener's bounded queue.
+Rule 2: links are bounded, half-made ones included; who comes then waits in the listener's bounded queue, until a link
+has ended, or a half-made one has been silent for so long that it makes room.
 Rule 3: who may connect is decided before anything of a peer is read, who may open what, name by name.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -17,12 +19,13 @@ from typing import Any, Final
 from .. import plugins
 from ..channel import channel
 from ..config import Settings, settings
-from ..errors import NotSupported
+from ..errors import LinkLost, NotSupported
 from ..halves import Receiver
 from ..hosts.port import READ, WRITE, Handle, Host, current_host, find_host
 from ..parking import HomeBound
 from ..semantics import BUFFERED, DROP_OLDEST
 from ..transport import Capability, Vtable
+from ..wire.codes import WireCode
 from ..wire.connection import Side
 from .answering import Handlers, check_handlers
 from .arguments import address_of, check_address, check_authorize, check_count, check_medium, check_name
@@ -37,6 +40,8 @@ __all__ = ["Server", "serve"]
 
 MAX_EVENTS: Final = 1024
 """How much news a server keeps for a program that does not read it; the oldest goes first."""
+PATIENCE: Final = 0.1
+"""The part of hello_timeout that a half-made link has for itself; then it makes room, if the server is full."""
 RETRY_SECONDS: Final = 0.1
 """How long accepting pauses after a failure such as a shortage of descriptors."""
 
@@ -67,7 +72,7 @@ class Server(HomeBound):
         self._offer = offer
         self._settings = config
         self._max_links = max_links
-        self._links: dict[Link, None] = {}
+        self._links: dict[Link, float] = {}  # and when each was accepted
         self._news = channel(BUFFERED, MAX_EVENTS, DROP_OLDEST, name=f"events of {self.uri}")
         self._news._home = host
         self.events: Receiver[Joined | Lost] = self._news.receiver()
@@ -119,7 +124,9 @@ class Server(HomeBound):
             return
         try:
             self._vtable.pump(self._listener, self._host.now(), READ | WRITE)
-            while len(self._links) < self._max_links and (conn := self._vtable.accept(self._listener)) is not None:
+            while self._has_room() and (conn := self._vtable.accept(self._listener)) is not None:
+                if len(self._links) >= self._max_links:
+                    self._evict()
                 self._admit(conn)
         except Exception as error:  # noqa: BLE001 - out of descriptors, a plugin's defect: the server goes on
             log.warning("%s could not accept a connection: %s", self.uri, error)
@@ -138,9 +145,31 @@ class Server(HomeBound):
             self._settings,
             self._on_news,
         )
-        self._links[link] = None
+        self._links[link] = self._host.now()
         link.pump.gone.on_trigger(lambda: self._forget(link))
         link.start()
+
+    def _has_room(self) -> bool:
+        """Whether one more can be accepted; then it waits for nobody, and nothing else does."""
+        return len(self._links) < self._max_links or self._room_at() <= self._host.now()
+
+    def _room_at(self) -> float:
+        """When the oldest half-made link has to make room; never, if all have shaken hands."""
+        half_made = self._oldest_half_made()
+        if half_made is None:
+            return math.inf
+        return self._links[half_made] + PATIENCE * self._settings.hello_timeout
+
+    def _oldest_half_made(self) -> Link | None:
+        return next((link for link in self._links if not link.established), None)
+
+    def _evict(self) -> None:
+        """Full of links of which some never say a word: the one that has been silent for longest goes."""
+        link = self._oldest_half_made()
+        if link is not None:
+            del self._links[link]
+            link.say_goodbye(WireCode.ENOBUFS, "the server is full, and the handshake took too long")
+            link.pump.abort(LinkLost("made room for another peer before its handshake was over"))
 
     def _pause(self) -> None:
         """Try again later, without watching: a level-triggered descriptor would spin."""
@@ -152,13 +181,20 @@ class Server(HomeBound):
         self._accept()
 
     def _arm(self) -> None:
-        if len(self._links) >= self._max_links:
-            return  # watched again when a link has ended
+        if not self._has_room():
+            self._wait_for_room()  # or until a link has ended
+            return
         spec = self._vtable.poll_handle(self._listener)
         if spec.ready_now:
             self._soon()
         if spec.fd is not None and self._watch is None:
             self._watch = self._host.wait_fd(spec.fd, READ, self._fd_is_ready)
+
+    def _wait_for_room(self) -> None:
+        """Nobody is watched for; look again when a half-made link has had its time."""
+        at = self._room_at()
+        if at != math.inf and self._timer is None:
+            self._timer = self._host.call_at(at, self._retry)
 
     def _fd_is_ready(self) -> None:
         self._watch = None

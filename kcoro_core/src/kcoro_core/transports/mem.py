@@ -208,6 +208,7 @@ class Pair:
         if end.closed:
             return
         end.closed = True
+        end.rx.arrived.clear()  # nobody will take it, and whoever keeps this end must not keep that
         end.finish("the connection was closed by this side")
         self.release(end.tx.direction)
         self.other(end).finish("the other side closed the connection")

@@ -26,7 +26,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
@@ -324,6 +324,15 @@ class Connection:
             return self.lose(error) if self._report is None else []
         self._farewell(code_of(error), str(error.args[0]) if error.args else "", now)
         return self._finish_report(error, orderly=False)
+
+    def forget(self) -> None:
+        """The owner has settled what ConnectionEnded told: keep how it ended, and of single cases nothing.
+
+        Whoever keeps a connection that is over keeps little then, whatever its peer had left under way.
+        """
+        if self._report is not None:
+            self._report = evolve(self._report, requests=(), elements=(), parked=(), unacknowledged=())
+            self._routes.clear()
 
     # --- what is written ----------------------------------------------------------------------------------------------
 

@@ -46,6 +46,11 @@ class Routes:
         self._handles = handles
         self._home = home
 
+    def clear(self) -> None:
+        """Nothing is heard any more."""
+        for table in (self.from_opener, self.from_home, self.control):
+            table.clear()
+
     def take(self, frame: Frame, now: float, events: list[Event]) -> None:
         """Hand one frame of an established connection to its part."""
         if not frame.channel_id:
