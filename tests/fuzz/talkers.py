@@ -23,16 +23,17 @@ from kcoro_core.wire.commands import Command
 from kcoro_core.wire.connection import Connection, ConnectionConfig, Side
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, OpenRequest, Reason, Rights
+from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, OpenFlag, OpenRequest, Reason, Rights
 from kcoro_core.wire.states import State
 
 from .choices import Choices
 
 LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=6, receive_budget=4096)
 """Small, so that each of them is met soon."""
-MOST_FRAMES = 4 * LIMITS.max_inflight_requests + 3 * LIMITS.max_channels + 5
+MOST_DATA = 4 * (LIMITS.max_channels + 1) * 64
+MOST_FRAMES = 4 * LIMITS.max_inflight_requests + 3 * LIMITS.max_channels + 5 + MOST_DATA
 """Queued at most: a request, its CANCEL, an answer and a call without one for each in flight; OPEN, DETACH and CLOSE of
-each channel; PING, PONG, BYE."""
+each channel; PING, PONG, BYE; what goes against slots."""
 
 ATTRIBUTES = [
     Attributes(Kind.BUFFERED, Overflow.SUSPEND, 4, Rights(7), 1 << 20),
@@ -62,6 +63,9 @@ class Talker:
         self.given_up: set[int] = set()  # requests of ours that ended without an answer
         self.arrived: set[int] = set()  # receives of ours whose element is here
         self.waiting: dict[int, int] = {}  # requests of the peer that are not answered
+        self.wants: dict[int, int] = {}  # OPENs of the peer that ask for slots, and their channels
+        self.unconfirmed = 0  # elements of ours that went against slots
+        self.in_doubt = 0  # of these, those of handles that are gone
         self.pushed: set[int] = set()  # requests of the peer whose element is not settled
         self.ended: ev.LossReport | None = None
         self.wire.start(0.0)
@@ -130,6 +134,28 @@ class Talker:
     def open(self) -> None:
         """Ask for a channel."""
         self.command(lambda: self.wire.open(OpenRequest("jobs")), Command.OPEN)
+
+    def open_lent(self) -> None:
+        """Ask for a channel and for slots."""
+        self.command(lambda: self.wire.open(OpenRequest("jobs", OpenFlag.LEND)), Command.OPEN)
+
+    def send_data(self) -> None:
+        """Send against a slot, if there is one."""
+        channel, element = self.handle(), bytes(self.choices.below(80))
+        if channel and self.wire.state is State.OPEN:
+            with suppress(KcoroError):
+                sent = self.wire.send_data(channel, element)
+                self.unconfirmed += sent.done and sent.replaced is None
+
+    def lend(self) -> None:
+        """Lend more, ask about what is lent, or want it back."""
+        channel = self.choices.one_of(self.theirs) if self.theirs else 0
+        act = self.choices.one_of([self.wire.lend, self.wire.ask, self.wire.recall])
+        with suppress(ValueError):  # nothing is lent there, or not any more
+            if act == self.wire.lend:
+                self.wire.lend(channel, self.choices.below(5))
+            elif self.wire.state is State.OPEN:
+                act(channel)  # type: ignore[call-arg]
 
     def send(self) -> None:
         """Send an element."""
@@ -252,6 +278,7 @@ class Talker:
         assert {one.request_id for one in report.parked} == set(self.waiting), "parked requests in the report"
         assert {one.request_id for one in report.elements} == self.pushed, "elements in the report"
         assert len(report.elements) == len(self.pushed), "an element is named twice"
+        assert self.in_doubt + len(report.data) <= self.unconfirmed, "more is in doubt than was sent"
 
 
 CONFIG = ConnectionConfig(cancel_grace=1.0)
@@ -275,6 +302,10 @@ STEPS: dict[int, Callable[[Talker], Any]] = {
     15: Talker.settle,
     16: Talker.call,
     17: Talker.tell,
+    18: Talker.open_lent,
+    19: Talker.send_data,
+    20: Talker.lend,
+    21: Talker.send_data,
 }
 """What a talker can do, by number; numbers up to 31 are free for what comes."""
 
@@ -286,7 +317,13 @@ def _push(talker: Talker, number: int) -> None:
 
 
 def _accept(talker: Talker, number: int) -> None:
-    talker.wire.accept(number, talker.choices.one_of(ATTRIBUTES))
+    attributes = talker.choices.one_of(ATTRIBUTES)
+    talker.wire.accept(number, attributes)
+    channel = talker.wants.pop(number, 0)
+    if channel and not talker.choices.sometimes(4):
+        window = 2 if attributes.kind is Kind.CONFLATED else 4
+        if talker.wire.start_lending(channel, window, attributes.kind is Kind.UNLIMITED):
+            talker.wire.lend(channel, window)
 
 
 def _close(talker: Talker, number: int) -> None:
@@ -313,6 +350,8 @@ def _heard(command: int) -> Callable[[Talker, Any], None]:
         talker.waiting[event.request_id] = command
         if command is Command.OPEN:
             talker.theirs.append(event.channel_id)
+            if event.wanted.flags & OpenFlag.LEND:
+                talker.wants[event.request_id] = event.channel_id
 
     return book
 
@@ -320,6 +359,10 @@ def _heard(command: int) -> Callable[[Talker, Any], None]:
 def _called(talker: Talker, event: ev.CallRequested) -> None:
     if event.request_id:  # else it wants no answer
         _heard(event.command)(talker, event)
+
+
+def _in_doubt_at_the_end_of_a_handle(talker: Talker, event: ev.DataInDoubt) -> None:
+    talker.in_doubt += len(event.elements)
 
 
 def _is_over(talker: Talker, event: Any) -> None:
@@ -376,6 +419,7 @@ BOOKING: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
     ev.Opened: _opened,
     ev.ReplyReceived: _is_over,
     ev.InfoReceived: _is_over,
+    ev.DataInDoubt: _in_doubt_at_the_end_of_a_handle,
     ev.CallRequested: _called,
     ev.CallAnswered: _is_over,
     ev.RequestInDoubt: _in_doubt,
