@@ -78,7 +78,6 @@ def _reply(decoded: tuple[int, str]) -> bytes:
 ENCODE: dict[str, Callable[[Any], bytes]] = {
     "reply": _reply,
     "bye": _reply,
-    "data": lambda decoded: decoded[0].to_bytes(4, "big") + decoded[1],
     "id": lambda number: number.to_bytes(4, "big"),
     "data": lambda data: messages.encode_skipped(data[0]) + data[1],
     "closing": lambda closing: closing.last_seq.to_bytes(4, "big") + messages.encode_closing(closing),
