@@ -80,6 +80,7 @@ ENCODE: dict[str, Callable[[Any], bytes]] = {
     "bye": _reply,
     "id": lambda number: number.to_bytes(4, "big"),
     "data": lambda data: messages.encode_skipped(data[0]) + data[1],
+    "drain": lambda drain: messages.encode_drain(*drain),
     "closing": lambda closing: closing.last_seq.to_bytes(4, "big") + messages.encode_closing(closing),
 }
 """How what a decoder gives is encoded, where that is not ``encode_`` and the same name."""

@@ -172,6 +172,7 @@ def conversation() -> list[bytes]:
     turn()
     pair.a.send_data(3, b"element")
     turn()
+    pair.a.drain()
     pair.a.detach(1)
     pair.a.bye(0)
     turn()

@@ -336,6 +336,19 @@ def lent(tape: Tape) -> None:
     left(tape)
 
 
+def drained(tape: Tape) -> None:
+    """The accepting side finishes one request, refuses the one behind its announcement, and leaves."""
+    opened(tape)
+    tape.a(lambda a: a.send(1, b"in time"))
+    tape.cross()
+    tape.b(lambda b: b.drain(1500))
+    tape.a(lambda a: a.send(1, b"too late"))
+    tape.cross()
+    tape.b(lambda b: b.done(2))
+    tape.b(lambda b: b.bye(0.0))
+    tape.cross()
+
+
 def liveness(tape: Tape) -> None:
     """Signs of life, asked for by time and by will."""
     tape.cross()
@@ -348,7 +361,7 @@ def liveness(tape: Tape) -> None:
 
 
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
-    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, liveness)
+    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, drained, liveness)
 }
 """By name; each ends as it wishes."""
 

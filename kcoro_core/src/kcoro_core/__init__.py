@@ -36,6 +36,7 @@ from .link.answering import Call
 from .link.calls import CallFuture
 from .link.closing import PeerError
 from .link.dial import dial
+from .link.draining import DrainReport
 from .link.link import Link
 from .link.remote import RemoteChannel
 from .link.report import Joined, LinkReport, LinkSnapshot, Lost, Peer
@@ -100,6 +101,7 @@ __all__ = [
     "CreditOverrun",
     "DeadlineExceeded",
     "Done",
+    "DrainReport",
     "Fault",
     "Identity",
     "Joined",

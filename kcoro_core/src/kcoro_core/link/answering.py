@@ -114,6 +114,7 @@ class Answering:
         self._most = 0
         self._result_limit = 0
         self._over = False
+        self._closed = False
         self._running: dict[_Running, None] = {}
         self._answerable: dict[int, _Running] = {}
         self._held: OrderedDict[int, events.CallRequested] = OrderedDict()
@@ -137,10 +138,17 @@ class Answering:
         full = self._wire.answer_bytes >= self._budget or bool(self._held)
         if asked.request_id and full:
             self._held[asked.request_id] = asked
-        elif not asked.request_id and (full or self._silent_bytes >= self._budget or len(self._running) >= self._most):
-            self._drop(asked, "too many calls are under way")
+        elif not asked.request_id and (full or self._has_enough()):
+            self._drop(asked, "too many calls are under way, or the link is being drained")
         else:
             self._start(asked)
+
+    def _has_enough(self) -> bool:
+        return self._closed or self._silent_bytes >= self._budget or len(self._running) >= self._most
+
+    def take_no_more(self) -> None:
+        """The link is being drained: calls that want no answer are dropped; the protocol refuses the others."""
+        self._closed = True
 
     def resume(self) -> None:
         """Answers were written: start what was held back for them."""

@@ -80,15 +80,16 @@ class Ending:
             reason=self.loss.cause,
         )
 
-    def report(self) -> LinkReport:
-        """The same for people, by the names of the channels."""
+    def report(self, reason: str) -> LinkReport:
+        """The same for people, by the names of the channels; ``reason`` is what the other side said."""
         acked = dict.fromkeys(self.names.values(), 0)
         in_doubt = dict(acked)
         for channel_id, name in self.names.items():
             acked[name] += self.loss.accepted.get(channel_id, 0)
             in_doubt[name] += self.in_doubt[channel_id]
         unsure = sum(one.fate is Fate.IN_DOUBT for one in self.loss.elements)
-        return LinkReport(self.loss.cause, self.loss.orderly, acked, in_doubt, unsure, len(self.loss.elements) - unsure)
+        put_back = len(self.loss.elements) - unsure
+        return LinkReport(self.loss.cause, self.loss.orderly, acked, in_doubt, unsure, put_back, reason)
 
 
 def left_error(who: object, reason: str) -> ChannelClosed:

@@ -119,6 +119,11 @@ class Home:
         """What the elements cost that are on their way to the peer, or there and not confirmed."""
         return self._travelling_bytes
 
+    @property
+    def travelling(self) -> int:
+        """How many elements are on their way to the peer, or there and not confirmed."""
+        return sum(len(bound.travelling) for bound in self._bound.values())
+
     # -- opening
 
     def _on_open(self, asked: events.OpenRequested) -> None:
@@ -320,6 +325,16 @@ class Home:
         self._wire.done(asked.request_id)
 
     # -- the end
+
+    def refuse_receives(self, text: str) -> int:
+        """Tell each receive of the peer that waits that it will not be done; how many there were."""
+        waiting = [request_id for request_id, (_, op) in self._parked.items() if not op.sending]
+        for request_id in waiting:
+            self._withdraw(request_id)
+            self._wire.refuse(request_id, WireCode.EPIPE, text)
+        if waiting:
+            self._flush()
+        return len(waiting)
 
     def leave(self, text: str) -> None:
         """This side says goodbye: tell each request that waits that it will not be done."""

@@ -33,6 +33,7 @@ from .answering import Answering
 from .arguments import check_count, check_hook, check_name
 from .asking import UndeliveredHook
 from .calls import CallFuture, Calling, send_call
+from .draining import DRAINING, Drain, DrainReport, drain
 from .ending import LEFT, LEFT_HERE, Ending, left_error
 from .home import Home
 from .identity import same_user
@@ -106,7 +107,10 @@ class Link(HomeBound):
             self.pump.flush,
             self._exporting.name_of,
         )
-        self.pump.after_turn = self._answering.resume
+        self.draining: Drain | None = None
+        self._peer_drains = False
+        self._farewell = ""
+        self.pump.after_turn = self._after_turn
         self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
             **self._exporting.handlers,
             events.CallRequested: self._answering.on_call,
@@ -121,6 +125,7 @@ class Link(HomeBound):
             events.RequestInDoubt: self._on_in_doubt,
             events.DataInDoubt: self._on_data_in_doubt,
             events.Detached: self._on_detached,
+            events.DrainHeard: self._on_drain_heard,
             events.PeerBye: self._on_peer_bye,
             events.ConnectionEnded: self._on_ended,
         }
@@ -276,15 +281,29 @@ class Link(HomeBound):
         self.wire.bye(self.host.now(), code, text)
         self.pump.pump()
 
-    async def aclose(self) -> None:
+    async def drain(self, timeout: float | None = None) -> DrainReport:
+        """Take up nothing new, finish what is under way for at most ``timeout`` seconds, and end in good order.
+
+        From now on requests of either side end with ChannelClosed, and those of the other side that were not heard
+        yet are known not done; so are its receives that wait here. Sends that wait for room, calls that are handled,
+        and elements that are not confirmed have until the deadline. None waits for ever; 0 ends at once.
+
+        :raises ChannelClosed: the link was closed. LinkLost: it was lost. Nothing was announced.
+        :raises WrongLoop: it belongs to another run or thread; the link goes on.
+        """
+        return await drain(self, timeout)
+
+    async def aclose(self, reason: str = "") -> None:
         """End in good order, however the task was cancelled; takes at most two graces.
+
+        ``reason`` is told to the other side, which finds it in the report of its link; 256 bytes of it travel.
 
         :raises WrongLoop: it belongs to another run or thread; the link goes on.
         """
         host = current_host()
         self._enter(host)
         with host.open_cancel_scope(shield=True):
-            self.say_goodbye()
+            self.say_goodbye(text=reason)
             await self.pump.gone.wait()
             await host.pause()
 
@@ -345,6 +364,8 @@ class Link(HomeBound):
             raise self._ending.error(about, channel_id)
         if self.wire.state is not State.OPEN:
             raise left_error(about, LEFT_HERE)
+        if self.draining is not None or self._peer_drains:
+            raise left_error(about, DRAINING)
 
     # -- events
 
@@ -449,7 +470,16 @@ class Link(HomeBound):
 
     # -- the end
 
+    def _after_turn(self) -> None:
+        self._answering.resume()
+        if self.draining is not None:
+            self.draining.look()
+
+    def _on_drain_heard(self, _news: events.DrainHeard) -> None:
+        self._peer_drains = True
+
     def _on_peer_bye(self, news: events.PeerBye) -> None:
+        self._farewell = news.text
         self._peer_left = not news.code and not self._leaving
 
     def _on_ended(self, news: events.ConnectionEnded) -> None:
@@ -458,7 +488,9 @@ class Link(HomeBound):
         handles = {channel_id: (one.name, one._doubtful) for channel_id, one in self._channels.items()}
         ending = Ending.of(news.report, handles, left_here=self._leaving, peer_left=self._peer_left)
         self._ending = ending
-        self.report = ending.report()
+        self.report = ending.report(self._farewell)
+        if self.draining is not None:
+            self.draining.lost(news.report, ending)
         self._answering.lost()
         self._exporting.lost(news.report)
         requests, self._requests = self._requests, {}

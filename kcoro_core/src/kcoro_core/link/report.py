@@ -61,6 +61,7 @@ class LinkReport:
     ``orderly``: a side said goodbye. ``acked`` counts, by channel name, the sends that the other side accepted,
     ``in_doubt`` those that it may have accepted. ``undelivered_in_doubt`` counts elements of our own channels that had
     been handed to the peer and were not confirmed; each went to ``on_undelivered``. ``put_back`` had not been written.
+    ``reason`` is what the other side said with its goodbye, if it said anything.
     """
 
     cause: Exception
@@ -69,6 +70,7 @@ class LinkReport:
     in_doubt: Mapping[str, int] = field(factory=dict)
     undelivered_in_doubt: int = 0
     put_back: int = 0
+    reason: str = ""
 
 
 @frozen

@@ -80,8 +80,8 @@ class Command(enum.IntEnum):
     """Echo of the 8 bytes of the last PING.
     Use: at once, in front of channel frames; unasked it is a protocol error."""
     DRAIN = 12
-    """Announces an orderly end: no new channels above an id, existing ones until a deadline.
-    Not built: belongs to the drain of a whole link. BYE ends a connection until then."""
+    """Announces an orderly end: the last request that is still worked on, and how long.
+    Use: once, in front of channel frames; requests behind that one are answered EPIPE, and BYE follows."""
     BYE = 13
     """The last frame of a side: why the connection ends, as a number and a short text.
     Use: for an orderly end with 0, after a breach with its number; answered by BYE."""
@@ -150,8 +150,8 @@ class Flag(enum.IntFlag):
 BUILT: Final = frozenset(
     {
         Command.HELLO, Command.REPLY, Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.CANCEL,
-        Command.PING, Command.PONG, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK, Command.CONFIRM,
-        Command.TAKEN, Command.DATA, Command.CREDIT, Command.RECALL, Command.RETURN,
+        Command.PING, Command.PONG, Command.DRAIN, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK,
+        Command.CONFIRM, Command.TAKEN, Command.DATA, Command.CREDIT, Command.RECALL, Command.RETURN,
     }
 )  # fmt: skip
 """The commands that this version carries out; the others are named so that nobody uses their numbers."""

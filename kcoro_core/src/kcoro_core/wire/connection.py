@@ -34,6 +34,7 @@ from .borrower import Borrower, Sent
 from .calls import Calls
 from .codes import WireCode, code_of, error_of
 from .commands import Command, Flag, command_name
+from .draining import Draining
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
 from .fields import Fields
 from .frame import HEADER_SIZE, Frame, frame_from_raw
@@ -140,6 +141,7 @@ class Connection:
         self._lender = Lender(self._outbox, self._handles, self._order, config.lending_budget)
         self._opener = Opener(self._outbox, self._handles, self._borrower, config.cancel_grace)
         self._home = Home(self._outbox, self._handles, self._lender)
+        self._draining = Draining(self._outbox, self._home)
         self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
         self._writer = Writer(self._outbox, self._handles, self._order, riders)
@@ -160,6 +162,7 @@ class Connection:
             }
         )
         self._calls.fill(routes)
+        self._draining.fill(routes)
         routes.extensions.append((int(Flag.GRANT), self._borrower.read_grant))
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
         return routes
@@ -223,6 +226,16 @@ class Connection:
     def answer_bytes(self) -> int:
         """By ``charge``, the results of the peer's calls that are not written."""
         return self._home.answer_bytes
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of ours that wait for an answer, without those that only wait for an element."""
+        return sum(request.command is not Command.RECV for request in self._opener.requests)
+
+    @property
+    def refused_late(self) -> int:
+        """Requests of the peer that were refused because they came behind the last one of a drain."""
+        return self._home.refused_late
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, acknowledgements included."""
@@ -522,6 +535,15 @@ class Connection:
             self._control(Command.PING, payload)
         return payload is not None
 
+    def drain(self, deadline_ms: int = FOREVER_MS) -> None:
+        """Announce an orderly end: requests of the peer that were not heard yet are refused from now on, with EPIPE.
+
+        What was heard goes on; the owner says ``bye`` when it is done, or the time is over. Raises LinkLost once the
+        connection ends, ValueError the second time.
+        """
+        self._life.check_open()
+        self._draining.tell(deadline_ms)
+
     def bye(self, now: float, code: WireCode = WireCode.OK, text: str = "") -> None:
         """End the connection behind everything that is queued; ConnectionEnded follows with the peer's BYE.
 
@@ -550,7 +572,7 @@ class Connection:
     def _agree(self, agreement: Agreement, peer: Hello, now: float, events: list[Event]) -> None:
         limits = agreement.limits
         # Spread by the nonce, +-20 %, so that many connections made at once do not all ask at the same second.
-        spread = 0.8 + 0.4 * self._hello.nonce[-1] / 255
+        spread = 0.8 + 0.4 * int.from_bytes(self._hello.nonce[-2:], "big") / 0xFFFF
         self._liveness = Liveness(limits.keepalive_ms / 1000 * spread, limits.idle_ms / 1000, now)
         self._opener.agree(agreement)
         self._home.agree(limits)

@@ -28,6 +28,7 @@ __all__ = [
     "DataInDoubt",
     "DataReceived",
     "Detached",
+    "DrainHeard",
     "ElementReceived",
     "ElementTaken",
     "ElementsReturned",
@@ -83,6 +84,17 @@ class PeerBye(Event):
 
     code: int
     text: str
+
+
+@frozen
+class DrainHeard(Event):
+    """The peer will end the connection in ``deadline_ms``: it answers requests of ours up to ``last_id``, if not 0.
+
+    Those behind it end with ReplyReceived, EPIPE. FOREVER_MS: no deadline.
+    """
+
+    last_id: int
+    deadline_ms: int
 
 
 # --- at the home of a channel: the peer asks -------------------------------------------------------------------------

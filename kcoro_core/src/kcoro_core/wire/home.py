@@ -55,7 +55,7 @@ from .messages import (
     encode_info,
     encode_reply,
 )
-from .order import next_serial
+from .order import is_newer, next_serial
 from .outbox import Entry, Outbox
 from .states import ChannelStep, HandleState
 
@@ -90,6 +90,9 @@ class Home:
 
     def __init__(self, outbox: Outbox, handles: HandleTable, lender: Lender) -> None:
         self.ignored_cancels = 0
+        self.refused_late = 0  # requests that came behind the last one of a drain
+        self._last_id: int | None = None
+        self._admits_up_to: int | None = None
         self.answer_bytes = 0  # charge of results that are not written
         self._outbox = outbox
         self._handles = handles
@@ -130,7 +133,8 @@ class Home:
         if self._handles.count(mine=False) > self._limits.max_channels:
             self._refuse(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
             return
-        events.append(OpenRequested(asked.id, handle.id, wanted))
+        if asked.stage is _Stage.WAITING:
+            events.append(OpenRequested(asked.id, handle.id, wanted))
 
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
@@ -148,7 +152,7 @@ class Home:
         asked = self._admit(handle, frame, cost=self._cost(len(payload)))
         if len(payload) > limit:
             self._refuse(asked, WireCode.EMSGSIZE, f"{len(payload)} bytes")
-        else:
+        if asked.stage is _Stage.WAITING:
             events.append(CallRequested(asked.id, handle.id, frame.command, payload))
 
     def on_recv(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
@@ -163,7 +167,8 @@ class Home:
         """The peer wants to know the state."""
         fields.end()
         asked = self._admit(handle, frame)
-        events.append(InfoRequested(asked.id, handle.id))
+        if asked.stage is _Stage.WAITING:
+            events.append(InfoRequested(asked.id, handle.id))
 
     def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer closes the channel."""
@@ -341,9 +346,24 @@ class Home:
         asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
         self._bytes += cost
         handle.unanswered[asked.id] = None
-        if right is not None and not int(handle.attributes.rights) & int(right):
+        if self._is_late(asked.id):
+            self.refused_late += 1
+            self._refuse(asked, WireCode.EPIPE, "the link is being drained")
+        elif right is not None and not int(handle.attributes.rights) & int(right):
             self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
         return asked
+
+    def stop_admitting(self) -> int:
+        """Refuse every request behind the last one that was admitted; its id, 0 without one."""
+        self._admits_up_to = self._last_id or 0
+        return self._admits_up_to
+
+    def _is_late(self, request_id: int) -> bool:
+        if self._admits_up_to is not None:
+            return not self._admits_up_to or is_newer(request_id, self._admits_up_to)
+        if self._last_id is None or is_newer(request_id, self._last_id):
+            self._last_id = request_id
+        return False
 
     def _cost(self, size: int) -> int:
         """What that many bytes of the peer are charged. Raises ProtocolError beyond what was agreed."""

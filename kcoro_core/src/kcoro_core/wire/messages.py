@@ -41,6 +41,7 @@ __all__ = [
     "decode_bye",
     "decode_closing",
     "decode_data",
+    "decode_drain",
     "decode_id",
     "decode_info",
     "decode_open",
@@ -50,6 +51,7 @@ __all__ = [
     "encode_attributes",
     "encode_bye",
     "encode_closing",
+    "encode_drain",
     "encode_info",
     "encode_open",
     "encode_reply",
@@ -77,6 +79,7 @@ _U32: Final = struct.Struct(">I")
 _RC: Final = struct.Struct(">i")
 _OPEN: Final = struct.Struct(">BBHIBB")
 _ATTRIBUTES: Final = struct.Struct(">BBBBIIB")
+_DRAIN: Final = struct.Struct(">II")
 _CLOSING: Final = struct.Struct(">IBB")
 _INFO: Final = struct.Struct(">BBBBIQQIIQQQ")
 
@@ -344,6 +347,18 @@ def decode_taken(fields: Fields) -> list[int]:
 def decode_id(fields: Fields) -> int:
     """The id of one receive, as the flag TAKEN puts it in front of a payload."""
     return int(fields.take(_U32)[0])
+
+
+def encode_drain(last_id: int, deadline_ms: int) -> bytes:
+    """The payload of DRAIN: the last request that is worked on (0: none), and how long."""
+    return _DRAIN.pack(last_id, deadline_ms)
+
+
+def decode_drain(fields: Fields) -> tuple[int, int]:
+    """Read the payload of a DRAIN: the id and the time; ProtocolError when it is malformed."""
+    last_id, deadline_ms = fields.take(_DRAIN)
+    fields.end()
+    return int(last_id), int(deadline_ms)
 
 
 def encode_bye(code: WireCode, text: str = "") -> bytes:
