@@ -46,8 +46,8 @@ SOMETIMES: Final = (
         "undelivered overflow",
         "undelivered conflated",
         "undelivered cancelled",
-    ),
-    *(
+        "undelivered here in doubt",
+        "undelivered here conflated",
         "scope cancelled",
         "late replies",
         "dial LinkLost",

@@ -7,6 +7,7 @@ somebody received it, a hook reported it, or it is left in a channel at the end.
 
 Rule 1: done arrives exactly once, kept never, in doubt at most once. An element that was reported IN_DOUBT on its way
 to a receiver may have been received as well; that is what the word means.
+The same holds for calls, and how often their handler has come to its end.
 Rule 2: what an end of a link counts holds: of the elements that a handle has sent at least ``acked``, and at most
 ``acked + in_doubt`` have arrived.
 Rule 3: between one sender and one receiver of a channel order holds, unless something on its way back has disturbed it.
@@ -26,6 +27,9 @@ __all__ = ["NOBODYS", "Claim", "Ledger", "Way"]
 
 NOBODYS: Final = 0
 """The number of what is no element of anybody: it is carried to see whether a link works, and not accounted for."""
+
+# How often what a sender or caller was told so may have arrived, or been carried out.
+_ARRIVALS: Final = {"done": (1,), "kept": (0,), "doubt": (0, 1)}
 
 Way = tuple[int, str]
 """A link by its number, and the name of the channel that was reached over it."""
@@ -59,12 +63,23 @@ class Ledger:
     received: dict[int, list[str]] = field(factory=lambda: defaultdict(list))
     reported: dict[int, list[Undelivered]] = field(factory=lambda: defaultdict(list))
     left: Counter[int] = field(factory=Counter)
+    calls: dict[int, Offer] = field(factory=dict)
+    # How often the handler has come to the end of a call.
+    carried_out: Counter[int] = field(factory=Counter)
+    # Elements that were replaced before they left the side of their sender.
+    never_left: set[int] = field(factory=set)
     claims: list[Claim] = field(factory=list)
     # Ways with more than one handle, one after the other: the end of a link counts for the last one.
     given_up: set[Way] = field(factory=set)
     # Channels in which something may have gone back to the head: order is not looked at any more.
     disturbed: set[str] = field(factory=set)
     order: dict[tuple[str, str], list[int]] = field(factory=lambda: defaultdict(list))
+
+    def call(self, caller: str) -> int:
+        """A new call of a handler on another side."""
+        number = len(self.calls) + 1
+        self.calls[number] = Offer(caller, "call", None)
+        return number
 
     def offer(self, sender: str, channel: str, way: Way | None) -> int:
         """A new element."""
@@ -74,7 +89,8 @@ class Ledger:
 
     def tell(self, number: int, told: str) -> None:
         """What its sender was told: ``done``, ``kept`` or ``doubt``."""
-        self.offers[number].told = told
+        if self.offers[number].told != "doubt":  # told first, when the link was lost before its task went on
+            self.offers[number].told = told
 
     def receive(self, number: int, receiver: str, channel: str) -> None:
         """Somebody has received it."""
@@ -88,6 +104,8 @@ class Ledger:
 
     def has_arrived(self, number: int) -> bool:
         """Whether the home has accepted it, as far as anybody can know."""
+        if number in self.never_left:
+            return False
         return bool(self.received.get(number) or self.reported.get(number) or self.left[number])
 
     # -- the end
@@ -103,6 +121,7 @@ class Ledger:
             if claim.way not in self.given_up:
                 yield from self._check(claim)
         yield from self._check_order()
+        yield from self._check_calls()
 
     def _complaints_of(self, number: int) -> Iterator[str]:
         offer = self.offers[number]
@@ -113,8 +132,7 @@ class Ledger:
         doubtful = reported == [Undelivered.IN_DOUBT]
         # Received and reported in doubt is one end, seen from both sides.
         arrivals = len(got) + left + len(reported) - (doubtful and len(got) == 1)
-        allowed = {"done": (1,), "kept": (0,), "doubt": (0, 1)}.get(offer.told, ())
-        if arrivals not in allowed:
+        if arrivals not in _ARRIVALS.get(offer.told, ()):
             yield text
 
     def _check(self, claim: Claim) -> Iterator[str]:
@@ -125,6 +143,12 @@ class Ledger:
                 f"{claim.source} says of link {claim.way[0]}, {claim.way[1]!r}: {claim.acked} acked and "
                 f"{claim.in_doubt} in doubt; {arrived} have arrived"
             )
+
+    def _check_calls(self) -> Iterator[str]:
+        for number, call in self.calls.items():
+            times = self.carried_out[number]
+            if times not in _ARRIVALS.get(call.told, ()):
+                yield f"call {number} of {call.sender}, told {call.told}: carried out {times} times"
 
     def _check_order(self) -> Iterator[str]:
         for (channel, receiver), numbers in self.order.items():

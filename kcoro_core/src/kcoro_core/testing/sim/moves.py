@@ -30,6 +30,7 @@ from ...errors import (
 from ...run import sleep
 from ...select import select
 from .ledger import Way
+from .node import CALL
 
 if TYPE_CHECKING:
     from .node import Node
@@ -150,6 +151,8 @@ class Task:
 
     def got(self, value: Any, channel: str) -> None:
         """Enter what was received."""
+        for node in (self.play.server, *self.play.diallers):
+            node.live()  # a link that has ended may have put something back
         self.play.ledger.receive(self.play.number_in(value), self.name, channel)
 
 
@@ -236,6 +239,23 @@ async def _local_select(task: Task) -> None:
     if won.index > 1:
         task.got(won.value, names[won.index - 2])
     task.count("local select done")
+
+
+@move("call", 8, "done", "deadline", "cancelled", "lost")
+async def _call(task: Task) -> None:
+    link = await task.node.linked()
+    number = task.play.ledger.call(task.name)
+    with task.scope():
+        try:
+            answer = await link.rpc_send(CALL, 0, task.play.element(number)).wait(**task.limits())
+        except BaseException as error:
+            # A handler that has begun may still come to its end when nobody waits for it any more.
+            known = isinstance(error, (LinkLost, NoBuffers)) and error.outcome is Outcome.NOT_DONE
+            task.play.ledger.calls[number].told = "kept" if known else "doubt"
+            raise
+        task.play.ledger.calls[number].told = "done"
+        task.play.expect(answer == b"%d" % number, f"call {number} was answered with {answer!r}")
+        task.count("call done")
 
 
 @move("detach", 3, "done")

@@ -14,6 +14,7 @@ from ...cancel import CancelToken
 from ...channel import Channel
 from ...clauses import Triggered
 from ...errors import ChannelClosed, KcoroError, LinkLost
+from ...link.answering import Call
 from ...link.dial import dial
 from ...link.link import Link
 from ...link.remote import RemoteChannel
@@ -27,7 +28,10 @@ from .ledger import NOBODYS, Claim, Way
 if TYPE_CHECKING:
     from .play import Simulation
 
-__all__ = ["PROOF", "Node"]
+__all__ = ["CALL", "PROOF", "Node"]
+
+CALL = 64
+"""The command that every side handles: it takes a while, and answers with the number that it was given."""
 
 PROOF = "proof"
 """The channel over which each side shows, once the line is well again, that it works."""
@@ -134,13 +138,20 @@ class Node:
             self.play.count("proof")
             return
 
+    async def carry_out(self, call: Call) -> bytes:
+        """Answer a call after a while."""
+        await sleep(self.play.rng.choice((0.0, 0.0, 0.01, 0.3)))
+        number = self.play.number_in(call.payload)
+        self.play.ledger.carried_out[number] += 1
+        return b"%d" % number
+
     # -- a dialler's life
 
     async def keep_dialling(self, uri: str) -> None:
         """Dial, use the link until it ends or is left, and dial again, until all is over."""
         while not self.play.over.is_set():
             try:
-                async with dial(uri, export=self.exports()) as link:
+                async with dial(uri, export=self.exports(), handlers={CALL: self.carry_out}) as link:
                     self.joined(link)
                     self.leave = CancelToken()
                     await select(Triggered(link.pump.gone), Triggered(self.leave), Triggered(self.play.over))

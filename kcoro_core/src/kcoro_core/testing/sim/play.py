@@ -39,7 +39,7 @@ from ..explore.explorer import raise_interrupt
 from ..explore.programs import ChannelSpec
 from .ledger import Claim, Ledger, Way
 from .moves import Task
-from .node import Node
+from .node import CALL, Node
 from .scenario import LEAP, STEPS, Scenario, random_scenario
 
 __all__ = ["FINISH", "SETTINGS", "Simulation"]
@@ -130,8 +130,18 @@ class Simulation:
         self.ledger.claims.append(Claim(way, error.acked, error.in_doubt, "LinkLost"))
 
     def open_options(self) -> dict[str, Any]:
-        """How a handle is opened."""
-        return {}
+        """How a handle is opened: a new option of ``open`` belongs here."""
+        return {"lend": self.rng.random() < 0.5, "on_undelivered": self._undelivered_here}
+
+    def _undelivered_here(self, value: bytes, why: Undelivered, of: object) -> None:
+        """What a handle had accepted against its slots was replaced there, or may not have reached its home."""
+        number = self.number_in(value)
+        if why is Undelivered.IN_DOUBT:
+            self.ledger.tell(number, "doubt")
+        else:
+            self.ledger.reported[number].append(why)
+            self.ledger.never_left.add(number)
+        self.count(f"undelivered here {why.value}")
 
     # -- the run
 
@@ -169,7 +179,8 @@ class Simulation:
         with sim.network(_NAME) as network:
             network.impairments = self.scenario.impairments
             network.counts = self.counts
-            async with serve(f"sim:{_NAME}", export=self.server.exports()) as server:
+            handlers = {CALL: self.server.carry_out}
+            async with serve(f"sim:{_NAME}", export=self.server.exports(), handlers=handlers) as server:
                 self.server.server = server
                 await self._live(network, server)
             self.expect(not network.pairs, f"{len(network.pairs)} connections are left")
