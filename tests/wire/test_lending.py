@@ -391,6 +391,44 @@ def test_a_grant_does_not_wait_for_ever_for_a_frame_to_ride_on() -> None:
     assert Command.CREDIT in commands[:40]
 
 
+def test_the_first_grant_of_a_handle_waits_for_its_answer_however_busy_others_are() -> None:
+    """To the opener its channel is not open before the answer: a CREDIT in front of it would be a breach. Row: N4."""
+    pair, first = lent()
+    other = pair.open(name="busy")
+    pair.a.send_data(first, b"x")
+    pair.a_to_b()
+    for _ in range(200):
+        pair.a.recv(other)
+    for asked in pair.a_to_b():
+        pair.b.push(asked.request_id, b"element")  # type: ignore[attr-defined]
+    pair.a.open(OpenRequest("late", OpenFlag.LEND))
+    asked = only(pair.a_to_b(), OpenRequested)
+    pair.b.accept(asked.request_id, BUFFERED_4)
+    pair.b.start_lending(asked.channel_id, 4)
+    pair.b.lend(asked.channel_id, 4)
+    frames = written(pair.b)
+    alone = [decode_credit(Fields(frame.payload, "")) for frame in frames if frame.command == Command.CREDIT]
+    assert [channel_id for grants in alone for channel_id, _ in grants] == [first]
+    deliver(pair.a, frames)
+    assert pair.a.slots(asked.channel_id) == 4
+
+
+def test_no_empty_credit_goes_out_when_only_first_grants_are_owed() -> None:
+    """Row: N4."""
+    pair, _ = lent()
+    other = pair.open(name="busy")
+    for _ in range(200):
+        pair.a.recv(other)
+    for asked in pair.a_to_b():
+        pair.b.push(asked.request_id, b"element")  # type: ignore[attr-defined]
+    pair.a.open(OpenRequest("late", OpenFlag.LEND))
+    asked = only(pair.a_to_b(), OpenRequested)
+    pair.b.accept(asked.request_id, BUFFERED_4)
+    pair.b.start_lending(asked.channel_id, 4)
+    pair.b.lend(asked.channel_id, 4)
+    assert Command.CREDIT not in [frame.command for frame in written(pair.b)]
+
+
 def test_what_is_not_confirmed_when_the_link_is_lost_is_in_doubt_once() -> None:
     """Written or not: its send has completed, so the sending end reports it, oldest first. Rows: X4, N6."""
     pair, channel = lent()

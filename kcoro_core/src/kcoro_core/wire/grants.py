@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """Grants that are owed: each rides on the next frame of its channel, the others go together in one CREDIT frame.
 
-Rule 1: the first grant of a handle rides on the answer to its OPEN; it says that slots are lent.
+Rule 1: the first grant of a handle rides on the answer to its OPEN, however long that waits: it says that slots are
+lent, and before the answer the opener knows of no channel.
 Rule 2: what is written is the newest state; a grant that changed after it was offered is owed still.
 Rule 3: at the latest PATIENCE frames of other channels later, or in front of a BYE, a grant goes alone.
 """
@@ -36,12 +37,18 @@ class Grants:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._owing: dict[int, Slots] = {}
+        self._first: set[int] = set()
         self._loaded: dict[int, Grant] = {}
         self._passed: Entry | None = None
         self._patience = PATIENCE
 
     def __bool__(self) -> bool:
         return bool(self._owing)
+
+    def begin(self, channel_id: int, slots: Slots) -> None:
+        """The first grant of a handle whose OPEN is about to be answered."""
+        self._first.add(channel_id)
+        self.owe(channel_id, slots)
 
     def owe(self, channel_id: int, slots: Slots) -> None:
         """There is something new to tell on this handle."""
@@ -50,10 +57,12 @@ class Grants:
     def forget(self, channel_id: int) -> None:
         """The handle is gone."""
         self._owing.pop(channel_id, None)
+        self._first.discard(channel_id)
 
     def clear(self) -> None:
         """Nothing is written any more."""
         self._owing.clear()
+        self._first.clear()
 
     # -- as a rider
 
@@ -67,6 +76,7 @@ class Grants:
 
     def carried(self, handle: Handle, /) -> None:
         """It was written."""
+        self._first.discard(handle.id)
         self._pay([(handle.id, self._loaded.pop(handle.id))])
 
     def first(self, entry: Entry, /) -> Alone | None:
@@ -79,8 +89,11 @@ class Grants:
         return None
 
     def alone(self) -> Alone | None:
-        """A CREDIT frame with what is owed on all channels, oldest first."""
-        grants = [(channel_id, slots.grant) for channel_id, slots in islice(self._owing.items(), MAX_CREDITS)]
+        """A CREDIT frame with what is owed on all channels that are open, oldest first."""
+        told = ((channel_id, slots.grant) for channel_id, slots in self._owing.items() if channel_id not in self._first)
+        grants = list(islice(told, MAX_CREDITS))
+        if not grants:
+            return None
         frame = Frame(Command.CREDIT, 0, 0, 0, self._order.outgoing, (encode_credit(grants),))
         return Alone(frame, self._order, partial(self._pay, grants))
 

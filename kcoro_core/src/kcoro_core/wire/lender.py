@@ -54,7 +54,7 @@ class Lender:
             return False
         handle.lent = Slots(self.budget, window, consumes)
         handle.lent.begin()
-        self.grants.owe(handle.id, handle.lent)
+        self.grants.begin(handle.id, handle.lent)
         return True
 
     def lend(self, channel_id: int, free: float) -> int:
