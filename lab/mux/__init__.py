@@ -68,8 +68,7 @@ async def shares(place: Place, kinds: Mapping[str, tuple[int, int, int]], second
         load = Load(ends, channels)
         async with open_scope() as scope:
             for name, (size, senders, weight) in kinds.items():
-                handle = await ends.link.open(name, lend=True)
-                ends.link.wire._outbox.weigh(handle._id, weight)  # WEIGHT
+                handle = await ends.link.open(name, lend=True, weight=weight)
                 scope.launch(load.take, name)
                 for _ in range(senders):
                     scope.launch(load.send, handle, size)

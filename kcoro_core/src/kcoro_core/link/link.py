@@ -28,6 +28,7 @@ from ..wire.commands import Command, is_call
 from ..wire.connection import Connection, ConnectionConfig, Side
 from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE
 from ..wire.messages import OpenFlag, OpenRequest
+from ..wire.outbox import MAX_WEIGHT
 from ..wire.states import State
 from .answering import Answering
 from .arguments import check_count, check_hook, check_name
@@ -156,6 +157,7 @@ class Link(HomeBound):
         timeout: float | None = None,
         cancel: CancelToken | None = None,
         on_undelivered: UndeliveredHook | None = None,
+        weight: int = 1,
     ) -> RemoteChannel:
         """Open what the peer exports under ``name``; the result has the methods of a channel.
 
@@ -167,6 +169,9 @@ class Link(HomeBound):
         completed and that was lost with the link before the home confirmed it (IN_DOUBT), or that a newer one replaced
         at this side of a CONFLATED channel.
 
+        ``weight``, 1 to 16, is how many shares of the line this side's sends on the channel get while other channels
+        have something to send, too; what the home sends here is not concerned.
+
         :raises NotFound: the peer exports nothing of that name.
         :raises AccessDenied: you may not use it.
         :raises NoBuffers: as many channels are open on this link as both sides agreed to.
@@ -176,6 +181,8 @@ class Link(HomeBound):
         check_name(name)
         check_count(prefetch, 0, "prefetch, in elements")
         check_hook(on_undelivered)
+        if check_count(weight, 1, "weight, in shares") > MAX_WEIGHT:
+            raise ValueError(f"weight, in shares: at most {MAX_WEIGHT}, not {weight}")
         what = f"open {name!r} over {self.uri}"
         limit = check_timeout(timeout)
         host = current_host()
@@ -194,6 +201,8 @@ class Link(HomeBound):
         await park(host, op, op.forget, limit, cancel)
         channel: RemoteChannel = await result(host, op, cancel, what)
         channel._on_undelivered = on_undelivered
+        if weight != 1:
+            self.wire.weigh(channel.id, weight)
         return channel
 
     @overload
