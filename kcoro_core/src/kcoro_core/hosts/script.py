@@ -17,6 +17,7 @@ The engine that KCORO_ENGINE names brings the scheduler that steps the tasks.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -52,12 +53,21 @@ class ScriptHost(Host):
 
     ``quantum`` as for every host. ``hurry`` is a probability from 0 to 1: with it, before each step, the clock jumps to
     the next timer although tasks could run, by up to SLOWEST_STEP, as on a busy machine; 0 keeps virtual time exact.
+    ``patience`` is how many seconds may pass without a step of any task but background ones (those that keep links
+    alive, for ever) until the run is taken for a deadlock.
     """
 
     name: ClassVar[str] = "script"
 
     def __init__(
-        self, *, seed: int = 0, quantum: int = 64, hurry: float = 0.0, max_steps: int = MAX_STEPS, start: float = 0.0
+        self,
+        *,
+        seed: int = 0,
+        quantum: int = 64,
+        hurry: float = 0.0,
+        max_steps: int = MAX_STEPS,
+        start: float = 0.0,
+        patience: float = math.inf,
     ) -> None:
         super().__init__(quantum=quantum, seed=seed)
         self.seed = seed
@@ -66,6 +76,7 @@ class ScriptHost(Host):
         self._clock = start
         self._hurry = hurry
         self._max_steps = max_steps
+        self._patience = patience
         self._timers = TimerQueue()
         self._tasks: dict[int, Task] = {}
         self._started = 0

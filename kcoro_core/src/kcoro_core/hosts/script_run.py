@@ -9,6 +9,7 @@ Rule 2: a run that cannot go on is cancelled once, and what is left after that i
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,9 @@ class Run:
         # Deadlock or StepLimit: everything is being cancelled, and this leaves the run in the end.
         self.failure: RuntimeError | None = None
         self.limit = host._max_steps
+        # When a task that is none of the background was last seen to step, and how far the trace was read for that.
+        self._active_at = host.now()
+        self._read = 0
         self.threads = threading.active_count()
         host.start_task(main, args, "main" if isinstance(main, functools.partial) else None, host._root, self.ended)
 
@@ -115,9 +119,21 @@ class Run:
         host = self.host
         deadlines = (host._timers.next_deadline(), host._scheduler.poll_handle().deadline)
         known = [deadline for deadline in deadlines if deadline is not None]
-        if known:
-            host._clock = max(host._clock, min(known))
-        return bool(known)
+        if not known or self._is_out_of_patience(min(known)):
+            return False
+        host._clock = max(host._clock, min(known))
+        return True
+
+    def _is_out_of_patience(self, then: float) -> bool:
+        """Whether only the background has done anything for too long, and would until ``then``."""
+        host = self.host
+        if host._patience == math.inf or self.failure is not None:
+            return False
+        steps = ((what, number) for what, number, _ in host.trace[self._read :])
+        if any(what in ("start", "resume") and number not in host._background for what, number in steps):
+            self._active_at = host.now()
+        self._read = len(host.trace)
+        return then - self._active_at > host._patience
 
     def _hear_threads(self) -> bool:
         """Give threads that were started during the run a moment to call in; True when one did."""

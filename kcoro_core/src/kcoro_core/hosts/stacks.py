@@ -13,9 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["caller_place", "frames", "standing"]
+__all__ = ["caller_place", "frames", "made_by_kcoro", "standing"]
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
+_FACE: Final = str(Path(_PACKAGE, "channel.py"))
 
 
 def frames(awaitable: Any) -> Iterator[FrameType]:
@@ -55,3 +56,13 @@ def caller_place() -> str:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return "somewhere" if frame is None else _place(frame)
+
+
+def made_by_kcoro() -> bool:
+    """Whether the channel that is being made is for kcoro itself: who called ``channel`` is in this package too."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename != _FACE:
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_filename == _FACE:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(_PACKAGE)

@@ -11,10 +11,11 @@ Rule 2: each kind draws once for each packet while it is on, however the packet 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -22,7 +23,7 @@ from attrs import define, evolve, field, frozen
 
 from .faults import Direction
 
-__all__ = ["CHANCES", "KINDS", "Draws", "Impairments", "impairments_of"]
+__all__ = ["CHANCES", "KINDS", "Draws", "Impairments", "default_seed", "impairments_of"]
 
 CHANCES: Final = ("loss", "duplicate", "reorder", "partition", "half_open", "cut", "short_reads", "short_writes")
 """The impairments that happen by chance; each is a probability from 0 to 1."""
@@ -106,13 +107,27 @@ class Impairments:
         return evolve(self, **nothing)
 
 
+_default_seed = 0
+
+
+@contextlib.contextmanager
+def default_seed(seed: int) -> Iterator[None]:
+    """Have addresses that name no seed draw from this one; for explorers, which run a program many times."""
+    global _default_seed  # noqa: PLW0603 - simulated lines join tasks of one thread, and so does an exploration
+    before, _default_seed = _default_seed, seed
+    try:
+        yield
+    finally:
+        _default_seed = before
+
+
 def impairments_of(query: str, uri: str) -> Impairments:
     """Read what stands behind ``?`` in an address: ``latency=20ms&loss=0.01&bandwidth=1MiB&seed=7``.
 
     :raises ValueError: a name or a value makes no sense; the text names it and what is possible.
     """
     known = {attribute.name: attribute for attribute in attrs.fields(Impairments)}
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"seed": _default_seed}
     for name, _, text in (part.partition("=") for part in query.split("&") if part):
         if name not in known:
             raise ValueError(f"{uri!r}: there is no impairment {name!r}; there are: {', '.join(known)}")

@@ -134,7 +134,7 @@ class Medium:
         """The network of that name, with these impairments changed; made, and kept until its block ends, if need be."""
         network = self._known(name)
         if network is None:
-            network = self.networks[name] = Network(name, forget=self._forget)
+            network = self.networks[name] = Network(name, impairments_of("", name), self._forget)
         network.change(**impairments)
         return network
 
@@ -177,7 +177,7 @@ class Medium:
             raise AlreadyExists(
                 f"{self.scheme}:{name} is being listened at in this process; close that server or take another name"
             )
-        network = self.networks.get(name) or Network(name)
+        network = self.networks.get(name) or Network(name, asked)
         if query:
             network.impairments = asked
         full = f"{self.scheme}:{name}" + (f"?{query}" if query else "")

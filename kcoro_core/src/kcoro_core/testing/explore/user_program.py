@@ -4,7 +4,8 @@
 
 Found are: deadlocks, with who waits on what; elements that were sent and never received; errors that nobody handled;
 runs without an end (more than 100,000 steps). Seen are kcoro's own operations only: what a program does through
-sockets, threads or another loop's functions is neither scheduled nor watched.
+sockets, threads or another loop's functions is neither scheduled nor watched. Links over ``sim:`` and ``mem:`` are
+part of it, if both ends are in the program; an address without a seed draws its faults from the schedule's.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import attrs
 from ... import plugins
 from ...engine import ChannelCore, ChannelFactory, OnUndelivered
 from ...hosts.script import Deadlock, ScriptHost, StepLimit
-from ...hosts.stacks import caller_place
+from ...hosts.stacks import caller_place, made_by_kcoro
 from ...semantics import Kind, Overflow
+from ...transports.impairments import default_seed
+from ..laws.links import QUIET_SECONDS, using_setting
 from .explorer import Finding, Result, Schedule, raise_interrupt
 
 __all__ = ["LIMIT", "UserProgram"]
@@ -35,6 +38,8 @@ LIMIT = "explored are operations of kcoro only: sockets, threads and other loops
 
 # A run that takes more steps than this is taken for one without an end.
 _MAX_STEPS = 100_000
+# A program that does nothing for so many virtual seconds is taken for deadlocked, although its links are kept alive.
+_PATIENCE = 20.0 * QUIET_SECONDS
 # How long a turn may be: from a full checkpoint at every operation to the default budget.
 _QUANTA = (0, 0, 1, 3, 64)
 
@@ -88,8 +93,15 @@ class UserProgram:
     def run(self, seed: int) -> Result:
         """Run it under one seed."""
         found: list[Finding] = []
-        with _watched() as channels, _unraisable(found):
-            host = ScriptHost(seed=seed, quantum=_QUANTA[seed % len(_QUANTA)], hurry=self.hurry, max_steps=_MAX_STEPS)
+        quiet = using_setting("keepalive", str(QUIET_SECONDS))
+        with _watched() as channels, _unraisable(found), default_seed(seed), quiet:
+            host = ScriptHost(
+                seed=seed,
+                quantum=_QUANTA[seed % len(_QUANTA)],
+                hurry=self.hurry,
+                max_steps=_MAX_STEPS,
+                patience=_PATIENCE,
+            )
             try:
                 host.run(self.load())
             except Deadlock as deadlock:
@@ -132,7 +144,8 @@ class _WatchingFactory:
         self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None
     ) -> ChannelCore:
         core = self._factory(kind, capacity, overflow, on_undelivered)
-        self.made.append((core, caller_place()))
+        if not made_by_kcoro():
+            self.made.append((core, caller_place()))
         return core
 
 
