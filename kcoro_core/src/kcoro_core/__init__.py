@@ -33,6 +33,7 @@ from .errors import (
 from .halves import Receiver, Sender
 from .hosts import trio as _trio  # noqa: F401 - registers itself, so that plain trio.run(main) works
 from .link.answering import Call
+from .link.bound import Redelivered
 from .link.calls import CallFuture
 from .link.closing import PeerError
 from .link.dial import dial
@@ -128,6 +129,7 @@ __all__ = [
     "Readable",
     "Receiver",
     "Recv",
+    "Redelivered",
     "RemoteChannel",
     "Scope",
     "SelectMode",

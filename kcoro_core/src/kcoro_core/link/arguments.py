@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..errors import NotSupported
 from ..transport import Capability, TransportInfo
@@ -21,7 +21,13 @@ __all__ = [
     "check_hook",
     "check_medium",
     "check_name",
+    "check_redelivery",
 ]
+
+DROP = "drop"
+"""Report an element once that a lost link leaves in doubt: at most once is what its receivers get."""
+REQUEUE = "requeue"
+"""Put it back at the head, with the redelivered mark: at least once is what they get."""
 
 
 def check_name(name: object) -> str:
@@ -66,6 +72,21 @@ def check_export(export: object) -> Mapping[str, object]:
     if not isinstance(export, Mapping):
         raise ValueError(f"export= maps names to channels, as in {{'jobs': ch}}; {export!r} is no mapping")
     return export
+
+
+def check_redelivery(redelivery: object, names: Iterable[str]) -> Mapping[str, str]:
+    """The policy of each exported name, from one for all or from a mapping of some.
+
+    :raises ValueError: a policy that does not exist, or one for a name that is not exported.
+    """
+    given = redelivery if isinstance(redelivery, Mapping) else dict.fromkeys(names, redelivery)
+    policies = {**dict.fromkeys(names, DROP), **given}
+    for name, policy in policies.items():
+        if policy not in (DROP, REQUEUE):
+            raise ValueError(f'redelivery is "drop" or "requeue", not {policy!r}')
+        if name not in names:
+            raise ValueError(f"redelivery of {name!r}, which is not exported here")
+    return policies
 
 
 def check_authorize(authorize: object) -> None:

@@ -31,7 +31,11 @@ __all__ = ["Bound", "Redelivered"]
 
 
 class Redelivered(bytes):
-    """An element that was on its way to a peer and came back; the next receiver is told that order may have changed."""
+    """An element that was on its way to somebody before: others may have overtaken it, or had it themselves.
+
+    What a receiver gets, here or over a link, is one of these exactly when the element came back: because a peer
+    returned it, or, with ``redelivery="requeue"``, because a link was lost before it was confirmed.
+    """
 
     __slots__ = ()
 
@@ -44,6 +48,7 @@ class Bound:
     name: str
     channel: Channel[Any]
     max_message: int
+    requeues: bool
     wire: Connection = field(repr=False)
     core: ChannelCore = field(init=False, repr=False)
     travelling: dict[int, bytes] = field(factory=dict, repr=False)
@@ -82,20 +87,26 @@ class Bound:
         elements = [self._arrived(request_id) for request_id in request_ids]
         self.core.settle(len(elements), [Redelivered(one) for one in elements] if redelivered else elements)
 
-    def lost(self, elements: Sequence[LostElement]) -> None:
-        """The link is lost: what was never written goes back to the head, the rest is in doubt and reported."""
+    def lost(self, elements: Sequence[LostElement]) -> int:
+        """The link is lost: what was never written goes back to the head; the rest is in doubt, and goes by policy.
+
+        It is reported, or goes back with the mark, in its old place among the others; returns how many did that.
+        """
         back: list[bytes] = []
         gone: list[bytes] = []
         for one in elements:
             element = self._arrived(one.request_id)
-            if one.fate is Fate.IN_DOUBT:
-                gone.append(element)
+            if one.fate is Fate.NOT_DONE and not one.returned:
+                back.append(element)
+            elif one.fate is Fate.NOT_DONE or self.requeues:
+                back.append(Redelivered(element))
             else:
-                back.append(Redelivered(element) if one.returned else element)
+                gone.append(element)
         if elements:
             self.core.settle(len(elements), back)
         for element in gone:
             self.core.report(element, Undelivered.IN_DOUBT)
+        return sum(one.fate is Fate.IN_DOUBT for one in elements) - len(gone)
 
     def _arrived(self, request_id: int) -> bytes:
         element = self.travelling.pop(request_id)

@@ -32,6 +32,7 @@ async def dial(
     authorize: Authorize | None = None,
     *,
     handlers: Handlers = NO_HANDLERS,
+    redelivery: str | Mapping[str, str] = "drop",
     **options: Any,
 ) -> AsyncIterator[Link]:
     """Connect to ``uri`` and shake hands; the link lives as long as the block.
@@ -39,7 +40,9 @@ async def dial(
     ``export`` is what the other side may open here: names with a Channel, a Sender (it may send) or a Receiver (it may
     receive). ``authorize(identity, name, operation)`` decides who may do that; without it, and where the medium tells
     who is there, only a process of the same user is talked to. ``handlers`` maps commands, 64 to 127, to functions
-    ``(call) -> bytes``, plain or async, for the calls of the other side. ``options`` are those of the transport.
+    ``(call) -> bytes``, plain or async, for the calls of the other side. ``redelivery`` says what becomes of an
+    element that was handed to the other side and not confirmed when the link is lost: ``"drop"`` reports it once,
+    ``"requeue"`` puts it back as Redelivered; or a mapping of names to these. ``options`` are those of the transport.
 
     At the end of the block the link is closed in good order, which takes at most two ``cancel_grace``; waits of other
     tasks on it end with ChannelClosed.
@@ -55,7 +58,7 @@ async def dial(
     host = current_host()
     vtable = plugins.transport(uri)
     check_medium(vtable.info)
-    offer = Offer(exports_of(export, host), authorize, check_handlers(handlers))
+    offer = Offer(exports_of(export, host, redelivery), authorize, check_handlers(handlers))
     config = settings()
     await host.cancel_point()
     conn = vtable.connect(address_of(uri), options)

@@ -80,7 +80,7 @@ class Ending:
             reason=self.loss.cause,
         )
 
-    def report(self, reason: str) -> LinkReport:
+    def report(self, reason: str, requeued: int) -> LinkReport:
         """The same for people, by the names of the channels; ``reason`` is what the other side said."""
         acked = dict.fromkeys(self.names.values(), 0)
         in_doubt = dict(acked)
@@ -89,7 +89,7 @@ class Ending:
             in_doubt[name] += self.in_doubt[channel_id]
         unsure = sum(one.fate is Fate.IN_DOUBT for one in self.loss.elements)
         put_back = len(self.loss.elements) - unsure
-        return LinkReport(self.loss.cause, self.loss.orderly, acked, in_doubt, unsure, put_back, reason)
+        return LinkReport(self.loss.cause, self.loss.orderly, acked, in_doubt, unsure, put_back, reason, requeued)
 
 
 def left_error(who: object, reason: str) -> ChannelClosed:

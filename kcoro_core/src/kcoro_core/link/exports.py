@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..channel import Channel
 from ..errors import NotSupported
 from ..halves import Receiver, Sender
 from ..hosts.port import Host
 from ..wire.messages import Rights
-from .arguments import check_export, check_name
+from .arguments import REQUEUE, check_export, check_name, check_redelivery
 
 __all__ = ["ALL_RIGHTS", "Export", "Exports", "exports_of"]
 
@@ -31,25 +31,33 @@ ALL_RIGHTS = Rights.SEND | Rights.RECV | Rights.CLOSE
 
 @frozen
 class Export:
-    """One name that peers may open."""
+    """One name that peers may open. ``requeues``: what a lost link leaves in doubt goes back to the head."""
 
     name: str
     channel: Channel[Any]
     rights: Rights
+    requeues: bool = False
 
 
 Exports = dict[str, Export]
 """What one side exports, by name; checked when it was made."""
 
 
-def exports_of(offered: Mapping[str, object], host: Host) -> Exports:
+def exports_of(offered: Mapping[str, object], host: Host, redelivery: object = "drop") -> Exports:
     """Check what a program exports and bind it to this run.
 
-    :raises ValueError: no mapping, a name that no peer could ask for, or a value that is no Channel and no open half.
+    ``redelivery`` is the policy for all of them, or a mapping of names to policies; others are dropped and reported.
+
+    :raises ValueError: no mapping, a name that no peer could ask for, a value that is no Channel and no open half, or a
+        policy that does not exist or is for a name that is not exported.
     :raises WrongLoop: a channel belongs to another run; nothing was exported.
     :raises NotSupported: a handle of another link.
     """
-    exports = {name: _export(check_name(name), end) for name, end in check_export(offered).items()}
+    names = check_export(offered)
+    policies = check_redelivery(redelivery, names)
+    exports = {
+        name: evolve(_export(check_name(name), end), requeues=policies[name] == REQUEUE) for name, end in names.items()
+    }
     for export in exports.values():
         export.channel._enter(host)
     for export in exports.values():

@@ -143,7 +143,7 @@ class Home:
         channel = export.channel
         attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, self._max_message)
         if self._wire.accept(asked.request_id, attributes):
-            bound = Bound(asked.channel_id, export.name, channel, self._max_message, self._wire)
+            bound = Bound(asked.channel_id, export.name, channel, self._max_message, export.requeues, self._wire)
             self._bound[asked.channel_id] = bound
             if asked.wanted.flags & OpenFlag.LEND:
                 bound.lent = lend(asked.channel_id, bound.core, self._wire, _room(channel), (self._owe, self._flush))
@@ -342,15 +342,17 @@ class Home:
             self._withdraw(request_id)
             self._wire.refuse(request_id, WireCode.EPIPE, text)
 
-    def lost(self, report: events.LossReport) -> None:
-        """The connection is over: withdraw what waits, settle what travelled."""
+    def lost(self, report: events.LossReport) -> int:
+        """The connection is over: withdraw what waits, settle what travelled; how many in doubt were put back."""
+        requeued = 0
         for asked in report.parked:
             self._withdraw(asked.request_id)
         bound, self._bound = self._bound, {}
         for one in bound.values():
-            one.lost([element for element in report.elements if element.channel_id == one.id])
+            requeued += one.lost([element for element in report.elements if element.channel_id == one.id])
             one.release()
         self._travelling_bytes = 0
+        return requeued
 
 
 def _room(channel: Channel[Any]) -> int | None:

@@ -33,6 +33,7 @@ from ..wire.states import State
 from .answering import Answering
 from .arguments import check_count, check_hook, check_name
 from .asking import UndeliveredHook
+from .bound import Redelivered
 from .calls import CallFuture, Calling, send_call
 from .draining import DRAINING, Drain, DrainReport, drain
 from .ending import LEFT, LEFT_HERE, Ending, left_error
@@ -446,7 +447,7 @@ class Link(HomeBound):
             self.wire.putback(news.request_id)
             return
         self.wire.taken(news.request_id)
-        op.succeed(news.element)
+        op.succeed(Redelivered(news.element) if news.redelivered else news.element)
 
     def _on_info(self, news: events.InfoReceived) -> None:
         op = self._requests.pop(news.request_id, None)
@@ -497,11 +498,11 @@ class Link(HomeBound):
         handles = {channel_id: (one.name, one._doubtful) for channel_id, one in self._channels.items()}
         ending = Ending.of(news.report, handles, left_here=self._leaving, peer_left=self._peer_left)
         self._ending = ending
-        self.report = ending.report(self._farewell)
         if self.draining is not None:
             self.draining.lost(news.report, ending)
         self._answering.lost()
-        self._exporting.lost(news.report)
+        requeued = self._exporting.lost(news.report)
+        self.report = ending.report(self._farewell, requeued)
         requests, self._requests = self._requests, {}
         for number, op in requests.items():
             op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))

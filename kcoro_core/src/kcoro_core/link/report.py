@@ -60,7 +60,8 @@ class LinkReport:
 
     ``orderly``: a side said goodbye. ``acked`` counts, by channel name, the sends that the other side accepted,
     ``in_doubt`` those that it may have accepted. ``undelivered_in_doubt`` counts elements of our own channels that had
-    been handed to the peer and were not confirmed; each went to ``on_undelivered``. ``put_back`` had not been written.
+    been handed to the peer and were not confirmed; each went to ``on_undelivered``, but for those ``requeued``, which
+    are back at the head, with the redelivered mark. ``put_back`` had not been written, and are there as well.
     ``reason`` is what the other side said with its goodbye, if it said anything.
     """
 
@@ -71,6 +72,7 @@ class LinkReport:
     undelivered_in_doubt: int = 0
     put_back: int = 0
     reason: str = ""
+    requeued: int = 0
 
 
 @frozen

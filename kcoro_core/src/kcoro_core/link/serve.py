@@ -90,13 +90,14 @@ class Server(HomeBound):
         """The links that have shaken hands and not ended, oldest first."""
         return tuple(link for link in self._links if link.established and not link.closed)
 
-    def export(self, name: str, end: object) -> None:
+    def export(self, name: str, end: object, redelivery: str = "drop") -> None:
         """Let peers open one more name, from now on; what had that name before stays open to those who have it.
 
-        :raises ValueError: the name or the end makes no sense. WrongLoop: the channel belongs to another run.
+        :raises ValueError: the name, the end or the policy makes no sense.
+        :raises WrongLoop: the channel belongs to another run.
         """
         self._enter(find_host())
-        self._offer.exports.update(exports_of({check_name(name): end}, self._host))
+        self._offer.exports.update(exports_of({check_name(name): end}, self._host, redelivery))
 
     def withdraw(self, name: str) -> None:
         """Let nobody open that name any more; handles that are open stay so. Harmless for a name that is not there."""
@@ -250,6 +251,7 @@ async def serve(
     allow_make: int = 0,
     *,
     handlers: Handlers = NO_HANDLERS,
+    redelivery: str | Mapping[str, str] = "drop",
     max_links: int = 256,
     **options: Any,
 ) -> AsyncIterator[Server]:
@@ -258,7 +260,9 @@ async def serve(
     ``export`` maps names to a Channel (peers may send, receive and close), a Sender (they may send) or a Receiver (they
     may receive). ``handlers`` maps commands, 64 to 127, to functions ``(call) -> bytes``, plain or async, for the calls
     of peers. ``authorize(identity, name, operation)`` decides who may do what; without it only processes of the same
-    user may connect. ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
+    user may connect. ``redelivery`` says what becomes of an element that was handed to a peer and not confirmed when
+    the link is lost: ``"drop"`` reports it, ``"requeue"`` puts it back as Redelivered; or a mapping of names to these.
+    ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
 
     At the end of the block the address is freed and every link is closed in good order.
 
@@ -280,7 +284,7 @@ async def serve(
             f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "
             "pass a function (identity, name, operation) -> bool"
         )
-    offer = Offer(exports_of(export, host), authorize, check_handlers(handlers))
+    offer = Offer(exports_of(export, host, redelivery), authorize, check_handlers(handlers))
     await host.cancel_point()
     config = settings()
     limits_of(config)  # a setting that no link could offer is told now, and not to each peer
