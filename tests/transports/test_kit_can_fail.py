@@ -40,6 +40,10 @@ def sending(spoil: Callable[[RawFrame, int], list[RawFrame]]) -> Change:
     return {"send_frame": send_frame}
 
 
+def hands_views_on(conn: Connection, header: bytes, parts: Any, lane: int) -> bool:
+    return conn.send(RawFrame(header, parts[0] if len(parts) == 1 else b"".join(parts)))
+
+
 def polling(spoil: Callable[[Any, PollSpec], PollSpec]) -> Change:
     return {"poll_handle": lambda endpoint: spoil(endpoint, GOOD.poll_handle(endpoint))}
 
@@ -205,7 +209,10 @@ FAULTS: dict[str, list[tuple[str, Change]]] = {
         ("payloads are cut in half", sending(keeps_half)),
         ("headers are rewritten", sending(lambda f, n: [RawFrame(bytes(20), f.payload)])),
     ],
-    "2.2": [("only the first part is sent", {"send_frame": lambda c, h, p, n: GOOD.send_frame(c, h, p[:1], n)})],
+    "2.2": [
+        ("only the first part is sent", {"send_frame": lambda c, h, p, n: GOOD.send_frame(c, h, p[:1], n)}),
+        ("a view is handed on", {"send_frame": hands_views_on}),
+    ],
     "2.3": [
         ("the seventh frame is lost", sending(lambda f, n: [] if n == 7 else [f])),
         ("the seventh frame is doubled", sending(lambda f, n: [f, f] if n == 7 else [f])),

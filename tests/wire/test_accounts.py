@@ -159,7 +159,7 @@ def test_what_is_settled_counts_no_more(settle: str) -> None:
 
 def test_budgets_are_free_again_when_their_sends_are_answered() -> None:
     """A thousand budgets full go through one budget, one after the other. Row: W3."""
-    pair, channel = opened(None, Limits(max_frame=4096, receive_budget=charge(4032)))
+    pair, channel = opened(None, Limits(max_message=4032, receive_budget=charge(4032)))
     for _ in range(50):
         pair.a.send(channel, bytes(4032))
         pair.b.done(only(pair.a_to_b(), SendRequested).request_id)
@@ -169,7 +169,7 @@ def test_budgets_are_free_again_when_their_sends_are_answered() -> None:
 @pytest.mark.parametrize("excess", [0, 1])
 def test_the_budget_itself_fits_and_one_byte_more_does_not(excess: int) -> None:
     """The home counts to the byte. Row: W3."""
-    pair, channel = opened(None, Limits(max_frame=4096, receive_budget=charge(4032) + charge(100)))
+    pair, channel = opened(None, Limits(max_message=4032, receive_budget=charge(4032) + charge(100)))
     sizes = [4032, 100 + excess]
     frames = [Frame(Command.SEND, 0, channel, 9 + at, 1 + at, (bytes(4 + size),)) for at, size in enumerate(sizes)]
     deliver(pair.b, frames)

@@ -78,7 +78,7 @@ TO_HOME: dict[str, tuple[Frame, str]] = {
     "flag taken cut": (Frame(Command.INFO, Flag.TAKEN, request_id=9), "INFO: fixed fields needs 4"),
     "flag on a command that takes none": (Frame(Command.TAKEN, Flag.TAKEN, parts=(b"\0\0\0\3",)), "flags 0x20"),
     "flag of flow mode": (Frame(Command.SEND, Flag.GRANT, request_id=9, parts=(TRY,)), "flags 0x1"),
-    "flag of fragments": (Frame(Command.SEND, Flag.MORE, request_id=9, parts=(TRY,)), "flags 0x4"),
+    "flag of pieces": (Frame(Command.RECV, Flag.MORE, request_id=9, parts=(TRY,)), "flags 0x4"),
     "redelivered to the home": (Frame(Command.SEND, Flag.REDELIVERED, request_id=9, parts=(TRY,)), "flags 0x40"),
     "hello on a channel": (Frame(Command.HELLO), "wrong end"),
 }  # fmt: skip
@@ -291,7 +291,7 @@ def test_more_requests_than_agreed_end_the_connection() -> None:
 def test_more_bytes_than_agreed_end_the_connection() -> None:
     """SENDs beyond the budget are a breach before anything of them is kept. Row: W3."""
     size = 4096 - 64
-    pair, channel = opened(None, Limits(max_frame=4096, receive_budget=charge(size)))
+    pair, channel = opened(None, Limits(max_message=size, receive_budget=charge(size)))
     seq = after(pair, True, channel)
     frames = [Frame(Command.SEND, 0, channel, 50 + number, seq + number, (TRY, bytes(size))) for number in range(2)]
     deliver(pair.b, frames[:1])

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from kcoro_core.errors import CreditOverrun, LinkLost, ProtocolError
-from kcoro_core.semantics import Kind
+from kcoro_core.semantics import Kind, Overflow
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import Command, Flag
 from kcoro_core.wire.connection import ConnectionConfig
@@ -20,6 +20,7 @@ from kcoro_core.wire.events import (
     DataInDoubt,
     DataReceived,
     Event,
+    InfoRequested,
     LostData,
     Opened,
     OpenRequested,
@@ -29,11 +30,11 @@ from kcoro_core.wire.events import (
 from kcoro_core.wire.fields import Fields
 from kcoro_core.wire.frame import Frame
 from kcoro_core.wire.hello import charge
-from kcoro_core.wire.messages import Closing, OpenFlag, OpenRequest, Rights
+from kcoro_core.wire.messages import ChannelInfo, Closing, OpenFlag, OpenRequest, Rights
 from kcoro_core.wire.slots import LEAST, Budget, Slots, split_budget
-from kcoro_core.wire.states import LendState
+from kcoro_core.wire.states import LendState, State
 
-from .pair import BUFFERED_4, Pair, deliver, only, written
+from .pair import BUFFERED_4, Pair, deliver, established, only, written
 
 CONFLATED_1 = evolve(BUFFERED_4, kind=Kind.CONFLATED, capacity=1)
 
@@ -601,3 +602,26 @@ def test_a_credit_holds_as_many_grants_as_the_smallest_frame() -> None:
     for wrong in (b"", payload[:-1], payload + payload[:16]):
         with pytest.raises(ProtocolError, match="no list of 1 to 250"):
             decode_credit(Fields(wrong, "CREDIT"))
+
+
+def test_no_grant_goes_in_front_of_the_answer_that_opens_its_channel() -> None:
+    """However many frames of other channels the answer waits for: a grant alone would name nothing yet. Row: N4."""
+    pair = established()
+    others = [pair.open(name=f"{number}") for number in range(100)]
+    for other in others:
+        pair.a.info(other)
+    pair.a.open(OpenRequest("lent", OpenFlag.LEND))
+    events = pair.a_to_b()
+    info = ChannelInfo(Kind.BUFFERED, Overflow.SUSPEND, False, 4, 0, 0, 0, 0, 0, 0, 0)
+    for asked in (event for event in events if isinstance(event, InfoRequested)):
+        pair.b.inform(asked.request_id, info)
+    asked_open = only(events, OpenRequested)
+    pair.b.accept(asked_open.request_id, BUFFERED_4)
+    assert pair.b.start_lending(asked_open.channel_id, 4)
+    pair.b.lend(asked_open.channel_id, 4)
+
+    frames = written(pair.b)
+    assert [frame.command for frame in frames] == [Command.REPLY] * 101
+    assert frames[-1].flags & Flag.GRANT
+    deliver(pair.a, frames)
+    assert pair.a.state is State.OPEN

@@ -138,7 +138,7 @@ def test_an_answer_to_what_nobody_asked_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError, match="nobody asked"):
         requests.answered(request.id, 1)
 
-    request.state = RequestState.WRITTEN
+    request.state, request.entry.written = RequestState.WRITTEN, True
     for request_id, channel_id in ((99, 1), (request.id, 3)):
         with pytest.raises(ProtocolError, match="nobody asked"):
             requests.answered(request_id, channel_id)

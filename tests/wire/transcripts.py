@@ -27,7 +27,7 @@ from kcoro_core.wire.messages import ChannelInfo, Closing, OpenFlag, OpenRequest
 
 from .pair import BUFFERED_4, NODES, NONCES, written
 
-LIMITS = Limits(max_frame=4096, max_message=1000, max_channels=4, max_inflight_requests=16, receive_budget=4096)
+LIMITS = Limits(max_frame=4096, max_message=4100, max_channels=4, max_inflight_requests=16, receive_budget=8192)
 
 Act = Callable[[Connection], object]
 
@@ -360,8 +360,18 @@ def liveness(tape: Tape) -> None:
     tape.cross()
 
 
+def pieces(tape: Tape) -> None:
+    """An element that takes two frames, with a sign of life asked for between them."""
+    opened(tape)
+    tape.a(lambda a: a.send(1, bytes(range(256)) * 16))
+    tape.b(lambda b: b.ping(0.0))
+    tape.cross()
+    tape.b(lambda b: b.done(2))
+    tape.cross()
+
+
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
-    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, drained, liveness)
+    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, drained, liveness, pieces)
 }
 """By name; each ends as it wishes."""
 

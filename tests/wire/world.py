@@ -65,7 +65,7 @@ class World:
 
     def __init__(self, seed: int, capacities: tuple[int, ...] = (1, 3), in_flight: int = 6) -> None:
         self.choose = random.Random(seed)
-        self.pair = Pair(Limits(max_inflight_requests=in_flight))
+        self.pair = Pair(Limits(max_frame=4096, max_inflight_requests=in_flight))
         self.pair.start()
         self.to_home: list[Frame] = []
         self.to_opener: list[Frame] = []
@@ -81,7 +81,7 @@ class World:
         self.reports: dict[str, LossReport] = {}
         self.said_bye = False
         for capacity in capacities:
-            attributes = Attributes(Kind.BUFFERED, Overflow.SUSPEND, capacity, EVERY_RIGHT, 1000)
+            attributes = Attributes(Kind.BUFFERED, Overflow.SUSPEND, capacity, EVERY_RIGHT, 20_000)
             channel = self.pair.open(attributes)
             self.channels[channel] = NaiveChannel(capacity)
             self.received[channel] = []
@@ -108,7 +108,8 @@ class World:
     def send(self) -> None:
         """The opener sends a new element."""
         if self.live:
-            element = b"%d" % self.serial
+            # One in four takes several frames, so that cancels and cuts find it in the middle.
+            element = (b"%d " % self.serial).ljust(self.choose.choice((0, 0, 0, 9000)), b".")
             self.serial += 1
             try:
                 request = self.pair.a.send(self.choose.choice(self.live), element, self.choose.choice((0, 500)))

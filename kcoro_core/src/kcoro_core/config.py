@@ -71,8 +71,8 @@ class Settings:
         "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, _text
     )
     max_frame: int = _setting(
-        (1 << 20) + 4096,
-        "largest frame payload accepted from a peer, in bytes; a frame holds a whole message, and 64 bytes more",
+        1 << 16,
+        "largest frame payload accepted from a peer, in bytes; longer messages travel in pieces",
         int,
         _natural,
     )

@@ -391,8 +391,8 @@ class Link(HomeBound):
             return
         self.established = True
         limits = news.agreement.limits
-        self._exporting.agree(self._identity, limits.element_limit)
-        self._answering.agree(self._identity, limits.max_inflight_requests, limits.element_limit)
+        self._exporting.agree(self._identity, limits.max_message)
+        self._answering.agree(self._identity, limits.max_inflight_requests, limits.max_message)
         self._decided.trigger()
         self._on_news(self)
 

@@ -124,7 +124,7 @@ class Sending:
         async with serve(self.plan.uri, {self.plan.name: own.receiver()}, authorize=self._arrives) as server:
             await self.arrived.wait()
             try:
-                await self._pour(own, limits_of(settings()).element_limit)
+                await self._pour(own, limits_of(settings()).max_message)
             except InputError as error:
                 self._break_off(own, error)
                 await self._until_taken(own, server)

@@ -329,7 +329,9 @@ def kcoro_accept(listener: Listener) -> Connection | None:
 @hookimpl
 def kcoro_send_frame(conn: Connection, header: bytes, parts: Sequence[bytes], lane: int) -> bool:
     """Hand a frame to the other end."""
-    return conn.send(RawFrame(header, parts[0] if len(parts) == 1 else b"".join(parts)))
+    # A single part is handed over as it is, unless it is a view of something longer.
+    whole = parts[0] if len(parts) == 1 and isinstance(parts[0], bytes) else b"".join(parts)
+    return conn.send(RawFrame(header, whole))
 
 
 @hookimpl

@@ -5,6 +5,8 @@
 Rule 1: of each channel the oldest goes first; a flag carries one, a TAKEN frame up to MAX_TAKEN.
 Rule 2: DETACH gives back what was not confirmed, BYE is the last frame of all, and a request must not be one too many
 in the home's count, which holds a receive until its element is confirmed: acknowledgements go in front of these.
+Rule 3: a queue that never runs empty does not keep them waiting: PATIENCE frames at most go in front of one that finds
+no frame of its own channel to ride on.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from .riders import Alone
 
 __all__ = ["Acks"]
 
+PATIENCE: Final = 16
+"""How many frames an acknowledgement lets go first while it finds none of its own to ride on."""
+
 _U32: Final = struct.Struct(">I")
 
 
@@ -40,6 +45,8 @@ class Acks:
         self._on_paid = on_paid
         self._owing: dict[int, Handle] = {}
         self._unpaid: dict[int, None] = {}
+        self._passed: tuple[Entry, int] | None = None
+        self._patience = PATIENCE
 
     def __bool__(self) -> bool:
         return bool(self._owing)
@@ -73,7 +80,11 @@ class Acks:
         if entry.command is Command.DETACH:
             handle = self._owing.get(entry.channel_id)
             return self._frame(handle) if handle is not None and len(handle.acks) > 1 else None
-        if self._owing and (entry.command is Command.BYE or self._is_one_too_many(entry)):
+        frame = (entry, entry.sent)  # a frame of it: a long message has many
+        if frame != self._passed:
+            self._passed = frame
+            self._patience -= 1
+        if self._patience < 0 or entry.command is Command.BYE or self._is_one_too_many(entry):
             return self.alone()
         return None
 
@@ -90,6 +101,7 @@ class Acks:
         return Alone(frame, handle.order, partial(self._pay, handle, len(ids)))
 
     def _pay(self, handle: Handle, count: int) -> None:
+        self._patience = PATIENCE
         for request_id in handle.acks[:count]:
             self._unpaid.pop(request_id, None)
         del handle.acks[:count]

@@ -93,7 +93,7 @@ class Calls:
         return handle
 
     def _limit(self, handle: Handle) -> int:
-        return handle.attributes.max_message if handle.id else self._limits.element_limit
+        return handle.attributes.max_message if handle.id else self._limits.max_message
 
     def _told(self, cost: int) -> None:
         self._untold -= 1
@@ -101,13 +101,12 @@ class Calls:
 
     def _on_call(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer calls."""
-        payload = fields.rest()
         if not frame.flags & _NOREPLY:
-            self._home.on_call(handle, frame, payload, self._limit(handle), events)
-        elif frame.request_id or len(payload) > self._limit(handle):
+            self._home.on_call(handle, frame, fields, self._limit(handle), events)
+        elif frame.request_id or (fields.dropped or fields.left) > self._limit(handle):
             raise ProtocolError(f"{command_name(frame.command)} without an answer has a request id, or is too long")
         else:
-            events.append(CallRequested(0, handle.id, frame.command, payload))
+            events.append(CallRequested(0, handle.id, frame.command, fields.rest()))
 
     def _on_own_call(self, frame: Frame, _now: float, events: list[Event]) -> None:
         if frame.flags & ~_NOREPLY:

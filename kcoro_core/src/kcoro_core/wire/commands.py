@@ -17,11 +17,13 @@ from typing import Final
 
 __all__ = [
     "ALLOWED_FLAGS",
+    "BETWEEN_PIECES",
     "BUILT",
     "CALL_FLAGS",
     "COMMANDS",
     "FIRST_CALL",
     "IGNORABLE",
+    "IN_PIECES",
     "LAST_CALL",
     "REQUESTS",
     "Command",
@@ -132,9 +134,9 @@ class Flag(enum.IntFlag):
     GRANT = 1
     """A 12-byte grant (three u32) comes first. Use: on frames of a home that lends; the first on the answer to OPEN."""
     FIRST = 2
-    """First fragment: an 8-byte total comes first. Not built: fragments."""
+    """The first piece of a message in several frames: its 8-byte total comes first. Use: together with MORE."""
     MORE = 4
-    """More fragments of this message follow. Not built: fragments."""
+    """More pieces of this message follow. Use: on all pieces but the last."""
     END = 8
     """The sender will send no more elements on this channel. Not built: flow mode; DETACH says it in request mode."""
     NOREPLY = 16
@@ -159,21 +161,34 @@ BUILT: Final = frozenset(
 REQUESTS: Final = frozenset({Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO})
 """The commands that are answered by exactly one REPLY."""
 
+IN_PIECES: Final[Mapping[int, int]] = {
+    Command.SEND: 4,
+    Command.DATA: 4,
+    Command.REPLY: 4,
+    **dict.fromkeys(range(FIRST_CALL, LAST_CALL + 1), 0),
+}
+"""The commands whose messages may come in several frames, and how many bytes of fixed fields their element follows."""
+
+BETWEEN_PIECES: Final = frozenset(
+    {Command.TAKEN, Command.PING, Command.PONG, Command.CREDIT, Command.DRAIN, Command.BYE}
+)
+"""What may stand between the pieces of a message of its channel: what cannot wait for the end of a long one."""
+
+_PIECES: Final = int(Flag.FIRST | Flag.MORE)
 _FROM_OPENER: Final = int(Flag.TAKEN)  # OPEN cannot carry one, since nothing was received there yet
 _FROM_HOME: Final = int(Flag.GRANT)
 
 ALLOWED_FLAGS: Final[Mapping[int, int]] = {
-    Command.REPLY: int(Flag.REDELIVERED) | _FROM_HOME,
+    Command.REPLY: int(Flag.REDELIVERED) | _FROM_HOME | _PIECES,
     Command.RECALL: int(Flag.KEEP) | _FROM_HOME,
     Command.RETURN: int(Flag.KEEP) | _FROM_OPENER,
     **dict.fromkeys((Command.CLOSE, Command.DETACH), _FROM_OPENER | _FROM_HOME),
-    **dict.fromkeys(
-        (Command.SEND, Command.DATA, Command.RECV, Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER
-    ),
+    **dict.fromkeys((Command.RECV, Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER),
+    **dict.fromkeys((Command.SEND, Command.DATA), _FROM_OPENER | _PIECES),
 }
 """Which flags may stand on a command; a command that is absent takes none."""
 
-CALL_FLAGS: Final = int(Flag.NOREPLY)
+CALL_FLAGS: Final = int(Flag.NOREPLY) | _PIECES
 """Which flags may stand on a call."""
 
 

@@ -57,6 +57,7 @@ from .messages import (
 from .opener import Opener
 from .order import Order
 from .outbox import Entry, Outbox
+from .pieces import Pieces
 from .riders import Rider
 from .routes import Routes
 from .slots import Slots
@@ -143,6 +144,7 @@ class Connection:
         self._home = Home(self._outbox, self._handles, self._lender)
         self._draining = Draining(self._outbox, self._home)
         self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
+        self._pieces = Pieces(self._home.takes)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
         self._writer = Writer(self._outbox, self._handles, self._order, riders)
         self._routes = self._make_routes()
@@ -150,7 +152,7 @@ class Connection:
 
     def _make_routes(self) -> Routes:
         """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
-        routes = Routes(self._life, self._order, self._handles, self._home)
+        routes = Routes(self._life, self._order, self._handles, self._home, self._pieces)
         routes.from_opener.update({**self._home.handlers(), **self._lender.handlers()})
         routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers()})
         routes.control.update(
@@ -164,6 +166,7 @@ class Connection:
         self._calls.fill(routes)
         self._draining.fill(routes)
         routes.extensions.append((int(Flag.GRANT), self._borrower.read_grant))
+        routes.extensions.append((int(Flag.FIRST), self._pieces.read_total))
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
         return routes
 
@@ -584,6 +587,8 @@ class Connection:
         self._opener.agree(agreement)
         self._home.agree(limits)
         self._calls.agree(limits, agreement.peer_budget)
+        self._pieces.agree(limits)
+        self._outbox.agree(limits.max_frame, agreement.peer_budget)
         self._handles.limit = limits.max_channels
         if self._life.state is State.HELLO:  # else we have said goodbye meanwhile
             self._life.step(Step.AGREE)
@@ -655,6 +660,7 @@ class Connection:
         self._opener.acks.clear()
         self._lender.grants.clear()
         self._handles.clear()
+        self._pieces.clear()
         if self._life.state is State.CLOSING and self._bye_written:
             self._finish()
         return [ConnectionEnded(self._report)]

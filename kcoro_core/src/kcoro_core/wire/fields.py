@@ -10,7 +10,7 @@ Rule 3: texts are UTF-8 and short; nothing here builds objects from a peer's byt
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import ProtocolError
@@ -28,14 +28,33 @@ _TLV: Final = struct.Struct(">HH")
 
 
 class Fields:
-    """A cursor over one payload; ``what`` names it in errors."""
+    """A cursor over one payload; ``what`` names it in errors.
 
-    __slots__ = ("_at", "_payload", "_what")
+    ``tail`` is what follows the payload in pieces of its own; only ``rest`` and ``left`` reach into it. ``dropped`` is
+    the size of an element that was not kept, since its channel does not take it: ``rest`` is empty then.
+    """
+
+    __slots__ = ("_at", "_payload", "_tail", "_what", "dropped")
 
     def __init__(self, payload: bytes, what: str, start: int = 0) -> None:
         self._payload = payload
         self._what = what
         self._at = start
+        self._tail: Sequence[bytes] = ()
+        self.dropped = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that were not taken yet."""
+        return len(self._payload) - self._at + sum(map(len, self._tail))
+
+    def follow(self, tail: Sequence[bytes]) -> None:
+        """Put more behind what is here."""
+        self._tail = tail
+
+    def drop(self, kept: int, size: int) -> None:
+        """Keep so many bytes more, and of the element behind them only its size."""
+        self._payload, self.dropped = self._payload[: self._at + kept], size
 
     def take(self, layout: struct.Struct) -> tuple[Any, ...]:
         """The numbers of a fixed structure."""
@@ -68,12 +87,14 @@ class Fields:
 
     def rest_text(self, name: str) -> str:
         """The remainder, as a text of at most MAX_TEXT bytes."""
-        return self.text(len(self._payload) - self._at, name)
+        return self.text(self.left, name)
 
     def rest(self) -> bytes:
         """The remainder as it is: an element."""
         piece = self._payload[self._at :]
         self._at = len(self._payload)
+        if self._tail:
+            piece, self._tail = b"".join((piece, *self._tail)), ()
         return piece
 
     def tlvs(self) -> dict[int, bytes]:
@@ -90,8 +111,8 @@ class Fields:
 
     def end(self) -> None:
         """Nothing may be left."""
-        if self._at != len(self._payload):
-            raise ProtocolError(f"{self._what}: {len(self._payload) - self._at} bytes too many")
+        if self._at != len(self._payload) or self._tail:
+            raise ProtocolError(f"{self._what}: {self.left} bytes too many")
 
 
 def encode_tlvs(items: Mapping[int, bytes]) -> bytes:

@@ -56,7 +56,8 @@ class Header(NamedTuple):
 
 
 def _joined(parts: tuple[bytes, ...]) -> bytes:
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    # A part may be a view of a long element; whoever wants the payload in one piece gets bytes.
+    return parts[0] if len(parts) == 1 and type(parts[0]) is bytes else b"".join(parts)
 
 
 @frozen

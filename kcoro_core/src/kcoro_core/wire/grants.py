@@ -39,7 +39,7 @@ class Grants:
         self._owing: dict[int, Slots] = {}
         self._first: set[int] = set()
         self._loaded: dict[int, Grant] = {}
-        self._passed: Entry | None = None
+        self._passed: tuple[Entry, int] | None = None
         self._patience = PATIENCE
 
     def __bool__(self) -> bool:
@@ -81,8 +81,9 @@ class Grants:
 
     def first(self, entry: Entry, /) -> Alone | None:
         """A CREDIT frame that has waited long enough."""
-        if entry is not self._passed:
-            self._passed = entry
+        frame = (entry, entry.sent)  # a frame of it: a long message has many
+        if frame != self._passed:
+            self._passed = frame
             self._patience -= 1
         if self._patience < 0 or entry.command is Command.BYE:
             return self.alone()

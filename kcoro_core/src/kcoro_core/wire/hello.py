@@ -51,7 +51,7 @@ NODE_ID_SIZE: Final = 16
 NONCE_SIZE: Final = 8
 """Bytes that name one connection attempt of a node; never the same twice."""
 FRAME_ROOM: Final = 64
-"""Bytes of a frame that an element cannot have, since fixed fields and extensions stand in front of it."""
+"""Bytes of a frame that are left to extensions: a message that is longer than the rest travels in pieces."""
 
 _CAPABILITIES: Final = 1  # item type: a mask of optional features, u32; none is built yet
 _SOFTWARE: Final = 2 | IGNORABLE  # item type: a text for people, such as "kcoro_core 1.0"
@@ -83,17 +83,17 @@ def _limit(default: int, lowest: int, highest: int) -> int:
 class Limits:
     """What one side is ready to bear; after the handshake, what both hold to. Raises ValueError out of range.
 
-    ``max_frame``              payload bytes of one frame, 4096 to 2^24
-    ``max_message``            bytes of one element; without fragments at most max_frame - FRAME_ROOM is usable
+    ``max_frame``              payload bytes of one frame, 4096 to 2^24; longer messages travel in pieces
+    ``max_message``            bytes of one element
     ``max_channels``           channels that one side has opened at the other and not detached
     ``max_inflight_requests``  requests of one side that wait for an answer, or whose element is not yet settled
-    ``receive_budget``         bytes, by ``charge``, of unanswered SENDs that this side holds for its peer
+    ``receive_budget``         bytes, by ``charge``, of unanswered SENDs that this side holds for its peer, and as many
+                               of messages of the peer that have begun to arrive
     ``keepalive_ms``           silence after which a PING goes out
     ``idle_ms``                silence after which the connection is dead
     """
 
-    # A frame holds a whole element until fragments are built, hence more than the 64 KiB that would do for them.
-    max_frame: int = _limit((1 << 20) + 4096, MAX_HELLO, MAX_FRAME_CEILING)
+    max_frame: int = _limit(1 << 16, MAX_HELLO, MAX_FRAME_CEILING)
     max_message: int = _limit(1 << 20, 1, MAX_FRAME_CEILING)
     max_channels: int = _limit(256, 1, 1 << 16)
     max_inflight_requests: int = _limit(4096, 1, 1 << 20)
@@ -102,13 +102,8 @@ class Limits:
     idle_ms: int = _limit(90_000, 1, (1 << 31) - 1)
 
     def __attrs_post_init__(self) -> None:
-        if self.receive_budget < charge(self.element_limit):
+        if self.receive_budget < charge(self.max_message):
             raise ValueError("receive_budget is below the charge of one element; it could never be sent")
-
-    @property
-    def element_limit(self) -> int:
-        """Bytes of the largest element that one frame can carry under these limits."""
-        return min(self.max_message, self.max_frame - FRAME_ROOM)
 
     def lowered_to(self, other: Limits) -> Limits:
         """What holds between two sides: the lower of each, but this side's own receive_budget."""

@@ -139,21 +139,32 @@ class Home:
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
         timeout_ms, element = decode_timeout(fields), fields.rest()
+        size = fields.dropped or len(element)
         slot = handle.lent is not None and handle.lent.hear_send()
         asked = self._admit(handle, frame, Rights.SEND, self._cost(len(element)))
         asked.slot = slot
-        if len(element) > handle.attributes.max_message:
-            self._refuse(asked, WireCode.EMSGSIZE, f"{len(element)} bytes")
+        if size > handle.attributes.max_message:
+            self._refuse(asked, WireCode.EMSGSIZE, f"{size} bytes")
         if asked.stage is _Stage.WAITING:
             events.append(SendRequested(asked.id, handle.id, timeout_ms, element, slot))
 
-    def on_call(self, handle: Handle, frame: Frame, payload: bytes, limit: int, events: list[Event]) -> None:
+    def on_call(self, handle: Handle, frame: Frame, fields: Fields, limit: int, events: list[Event]) -> None:
         """The peer calls what this side makes of a command."""
+        payload = fields.rest()
+        size = fields.dropped or len(payload)
         asked = self._admit(handle, frame, cost=self._cost(len(payload)))
-        if len(payload) > limit:
-            self._refuse(asked, WireCode.EMSGSIZE, f"{len(payload)} bytes")
+        if size > limit:
+            self._refuse(asked, WireCode.EMSGSIZE, f"{size} bytes")
         if asked.stage is _Stage.WAITING:
             events.append(CallRequested(asked.id, handle.id, frame.command, payload))
+
+    def takes(self, handle: Handle | None, command: int, size: int) -> bool:
+        """Whether a message of the peer is worth keeping until all of it has come; what is not is refused then."""
+        if handle is None or handle.mine:
+            return True
+        here = handle.attributes
+        may_send = command != Command.SEND or bool(int(here.rights) & int(Rights.SEND))
+        return may_send and size <= here.max_message
 
     def on_recv(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants an element."""
@@ -256,7 +267,7 @@ class Home:
 
     def accept(self, request_id: int, attributes: Attributes) -> bool:
         """Answer OPEN with what the channel truly is."""
-        size = min(attributes.max_message, self._limits.element_limit)
+        size = min(attributes.max_message, self._limits.max_message)
         attributes = evolve(attributes, max_message=size)
         payload = encode_attributes(attributes)
         asked = self._waiting(request_id, Command.OPEN)
@@ -272,7 +283,7 @@ class Home:
     def answer(self, request_id: int, result: bytes) -> bool:
         """Answer a call with its result."""
         asked = self._waiting(request_id)
-        if not is_call(asked.command) or len(result) > self._limits.element_limit:
+        if not is_call(asked.command) or len(result) > self._limits.max_message:
             raise ValueError(f"request {request_id} is no call, or {len(result)} bytes do not fit into a frame")
         asked.answer_cost = charge(len(result))
         self.answer_bytes += asked.answer_cost
@@ -285,8 +296,8 @@ class Home:
     def push(self, request_id: int, element: bytes, redelivered: bool) -> bool:
         """Answer RECV with an element, which stays on the ledger; False: the receiver is gone, nothing was queued."""
         asked = self._waiting(request_id, Command.RECV)
-        if len(element) > self._limits.element_limit:
-            raise ValueError(f"an element of {len(element)} bytes does not fit into a frame of this link")
+        if len(element) > self._limits.max_message:
+            raise ValueError(f"an element of {len(element)} bytes is longer than this link carries")
         if asked.handle.state is HandleState.DETACHING:
             return self._answer(asked, ())
         handle = asked.handle

@@ -43,8 +43,9 @@ class Ledger:
         self._pushed[request_id] = self._serial
 
     def written(self, request_id: int) -> None:
-        """Its frame is on its way: from now on it may have been received."""
-        self._written[request_id] = None
+        """All of it is on its way: from now on it may have been received."""
+        if request_id in self._pushed:  # else its receiver has detached while it was under way in pieces
+            self._written[request_id] = None
 
     def take(self, request_id: int) -> tuple[int, ...]:
         """The receiver confirmed it. Returns ids of elements to put back now, in order."""

@@ -108,8 +108,8 @@ class Lender:
         """An element against a lent slot."""
         skipped, element = decode_data(fields)
         slots = self._lent(handle, frame)
-        if len(element) > handle.attributes.max_message:
-            raise ProtocolError(f"DATA of {len(element)} bytes on channel {handle.id}, which takes fewer")
+        if (size := fields.dropped or len(element)) > handle.attributes.max_message:
+            raise ProtocolError(f"DATA of {size} bytes on channel {handle.id}, which takes fewer")
         slots.hear_data(element)
         self.grants.owe(handle.id, slots)
         events.append(DataReceived(handle.id, element, skipped))

@@ -144,10 +144,10 @@ class Opener:
         request = self.requests.mine(request_id)
         if request.state is RequestState.ARRIVED:
             raise ValueError(f"request {request_id} has its element; settle it with taken or putback")
-        if request.state is RequestState.QUEUED:
-            self._withdraw(request)
+        if request.state is RequestState.QUEUED and self._outbox.withdraw(request.entry):
+            self._withdrawn(request)
             return True
-        if request.state is RequestState.WRITTEN:
+        if request.state in (RequestState.QUEUED, RequestState.WRITTEN):  # queued: begun, so the rest of it goes out
             self._ask_to_cancel(request, now)
         return False
 
@@ -232,7 +232,7 @@ class Opener:
         """The connection is over: what is known of each request. All are forgotten."""
         requests = [request for request in self.requests.clear() if request.state in _FATES]
         self._cancelling.clear()
-        return tuple(LostRequest(one.id, one.channel_id, one.command, _FATES[one.state]) for one in requests)
+        return tuple(LostRequest(one.id, one.channel_id, one.command, _fate(one)) for one in requests)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -280,7 +280,8 @@ class Opener:
         return request.id
 
     def _written(self, request: Request) -> None:
-        request.state = RequestState.WRITTEN
+        if request.state is RequestState.QUEUED:
+            request.state = RequestState.WRITTEN
         if request.command is Command.SEND and (window := self._window(request)) is not None:
             window.wrote_send()
         self._at_home += 1
@@ -298,8 +299,8 @@ class Opener:
         if not request.channel_id or (handle is not None and handle.state is not HandleState.DETACHING):
             request.cancel_entry = self._outbox.put(Entry(Command.CANCEL, request.channel_id, request.id))
 
-    def _withdraw(self, request: Request) -> None:
-        self._outbox.withdraw(request.entry)
+    def _withdrawn(self, request: Request) -> None:
+        """It leaves no trace."""
         self._bytes_at_home -= request.charge
         self.requests.remove(request)
         handle = self._handles.find(request.channel_id)
@@ -391,10 +392,16 @@ class Opener:
             return 0
         self._no_cancel(request)
         if request.state is RequestState.QUEUED:
-            self._withdraw(request)
+            self._outbox.withdraw(request.entry)
+            self._withdrawn(request)
         else:
             request.state = RequestState.ABANDONED
         return request.id
+
+
+def _fate(request: Request) -> Fate:
+    """What is known of a request at the end. One that did not go out whole has not arrived, cancelled or not."""
+    return _FATES[request.state] if request.entry.written else Fate.NOT_DONE
 
 
 def _detach_written(handle: Handle) -> None:

@@ -8,9 +8,13 @@ Rule 3: the queue is bounded by those who fill it: requests in flight, one answe
 acknowledgement per received element, and at most one each of PING, PONG, HELLO, CONFIRM and BYE.
 Rule 4: channels take turns by deficit round robin. A turn adds QUANTUM times its weight to what a channel may write,
 each frame takes its charge off (so tiny ones are not free), and what is too little for the next frame is kept.
-Rule 5: a channel without frames leaves the ring and keeps nothing; one that the medium had no room for keeps place and
+Rule 5: a message above PIECE bytes goes out in pieces, one in each frame; what has begun cannot be withdrawn. A channel
+that is alone shares with nobody: its frames are as large as they may be, and its deficit begins anew with company.
+Rule 6: messages that have begun and are not finished are charged to the peer's budget; one that does not fit waits
+outside of the ring until another is finished, and keeps its deficit. What has begun always goes on.
+Rule 7: a channel without frames leaves the ring and keeps nothing; one that the medium had no room for keeps place and
 deficit, since asking for the head changes nothing that asking again would change.
-Rule 6: between two frames of channels at most CONTROL_FRAMES frames or CONTROL_BYTES of the connection itself go out.
+Rule 8: between two frames of channels at most CONTROL_FRAMES frames or CONTROL_BYTES of the connection itself go out.
 
 Every call takes the same time with one channel as with ten thousand.
 """
@@ -19,18 +23,21 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from attrs import define, field
 
-from .commands import Command
+from .commands import IN_PIECES, Command
 from .frame import HEADER_SIZE
-from .hello import charge
+from .hello import FRAME_ROOM, MAX_HELLO, charge
 
-__all__ = ["CONTROL_BYTES", "CONTROL_FRAMES", "MAX_WEIGHT", "QUANTUM", "Entry", "Outbox"]
+__all__ = ["CONTROL_BYTES", "CONTROL_FRAMES", "MAX_WEIGHT", "PIECE", "QUANTUM", "Entry", "Outbox"]
 
 QUANTUM: Final = 16_384
-"""What a turn adds to the deficit of a channel of weight 1: as much as the largest piece of a message is charged."""
+"""What a turn adds to the deficit of a channel of weight 1."""
+PIECE: Final = QUANTUM - 64
+"""Bytes of the largest piece of a message while channels compete: its charge is one turn."""
 MAX_WEIGHT: Final = 16
 """The largest weight of a channel; the smallest is 1."""
 CONTROL_FRAMES: Final = 8
@@ -41,7 +48,10 @@ CONTROL_BYTES: Final = 4096
 
 @define(eq=False)
 class Entry:
-    """One frame to be: all but its seq, which it gets when it is written; ``on_written`` is called once, then."""
+    """One message to be: all but the seqs, which frames get when they are written.
+
+    ``on_written`` is called once, when all of it is. The next frame has ``offered`` bytes behind the ``sent`` ones.
+    """
 
     command: int
     channel_id: int = 0
@@ -51,6 +61,10 @@ class Entry:
     on_written: Callable[[], None] | None = None
     # Bytes of payload, without the extensions that may still ride along; known once it is queued.
     size: int = field(default=0, init=False)
+    sent: int = field(default=0, init=False)
+    offered: int = field(default=0, init=False)
+    charged: bool = field(default=False, init=False)  # to the peer's budget for what is not finished
+    written: bool = field(default=False, init=False)
 
 
 @define(eq=False)
@@ -72,15 +86,25 @@ class Outbox:
         self._ring: OrderedDict[int, _Lane] = OrderedDict()  # channels with frames; the first has the turn
         self._in_turn = False  # the first one's deficit is that of this turn
         self._frames = 0
+        self._head: Entry | None = None  # what head has found, until something changes
         self._last: Entry | None = None  # goes behind everything
         self._sealed = False
+        self._piece = self._most = MAX_HELLO - FRAME_ROOM  # bytes of a frame among competitors, and of any
+        self._budget = self._begun = 0  # what may be begun and not finished, and what is
+        self._held: OrderedDict[int, _Lane] = OrderedDict()  # channels whose message has to wait for that
         self._ahead_frames = self._ahead_bytes = 0  # of the connection itself, in front of a channel's frame
 
     def __len__(self) -> int:
         return len(self._control) + self._frames + (self._last is not None)
 
+    def agree(self, max_frame: int, budget: int) -> None:
+        """How large a frame may be, and how much of messages that are not finished the peer holds, by charge."""
+        self._most = max_frame - FRAME_ROOM
+        self._piece = min(PIECE, self._most)
+        self._budget = budget
+
     def put(self, entry: Entry) -> Entry:
-        """Queue a frame behind all others of its channel; behind a seal it is dropped, unwritten."""
+        """Queue a message behind all others of its channel; behind a seal it is dropped, unwritten."""
         if self._sealed:
             return entry
         entry.size = sum(map(len, entry.parts))
@@ -91,12 +115,13 @@ class Outbox:
             self._ring[entry.channel_id] = lane
         lane.entries[entry] = None
         self._frames += 1
+        self._head = None
         return entry
 
     def seal(self, entry: Entry) -> None:
         """Queue the last frame of this side: nothing is written behind a BYE."""
         if not self._sealed:
-            self._last, self._sealed = entry, True
+            self._last, self._sealed, self._head = entry, True, None
 
     def put_control(self, entry: Entry) -> Entry:
         """Queue a frame of the connection itself, in front of all channels; a PONG replaces one that waits."""
@@ -106,27 +131,40 @@ class Outbox:
                 if waiting.command is Command.PONG:
                     waiting.parts = entry.parts
                     return waiting
+        entry.offered = entry.size
         self._control.append(entry)
+        self._head = None
         return entry
 
     def withdraw(self, entry: Entry) -> bool:
-        """Take a frame of a channel out again; False when it was written (or withdrawn) before."""
+        """Take a message of a channel out again; False when it was begun, written or withdrawn before."""
         lane = self._lanes.get(entry.channel_id)
-        if lane is None or entry not in lane.entries:
+        if lane is None or entry.sent or entry not in lane.entries:
             return False
+        was_first = next(iter(lane.entries)) is entry
         self._remove(entry, lane)
+        if was_first and entry.channel_id in self._held:  # what is first now may not have to wait
+            self._ring[entry.channel_id] = self._held.pop(entry.channel_id)
         return True
 
     def head(self) -> Entry | None:
-        """The frame to be written next; it stays in the queue."""
-        if self._control and (not self._frames or self._control_may_go(self._control[0])):
-            return self._control[0]
-        return self._next() if self._frames else self._last
+        """The message whose next frame, of ``offered`` bytes, is to be written now; it stays in the queue."""
+        if self._head is None:
+            if self._control and (not self._frames or self._control_may_go(self._control[0])):
+                self._head = self._control[0]
+            else:
+                self._head = self._next() if self._frames else self._last
+        return self._head
 
     def pop(self, entry: Entry) -> bool:
-        """The head was written: take it out; False, without effect, when something else stands there now."""
+        """The offered frame of the head was written, and with the last one the message, which is out then.
+
+        False, without effect, when something else stands there now.
+        """
+        offered = entry.offered
         if self.head() is not entry:
             return False
+        self._head = None
         if self._control and entry is self._control[0]:
             self._control.popleft()
             if self._frames:
@@ -136,9 +174,9 @@ class Outbox:
             self._last = None
         else:
             self._ahead_frames = self._ahead_bytes = 0
-            lane = self._lanes[entry.channel_id]
-            lane.deficit -= charge(entry.size)
-            self._remove(entry, lane)
+            self._count(entry, self._lanes[entry.channel_id], offered)
+            return True
+        entry.written = True
         return True
 
     def weigh(self, channel_id: int, weight: int) -> None:
@@ -157,8 +195,9 @@ class Outbox:
         self._last, self._sealed = None, False
         self._lanes.clear()
         self._ring.clear()
-        self._in_turn = False
-        self._frames = 0
+        self._held.clear()
+        self._in_turn, self._head = False, None
+        self._frames = self._begun = 0
         self._control = deque(entry for entry in self._control if entry.command in (Command.HELLO, Command.CONFIRM))
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -168,23 +207,82 @@ class Outbox:
         return not frames or (frames < CONTROL_FRAMES and size <= CONTROL_BYTES)
 
     def _next(self) -> Entry:
-        """The first frame of the channel that has the turn; turns end here, when that frame costs too much."""
+        """The first message of the channel that has the turn; turns end here, when its next frame costs too much."""
         while True:
             channel_id, lane = next(iter(self._ring.items()))
-            if not self._in_turn:
-                lane.deficit += QUANTUM * lane.weight
-                self._in_turn = True
             entry = next(iter(lane.entries))
-            if charge(entry.size) <= lane.deficit:
+            alone = len(self._ring) == 1
+            self._offer(entry, self._most if alone else self._piece)
+            if entry.offered < entry.size and not entry.charged and not self._may_begin(entry):
+                self._held[channel_id] = self._ring.pop(channel_id)
+                self._in_turn = False
+            elif alone:
+                lane.deficit, self._in_turn = 0, False
                 return entry
-            self._ring.move_to_end(channel_id)
-            self._in_turn = False
+            else:
+                if not self._in_turn:
+                    lane.deficit += QUANTUM * lane.weight
+                    self._in_turn = True
+                if _cost(entry, entry.offered) <= lane.deficit:
+                    return entry
+                self._ring.move_to_end(channel_id)
+                self._in_turn = False
+
+    def _offer(self, entry: Entry, most: int) -> None:
+        left = entry.size - entry.sent
+        entry.offered = most if left > most and entry.command in IN_PIECES else left
+
+    def _count(self, entry: Entry, lane: _Lane, size: int) -> None:
+        """A frame with so many bytes of this message was written."""
+        if self._in_turn:
+            lane.deficit -= _cost(entry, size)
+        entry.sent += size
+        if entry.sent == entry.size:
+            entry.written = True
+            self._remove(entry, lane)
+
+    def _may_begin(self, entry: Entry) -> bool:
+        """Charge a message that is going to be begun; False when it has to wait until others are finished."""
+        cost = charge(entry.size)
+        if self._held or (self._begun and self._begun + cost > self._budget):
+            return False
+        self._begun += cost
+        entry.charged = True
+        return True
+
+    def _let_begin(self) -> None:
+        """There is room again: let those begin that have waited longest.
+
+        At most two, so that this takes no longer with many; of two for each that is finished there are enough.
+        """
+        for channel_id, lane in list(islice(self._held.items(), 2)):
+            entry = next(iter(lane.entries))
+            cost = charge(entry.size)
+            if self._begun and self._begun + cost > self._budget:
+                return
+            self._begun += cost
+            entry.charged = True
+            self._ring[channel_id] = self._held.pop(channel_id)
 
     def _remove(self, entry: Entry, lane: _Lane) -> None:
         del lane.entries[entry]
         self._frames -= 1
+        self._head = None
         if not lane.entries:
             lane.deficit = 0
-            if next(iter(self._ring.values())) is lane:
-                self._in_turn = False
-            del self._ring[entry.channel_id]
+            if self._held.pop(entry.channel_id, None) is None:
+                if next(iter(self._ring.values())) is lane:
+                    self._in_turn = False
+                del self._ring[entry.channel_id]
+        if entry.charged:
+            self._begun -= charge(entry.size)
+            self._let_begin()
+
+
+def _cost(entry: Entry, size: int) -> int:
+    """What a frame with so many bytes of it takes off the deficit.
+
+    What cannot go in pieces costs a turn at most: OPENs, queued in the order of their ids, are written in that order.
+    """
+    cost = charge(size)
+    return cost if entry.command in IN_PIECES else min(cost, QUANTUM)

@@ -30,7 +30,7 @@ class RequestState(enum.Enum):
     """What is known of a request of ours."""
 
     QUEUED = "queued"
-    """Not written: it can be withdrawn without a trace."""
+    """Not written, or not all of it: the former can be withdrawn without a trace."""
     WRITTEN = "written"
     """On its way or at the home; the answer is awaited."""
     CANCELLING = "cancelling"
@@ -105,7 +105,7 @@ class RequestMap:
     def answered(self, request_id: int, channel_id: int) -> Request:
         """The request that the peer answers. Raises ProtocolError for an answer to what nobody asked."""
         request = self._requests.get(request_id)
-        if request is None or request.channel_id != channel_id or request.state in _NOT_ASKED:
+        if request is None or request.channel_id != channel_id or not _is_asked(request):
             raise ProtocolError(f"REPLY to request {request_id} on channel {channel_id}, which nobody asked")
         return request
 
@@ -120,5 +120,9 @@ class RequestMap:
         return requests
 
 
-_NOT_ASKED = (RequestState.QUEUED, RequestState.ARRIVED, RequestState.RETURNING)
+def _is_asked(request: Request) -> bool:
+    """Whether the home has it whole, and has not answered yet."""
+    return request.entry.written and request.state not in (RequestState.ARRIVED, RequestState.RETURNING)
+
+
 _OF_NOBODY = (RequestState.ABANDONED, RequestState.RETURNING)

@@ -5,6 +5,8 @@
 Each part fills in tables: commands of the home, commands of the opener, commands of the connection itself (channel 0),
 and extensions. A frame that finds no entry is answered, skipped, or a breach; a part only sees frames that may come.
 
+What has come in pieces reaches its part in one, as if it had come in one frame.
+
 Rule 1: a number that is not built and may not be ignored is never silently dropped.
 Rule 2: behind our own BYE no request and no DATA is taken up, since nobody is left to work on it.
 """
@@ -12,9 +14,21 @@ Rule 2: behind our own BYE no request and no DATA is taken up, since nobody is l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ..errors import ProtocolError
-from .commands import ALLOWED_FLAGS, BUILT, CALL_FLAGS, IGNORABLE, Command, command_name, is_call, is_request
+from .commands import (
+    ALLOWED_FLAGS,
+    BUILT,
+    CALL_FLAGS,
+    IGNORABLE,
+    IN_PIECES,
+    Command,
+    Flag,
+    command_name,
+    is_call,
+    is_request,
+)
 from .events import Event
 from .fields import Fields
 from .frame import Frame
@@ -22,9 +36,12 @@ from .handles import Handle, Handler, HandleTable
 from .home import Home
 from .life import Life
 from .order import Order
+from .pieces import Pieces
 from .states import State
 
 __all__ = ["ControlHandler", "ExtensionReader", "Routes"]
+
+_PIECE: Final = int(Flag.FIRST | Flag.MORE)
 
 ControlHandler = Callable[[Frame, float, list[Event]], None]
 """What takes a frame of channel 0, at a time: adds what happened to the list, or raises ProtocolError."""
@@ -36,7 +53,7 @@ ExtensionReader = Callable[[Handle, Fields, list[Event]], None]
 class Routes:
     """The tables of one connection, and the way of a frame through them."""
 
-    def __init__(self, life: Life, order: Order, handles: HandleTable, home: Home) -> None:
+    def __init__(self, life: Life, order: Order, handles: HandleTable, home: Home, pieces: Pieces) -> None:
         self.from_opener: dict[int, Handler] = {}
         self.from_home: dict[int, Handler] = {}
         self.control: dict[int, ControlHandler] = {}
@@ -45,6 +62,8 @@ class Routes:
         self._order = order
         self._handles = handles
         self._home = home
+        self._pieces = pieces
+        self._begun = pieces.begun
 
     def clear(self) -> None:
         """Nothing is heard any more."""
@@ -55,13 +74,17 @@ class Routes:
         """Hand one frame of an established connection to its part."""
         if not frame.channel_id:
             self._order.read(frame.seq)
-            self.take_control(frame, now, events)
+            whole = self._join(frame, events)
+            if whole is not None:
+                self.take_control(whole, now, events)
             return
         handle = self._handles.find(frame.channel_id)
         if handle is None:
             self._take_unbound(frame, events)
             return
         handle.order.read(frame.seq)
+        if self._begun:
+            self._pieces.check(frame)
         handler = (self.from_home if handle.mine else self.from_opener).get(frame.command)
         if handler is None:
             self._take_unexpected(handle, frame)
@@ -72,6 +95,11 @@ class Routes:
             for flag, read in self.extensions:
                 if frame.flags & flag:
                     read(handle, fields, events)
+        if frame.flags & _PIECE or (self._begun and self._pieces.is_piece(frame)):
+            whole_message = self._pieces.take(handle, frame, fields)
+            if whole_message is None:
+                return
+            frame, fields = whole_message
         if self._life.state is State.CLOSING and not handle.mine and _is_taken_up(frame.command):
             return
         handler(handle, frame, fields, events)
@@ -83,6 +111,20 @@ class Routes:
             self._take_unknown(None, frame)
         else:
             handler(frame, now, events)
+
+    def _join(self, frame: Frame, events: list[Event]) -> Frame | None:
+        """A frame of channel 0 as it is, or the message of which it is the last piece; None for any other piece."""
+        if self._begun:
+            self._pieces.check(frame)
+        if not (self._begun and self._pieces.is_piece(frame)) and not (
+            frame.flags & _PIECE and frame.command in IN_PIECES
+        ):
+            return frame
+        fields = Fields(frame.payload, command_name(frame.command))
+        if frame.flags & Flag.FIRST:
+            self._pieces.read_total(None, fields, events)
+        whole = self._pieces.take(None, frame, fields)
+        return None if whole is None else whole[0]
 
     def _take_unexpected(self, handle: Handle, frame: Frame) -> None:
         """A command that the other end of this channel may not send, or that nobody here knows."""

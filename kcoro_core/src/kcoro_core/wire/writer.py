@@ -4,6 +4,7 @@
 
 Rule 1: a frame is offered, then written whole; only then its number is spent and whoever waits for it is told.
 Rule 2: an offer may be asked for again and again; nothing is taken out of a queue for it.
+Rule 3: of a message in pieces only the first frame carries anything; what is owed meanwhile goes alone, between them.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from typing import Final
 
 from attrs import define, field
 
-from .commands import ALLOWED_FLAGS, Command
+from .commands import ALLOWED_FLAGS, Command, Flag
 from .frame import HEADER_SIZE, Frame
 from .handles import Handle, HandleTable
 from .order import Order
 from .outbox import Entry, Outbox
+from .pieces import TOTAL, cut
 from .riders import Alone, Rider
 
 __all__ = ["Writer"]
 
 _U32: Final = struct.Struct(">I")
 _MASK: Final = 0xFFFF_FFFF
+_FIRST: Final = int(Flag.FIRST)
+_MORE: Final = int(Flag.MORE)
 
 
 @define(eq=False)
@@ -84,7 +88,7 @@ class Writer:
             return
         for rider, handle in offer.riding:
             rider.carried(handle)
-        if offer.entry.on_written is not None:
+        if offer.entry.written and offer.entry.on_written is not None:
             offer.entry.on_written()
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -104,6 +108,8 @@ class Writer:
     def _entry(self, entry: Entry) -> _Offer:
         handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
         order = self._order if handle is None else handle.order
+        if entry.offered < entry.size:
+            return self._piece(entry, handle, order)
         parts, flags = entry.parts, entry.flags
         riding: list[tuple[Rider, Handle]] = []
         if entry.command is Command.CLOSE:
@@ -115,3 +121,27 @@ class Writer:
                     parts, flags = (extension, *parts), flags | rider.flag
         frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
         return _Offer(frame, order, entry, riding)
+
+    def _piece(self, entry: Entry, handle: Handle | None, order: Order) -> _Offer:
+        """The next piece of a message that does not go out in one."""
+        parts = cut(entry.parts, entry.sent, entry.offered)
+        flags, riding = 0, list[tuple[Rider, Handle]]()
+        if not entry.sent:
+            extensions, riding = self._extensions(entry, handle)
+            parts = (*(extensions[flag] for flag in sorted(extensions)), *parts)
+            flags = entry.flags | sum(extensions)
+        if entry.sent + entry.offered < entry.size:
+            flags |= _MORE
+        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
+        return _Offer(frame, order, entry, riding)
+
+    def _extensions(self, entry: Entry, handle: Handle | None) -> tuple[dict[int, bytes], list[tuple[Rider, Handle]]]:
+        """What stands in front of the first piece, by flag."""
+        extensions, riding = {_FIRST: TOTAL.pack(entry.size)}, list[tuple[Rider, Handle]]()
+        for rider in self._riders:
+            if handle is None or not ALLOWED_FLAGS.get(entry.command, 0) & rider.flag:
+                continue
+            if extension := rider.load(handle):
+                extensions[rider.flag] = extension
+                riding.append((rider, handle))
+        return extensions, riding

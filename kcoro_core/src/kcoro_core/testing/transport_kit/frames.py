@@ -27,7 +27,7 @@ def keeps_bytes(bench: Bench) -> None:
 
 @case("2.2", Capability.RELIABLE)
 def joins_parts(bench: Bench) -> None:
-    """A payload given in parts, empty ones among them, arrives as if it were one."""
+    """A payload given in parts, empty ones and views among them, arrives as if it were one, in bytes."""
     near, far = bench.pair()
     parts = [b"", b"a", b"", b"bc" * 1000, *[bytes([i]) for i in range(200)], b""]
     whole = b"".join(parts)
@@ -35,6 +35,14 @@ def joins_parts(bench: Bench) -> None:
     bench.flush(near)
     [frame] = bench.receive(far, 1, near)
     check(frame.payload == whole, "the parts of a payload do not arrive as one")
+    view: bytes = memoryview(whole)[100:1500]  # type: ignore[assignment]  # what a link sends of a long message
+    for parts in ([view], [b"a", view, b"b"]):
+        whole = b"".join(parts)
+        check(bench.vtable.send_frame(near, header(len(whole)), parts, 0), "an idle connection had no room for a view")
+        bench.flush(near)
+        [frame] = bench.receive(far, 1, near)
+        check(frame.payload == whole, "a part that is a view of bytes does not arrive as they do")
+        check(isinstance(frame.payload, bytes), f"a payload arrives as {type(frame.payload).__name__}, not as bytes")
 
 
 @case("2.3", Capability.ORDERED | Capability.RELIABLE)
