@@ -105,13 +105,16 @@ def test_who_has_shaken_hands_is_never_put_out(world: World, setting: Setting) -
 # -- what is kept of links that are over
 
 
-async def leave_much(peer: RawPeer, elements: int) -> None:
-    """Shake hands, leave elements under way, requests parked and half a frame unread, and hang up."""
+async def leave_much(peer: RawPeer, elements: int, announced: int) -> None:
+    """Shake hands, leave elements under way, requests parked and half a frame unread, and hang up.
+
+    The frame has so many bytes ``announced``, which may be more than a frame may have.
+    """
     await peer.shake()
     await peer.send(Command.OPEN, 1, 1, OPEN)
     for number in range(2, 2 + elements):
         await peer.send_raw(Frame(Command.RECV, 0, 1, number, number - 1, (FOREVER,)))
-    half = encode_header(500_000, Command.SEND, 0, 1, 9999, elements + 1) + FOREVER + bytes(60_000)
+    half = encode_header(announced, Command.SEND, 0, 1, 9999, elements + 1) + FOREVER + bytes(60_000)
     if hasattr(peer.conn, "sock"):
         peer.conn.sock.send(half)
     await peer.pump()
@@ -119,8 +122,9 @@ async def leave_much(peer: RawPeer, elements: int) -> None:
     await settle()
 
 
+@pytest.mark.parametrize("announced", [65_000, 500_000])
 @pytest.mark.parametrize("name", ["mem-trio", "uds-trio"])  # the script host keeps a trace, which grows
-def test_news_that_nobody_reads_keep_next_to_nothing(name: str, tmp_path: Path) -> None:
+def test_news_that_nobody_reads_keep_next_to_nothing(name: str, announced: int, tmp_path: Path) -> None:
     """Links that are over stay in unread news: each keeps a few KiB, whatever its peer had left. Row: X3."""
     links, elements = 20, 20
     tmp_path.chmod(0o700)
@@ -134,7 +138,7 @@ def test_news_that_nobody_reads_keep_next_to_nothing(name: str, tmp_path: Path) 
                 for _ in range(count):
                     for _ in range(elements):
                         jobs.try_send(b"x" * 5000)
-                    await leave_much(RawPeer(world.uri), elements)
+                    await leave_much(RawPeer(world.uri), elements, announced)
                     assert len(jobs) == 0  # all were under way, and are in doubt
                 gc.collect()
 

@@ -193,7 +193,8 @@ class Pump:
                 raw = self._vtable.recv_frame(self._conn, self._wire.frame_limit)
             except ProtocolError as error:
                 self._deaf = True
-                self._hand_on(self._wire.breach(error, now))
+                # Without its traceback, which would keep the buffers of the medium as long as the report is kept.
+                self._hand_on(self._wire.breach(error.with_traceback(None), now))
                 return taken
             if raw is None:
                 return taken
