@@ -153,6 +153,7 @@ class Connection:
     def _flush(self) -> None:
         """Hand the kernel what it takes."""
         while self.backlog:
+            offered_all = len(self.backlog) <= BUFFERS_AT_ONCE
             try:
                 self._sent(self._offer())
             except BlockingIOError:
@@ -162,6 +163,8 @@ class Connection:
                 self.tx_end = TransportError(f"the other side does not take frames any more: {error.strerror}")
                 self.backlog.clear()
                 self.backlog_bytes = 0
+            if offered_all:
+                return  # what it left there is no room for: asking again would cost a call to hear that
 
     def _offer(self) -> int:
         """Have the kernel take bytes off the front of the backlog; how many it took."""

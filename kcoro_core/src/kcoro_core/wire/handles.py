@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..errors import NoBuffers, ProtocolError
 from ..semantics import Kind, Overflow
@@ -35,6 +35,9 @@ _LAST_ID: Final = 0xFFFF_FFFF
 _NOTHING_YET: Final = Attributes(Kind.RENDEZVOUS, Overflow.SUSPEND, 0, Rights(0), 0)
 
 
+_NOTHING_PUSHED: Final = Ledger()  # of all handles that this side has opened
+
+
 @define(eq=False)
 class Handle:
     """One channel as seen from one end of the connection; ``mine``: this end opened it."""
@@ -52,7 +55,7 @@ class Handle:
     window: Window | None = None  # where slots were asked for
     # At the home: requests of the peer without an answer; elements pushed and not settled.
     unanswered: dict[int, None] = field(factory=dict)  # an empty set takes three times as much
-    ledger: Ledger = field(factory=Ledger)
+    ledger: Ledger = field(default=Factory(lambda self: _NOTHING_PUSHED if self.mine else Ledger(), takes_self=True))
     lent: Slots | None = None  # where slots were lent
 
     def step(self, step: ChannelStep) -> None:
