@@ -82,7 +82,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._control: deque[Entry] = deque()
-        self._lanes: dict[int, _Lane] = {}
+        self._lone: Entry | None = None  # the only message of all channels, and it goes in one frame: it needs no turn
+        self._lanes: dict[int, _Lane] = {}  # of channels with messages, and of those with a weight of their own
         self._ring: OrderedDict[int, _Lane] = OrderedDict()  # channels with frames; the first has the turn
         self._in_turn = False  # the first one's deficit is that of this turn
         self._frames = 0
@@ -108,14 +109,15 @@ class Outbox:
         if self._sealed:
             return entry
         entry.size = sum(map(len, entry.parts))
-        lane = self._lanes.get(entry.channel_id)
-        if lane is None:
-            lane = self._lanes[entry.channel_id] = _Lane()
-        if not lane.entries:
-            self._ring[entry.channel_id] = lane
-        lane.entries[entry] = None
-        self._frames += 1
         self._head = None
+        self._frames += 1
+        if self._frames == 1 and entry.size <= self._piece:
+            self._lone = entry
+            return entry
+        if self._lone is not None:
+            self._line_up(self._lone)
+            self._lone = None
+        self._line_up(entry)
         return entry
 
     def seal(self, entry: Entry) -> None:
@@ -138,6 +140,9 @@ class Outbox:
 
     def withdraw(self, entry: Entry) -> bool:
         """Take a message of a channel out again; False when it was begun, written or withdrawn before."""
+        if entry is self._lone:
+            self._drop_lone()
+            return True
         lane = self._lanes.get(entry.channel_id)
         if lane is None or entry.sent or entry not in lane.entries:
             return False
@@ -174,8 +179,10 @@ class Outbox:
             self._last = None
         else:
             self._ahead_frames = self._ahead_bytes = 0
-            self._count(entry, self._lanes[entry.channel_id], offered)
-            return True
+            if entry is not self._lone:
+                self._count(entry, self._lanes[entry.channel_id], offered)
+                return True
+            self._drop_lone()
         entry.written = True
         return True
 
@@ -185,6 +192,8 @@ class Outbox:
 
     def forget(self, channel_id: int) -> None:
         """A channel is gone for ever, and with it what was queued for it."""
+        if self._lone is not None and self._lone.channel_id == channel_id:
+            self._drop_lone()
         lane = self._lanes.pop(channel_id, None)
         if lane is not None:
             for entry in tuple(lane.entries):
@@ -192,7 +201,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Drop everything but the handshake (a farewell stands behind it), and break the seal."""
-        self._last, self._sealed = None, False
+        self._last, self._sealed, self._lone = None, False, None
         self._lanes.clear()
         self._ring.clear()
         self._held.clear()
@@ -208,6 +217,9 @@ class Outbox:
 
     def _next(self) -> Entry:
         """The first message of the channel that has the turn; turns end here, when its next frame costs too much."""
+        if self._lone is not None:
+            self._lone.offered = self._lone.size
+            return self._lone
         while True:
             channel_id, lane = next(iter(self._ring.items()))
             entry = next(iter(lane.entries))
@@ -227,6 +239,19 @@ class Outbox:
                     return entry
                 self._ring.move_to_end(channel_id)
                 self._in_turn = False
+
+    def _line_up(self, entry: Entry) -> None:
+        """Put a message behind the others of its channel."""
+        lane = self._lanes.get(entry.channel_id)
+        if lane is None:
+            lane = self._lanes[entry.channel_id] = _Lane()
+        if not lane.entries:
+            self._ring[entry.channel_id] = lane
+        lane.entries[entry] = None
+
+    def _drop_lone(self) -> None:
+        self._lone = self._head = None
+        self._frames = 0
 
     def _offer(self, entry: Entry, most: int) -> None:
         left = entry.size - entry.sent
@@ -274,6 +299,8 @@ class Outbox:
                 if next(iter(self._ring.values())) is lane:
                     self._in_turn = False
                 del self._ring[entry.channel_id]
+            if lane.weight == 1:
+                self._lanes.pop(entry.channel_id, None)  # there may be very many channels, and few have messages
         if entry.charged:
             self._begun -= charge(entry.size)
             self._let_begin()

@@ -65,11 +65,14 @@ class Writer:
     def poll(self, flush: bool) -> Frame | None:
         """The frame to write next, or None; ``flush`` False leaves alone what can still find a frame to ride on."""
         entry = self._outbox.head()
-        if entry is not None:
-            self._offer = self._ahead_of(entry) or self._entry(entry)
+        offer: _Offer | Alone | None
+        if entry is None:
+            offer = self._alone() if flush else None
         else:
-            self._offer = self._alone() if flush else None
-        return None if self._offer is None else self._offer.frame
+            owing = [rider for rider in self._riders if rider]
+            offer = (_ahead_of(entry, owing) if owing else None) or self._entry(entry, owing)
+        self._offer = offer
+        return None if offer is None else offer.frame
 
     def drop(self) -> None:
         """Nothing is offered any more."""
@@ -93,19 +96,13 @@ class Writer:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _ahead_of(self, entry: Entry) -> Alone | None:
-        for rider in self._riders:
-            if rider and (alone := rider.first(entry)) is not None:
-                return alone
-        return None
-
     def _alone(self) -> Alone | None:
         for rider in self._riders:
             if rider and (alone := rider.alone()) is not None:
                 return alone
         return None
 
-    def _entry(self, entry: Entry) -> _Offer:
+    def _entry(self, entry: Entry, owing: list[Rider]) -> _Offer:
         handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
         order = self._order if handle is None else handle.order
         if entry.offered < entry.size:
@@ -114,8 +111,8 @@ class Writer:
         riding: list[tuple[Rider, Handle]] = []
         if entry.command is Command.CLOSE:
             parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
-        if handle is not None and (allowed := ALLOWED_FLAGS.get(entry.command, 0)):
-            for rider in reversed(self._riders):
+        if owing and handle is not None and (allowed := ALLOWED_FLAGS.get(entry.command, 0)):
+            for rider in reversed(owing):
                 if allowed & rider.flag and (extension := rider.load(handle)):
                     riding.append((rider, handle))
                     parts, flags = (extension, *parts), flags | rider.flag
@@ -145,3 +142,10 @@ class Writer:
                 extensions[rider.flag] = extension
                 riding.append((rider, handle))
         return extensions, riding
+
+
+def _ahead_of(entry: Entry, owing: list[Rider]) -> Alone | None:
+    for rider in owing:
+        if (alone := rider.first(entry)) is not None:
+            return alone
+    return None
