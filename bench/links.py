@@ -58,13 +58,15 @@ class Row:
     goal: float
     messages: int
     quick: int
+    budget: int = 8 << 20
 
 
 ROWS = (
     Row("round trip, 64 bytes", 0.8, 1.2, 3_000, 200),
     Row("256 in flight, 64 bytes", 1.0, 3.0, 10_240, 512),
     Row("stream, 64 bytes", 1.0, 3.0, 20_000, 1_000),
-    Row("stream, 1 MiB", 0.8, 1.0, 100, 5),
+    Row("stream, 1 MiB, receive_budget 32 MiB", 0.8, 1.0, 100, 5, 32 << 20),
+    Row("stream, 1 MiB, receive_budget 8 MiB", 0, 0, 100, 5),
 )
 
 
@@ -121,9 +123,10 @@ def _traced() -> int:
 
 
 @contextmanager
-def serving(channels: int = 0) -> Iterator[Server]:
-    """Start the other process, which exports so many channels besides, and end it."""
+def serving(channels: int = 0, budget: int = 8 << 20) -> Iterator[Server]:
+    """Start the other process, which exports so many channels besides and holds so many bytes of a peer; end it."""
     os.environ["KCORO_MAX_CHANNELS"] = str(channels + 1024)
+    os.environ["KCORO_RECEIVE_BUDGET"] = str(budget)
     config.reload()
     script = Path(__file__).with_name("links_server.py")
     with tempfile.TemporaryDirectory() as directory:
@@ -252,15 +255,16 @@ CANDIDATES: tuple[tuple[Callable[..., Awaitable[None]], Callable[..., Awaitable[
     (plain_crowd, link_crowd, ()),
     (plain_stream, link_stream, (SMALL,)),
     (plain_stream, link_stream, (LARGE,)),
+    (plain_stream, link_stream, (LARGE,)),
 )
 
 
 def figures(rounds: int, quick: bool) -> list[Figure]:
     """The four rows, each side in the same rounds."""
     found = []
-    with serving() as server:
-        for row, (theirs, ours, arguments) in zip(ROWS, CANDIDATES, strict=True):
-            messages = row.quick if quick else row.messages
+    for row, (theirs, ours, arguments) in zip(ROWS, CANDIDATES, strict=True):
+        messages = row.quick if quick else row.messages
+        with serving(budget=row.budget) as server:
             candidates = [partial(server.run, each, messages, *arguments) for each in (theirs, ours)]
             samples = run_rounds(candidates, rounds, row.name, lambda run: run())
             found.append(Figure.of_samples(row.name, samples, row.must, row.goal))
