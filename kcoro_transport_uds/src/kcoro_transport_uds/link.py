@@ -25,7 +25,7 @@ from typing import Final
 from attrs import define, field
 
 from kcoro_core.errors import ProtocolError, TransportError
-from kcoro_core.transport import READ, WRITE, Identity, PollSpec, RawFrame
+from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, RawFrame
 from kcoro_core.wire.frame import FrameDecoder
 
 __all__ = ["Connection", "Options", "identity_of"]
@@ -33,9 +33,10 @@ __all__ = ["Connection", "Options", "identity_of"]
 READ_BYTES: Final = 65536
 """How much is read at once ..."""
 MOST_READ_BYTES: Final = 262_144
-"""... and how much of a frame that is larger: as much as a socket holds in most settings."""
-BACKLOG_BYTES: Final = 65536
-"""How much may wait for the kernel, besides a single frame that is larger; then ``send_frame`` answers False."""
+"""... and behind a read that was full, or of a frame that is larger: what a socket holds in most settings."""
+BACKLOG_BYTES: Final = 2 * COMMIT_BYTES
+"""How much may wait for the kernel; then ``send_frame`` answers False. A single frame may be larger. Whoever drives a
+link stops before, at COMMIT_BYTES."""
 JOINED_BYTES: Final = 2048
 """A frame up to this size is copied into one buffer, which costs less than handing its pieces to the kernel."""
 BUFFERS_AT_ONCE: Final = 256
@@ -53,7 +54,7 @@ class Options:
 
     backlog: int = 64
     # Modest: what lies in the kernel cannot be overtaken, so a large buffer makes urgent frames wait.
-    sndbuf_bytes: int = 65536
+    sndbuf_bytes: int = 131072
     connect_timeout: float = 5.0
 
 
@@ -74,6 +75,7 @@ class Connection:
     # Receiving: whether the decoder has said that it needs more bytes; the error that made its stream unreadable.
     decoder: FrameDecoder = field(factory=FrameDecoder)
     starved: bool = True
+    read_was_full: bool = False
     unreadable: ProtocolError | None = None
     # Sending: what was accepted and is not in the kernel, in order; why nothing goes out any more.
     backlog: deque[bytes | memoryview] = field(factory=deque)
@@ -206,13 +208,15 @@ class Connection:
 
     def _fill(self) -> None:
         """Read once, if that can be of use."""
+        size = MOST_READ_BYTES if self.read_was_full else min(max(READ_BYTES, self.decoder.missing), MOST_READ_BYTES)
         try:
-            data = self.sock.recv(min(max(READ_BYTES, self.decoder.missing), MOST_READ_BYTES))
+            data = self.sock.recv(size)
         except BlockingIOError:
             return
         except OSError as error:
             self._finish(f"the connection broke: {error.strerror}")
             return
+        self.read_was_full = len(data) >= READ_BYTES
         if data:
             self.starved = False
             self.decoder.feed(data)

@@ -229,12 +229,14 @@ class Pump:
         """
         wire, vtable, conn = self._wire, self._vtable, self._conn
         committed = before = vtable.tx_backlog(conn)
-        while (frame := wire.poll_transmit(acknowledge)) is not None:
-            if committed >= COMMIT_BYTES or not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
+        while committed < COMMIT_BYTES and (frame := wire.poll_transmit(acknowledge)) is not None:
+            if not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
                 self._full = True
                 break
             wire.mark_written()
             committed += HEADER_SIZE + frame.length
+        if committed >= COMMIT_BYTES:
+            self._full = wire.has_frames()
         if committed > before or self._full:
             vtable.pump(conn, self._host.now(), WRITE)
         if self._full and vtable.tx_backlog(conn) < committed:

@@ -12,6 +12,7 @@ Unit of every length: bytes. Normative twin: docs/spec/wire.md.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from typing import Final, NamedTuple
 
 from attrs import field, frozen
@@ -39,6 +40,9 @@ HEADER_SIZE: Final = _HEADER.size
 
 MAX_FRAME_CEILING: Final = 1 << 24
 """No side may agree to payloads above this, whatever its configuration says."""
+
+SMALL_CHUNK: Final = 4096
+"""Bytes; what comes in smaller pieces is put together as it comes."""
 
 _KNOWN_FLAGS: Final = sum(Flag)
 _FOREIGN_FLAGS: Final = 0xFFFF & ~_KNOWN_FLAGS
@@ -150,17 +154,18 @@ class FrameDecoder:
     """
 
     def __init__(self) -> None:
-        # What was read last, as it is, while it holds frames that begin in it; a bytearray while one is unfinished.
-        self._buffer: bytes | bytearray = b""
-        self._start = 0
+        self._chunks: deque[bytes | bytearray] = deque()  # as they were fed, but that small ones share a bytearray
+        self._start = 0  # what was taken of the first
+        self._bytes = 0  # what was not taken of all
+        self._header = b""  # of a frame whose payload is not here
         self._drained = True
-        self.missing = 0
+        self.missing = HEADER_SIZE
         """Bytes without which there is no other frame: if that is much, it is worth reading at once."""
 
     @property
     def buffered(self) -> int:
         """Bytes that were fed and not yet taken; at the end of a stream anything but 0 means a torn frame."""
-        return len(self._buffer) - self._start
+        return self._bytes + len(self._header)
 
     def feed(self, data: bytes) -> None:
         """Add what was read from the stream, of any size.
@@ -170,45 +175,67 @@ class FrameDecoder:
         """
         if not self._drained:
             raise ValueError("take frames until None before feeding more bytes")
-        if self._start == len(self._buffer):
-            self._buffer = data
+        if not data:
+            return
+        self._drained = False
+        self._bytes += len(data)
+        if self._chunks and len(data) < SMALL_CHUNK:
+            self._gather(data)
         else:
-            if self._start or isinstance(self._buffer, bytes):
-                self._buffer = bytearray(self._buffer[self._start :])
-            self._buffer += data
-        self._start = 0
-        self._drained = not data
+            self._chunks.append(data)
 
     def next_raw(self, limit: int) -> RawFrame | None:
         """Take the next whole frame, or None when more bytes are needed.
 
-        Raises ProtocolError when a payload longer than ``limit`` is announced; nothing is consumed, so that the
+        Raises ProtocolError when a payload longer than ``limit`` is announced; no payload is consumed, so that the
         call raises again: after a length that lies there is no next frame to find.
         """
-        buffer, start = self._buffer, self._start
-        body = start + HEADER_SIZE
-        if len(buffer) < body:
-            self._wait_for(body)
+        header = self._header
+        if not header:
+            if self._bytes < HEADER_SIZE:
+                self._wait_for(HEADER_SIZE)
+                return None
+            header = self._take(HEADER_SIZE)
+        length: int = _LENGTH.unpack_from(header)[0]
+        if length > limit or self._bytes < length:
+            self._header = header
+            if length > limit:
+                raise _too_long(length, limit)
+            self._wait_for(length)
             return None
-        length: int = _LENGTH.unpack_from(buffer, start)[0]
-        if length > limit:
-            raise _too_long(length, limit)
-        end = body + length
-        if len(buffer) < end:
-            self._wait_for(end)
-            return None
-        self._start = end
-        if isinstance(buffer, bytes):
-            return RawFrame(buffer[start:body], buffer[body:end])
-        with memoryview(buffer) as view:  # a slice of a bytearray would be copied twice
-            return RawFrame(bytes(view[start:body]), bytes(view[body:end]))
+        self._header = b""
+        return RawFrame(header, self._take(length) if length else b"")
 
-    def _wait_for(self, end: int) -> None:
-        """The buffer must reach so far; nothing is kept of what was taken."""
+    def _wait_for(self, size: int) -> None:
         self._drained = True
-        self.missing = end - len(self._buffer)
-        if self._start == len(self._buffer):
-            self._buffer, self._start = b"", 0
+        self.missing = size - self._bytes
+
+    def _gather(self, data: bytes) -> None:
+        """Many small chunks must not cost more than their bytes."""
+        last = self._chunks[-1]
+        if isinstance(last, bytearray):
+            last += data
+        else:
+            self._chunks.append(bytearray(data))
+
+    def _take(self, size: int) -> bytes:
+        """The next bytes, copied once: they are put together here if they came in several chunks."""
+        first, start = self._chunks[0], self._start
+        end = start + size
+        self._bytes -= size
+        if end < len(first):
+            self._start = end
+            return bytes(first[start:end])
+        pieces: list[memoryview] = []
+        while size:
+            piece = memoryview(self._chunks[0])[self._start : self._start + size]
+            size -= len(piece)
+            self._start += len(piece)
+            pieces.append(piece)
+            if self._start == len(self._chunks[0]):
+                self._chunks.popleft()
+                self._start = 0
+        return b"".join(pieces)
 
     def next_frame(self, limit: int) -> Frame | None:
         """Take the next frame with its header checked, or None; raises as next_raw and decode_header do."""
