@@ -370,8 +370,31 @@ def pieces(tape: Tape) -> None:
     tape.cross()
 
 
+def ahead(tape: Tape) -> None:
+    """Receives that nobody waits for: one is taken, one put back, one cancelled, one waited for."""
+    opened(tape)
+    for _ in range(4):
+        tape.a(lambda a: a.recv(1, ahead=True))
+    tape.cross()
+    tape.b(lambda b: b.push(2, b"one"))
+    tape.b(lambda b: b.push(3, b"two"))
+    tape.cross()
+    tape.a(lambda a: a.taken(2))
+    tape.b(lambda b: b.recall_ahead(1))
+    tape.to_a()
+    tape.a(lambda a: a.putback(3))
+    tape.a(lambda a: a.cancel(4, 0.0))
+    tape.a(lambda a: a.give_back_ahead(1))
+    tape.cross()
+    tape.b(lambda b: b.refuse(4, WireCode.ECANCELED))
+    tape.b(lambda b: b.push(5, b"three"))
+    tape.cross()
+    left(tape)
+
+
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
-    talk.__name__: talk for talk in (short, requests, refusals, both_ways, calls, lent, drained, liveness, pieces)
+    talk.__name__: talk
+    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, liveness, pieces)
 }
 """By name; each ends as it wishes."""
 

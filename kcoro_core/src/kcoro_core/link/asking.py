@@ -24,11 +24,22 @@ from .pending import Pending
 if TYPE_CHECKING:
     from ..cancel import CancelToken
     from .link import Link
+    from .prefetch import Prefetch
 
-__all__ = ["DONE", "Asking", "UndeliveredHook"]
+__all__ = ["DONE", "Asking", "Here", "UndeliveredHook"]
 
-DONE: Final = 0
-"""What stands for a request that need not be made, because what it asks for could be done here."""
+
+class Here:
+    """Stands for a request that need not be made, since what it asks for was done here; ``value`` is its result."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes | None = None) -> None:
+        self.value = value
+
+
+DONE: Final = Here()
+"""A send that was done here."""
 
 UndeliveredHook = Callable[[bytes, Undelivered, Any], object]
 """``on_undelivered`` of a handle: the element, why it reached nobody, and the handle."""
@@ -50,6 +61,7 @@ class Asking(HomeBound):
         "_id",
         "_link",
         "_on_undelivered",
+        "_prefetch",
         "_received",
         "_sent",
         "_shut",
@@ -70,6 +82,7 @@ class Asking(HomeBound):
         self._drained = False
         self._detached = False
         self._on_undelivered: UndeliveredHook | None = None
+        self._prefetch: Prefetch | None = None
         self._sent = self._received = self._doubtful = 0
         self._failures = [0, 0, 0, 0]
         self._unasked = [0, 0, 0, 0]  # those of them that the home never heard of
@@ -132,13 +145,13 @@ class Asking(HomeBound):
 
     async def _ask(
         self,
-        ask: Callable[[], int],
+        ask: Callable[[], int | Here],
         sending: bool,
         timeout: float | None,
         cancel: CancelToken | None,
         counted: bool = True,
     ) -> Any:
-        """Make a request and wait for its answer, unless ``ask`` could do it here and answers DONE."""
+        """Make a request and wait for its answer, unless ``ask`` could do it here."""
         host = here.host or current_host()
         if host is not self._home:
             self._enter(host)
@@ -154,12 +167,12 @@ class Asking(HomeBound):
             self._ended(None, error, sending)
             await host.spend()
             raise
-        if number is DONE:
+        if isinstance(number, Here):
             if host.credit:
                 host.credit -= 1
             else:
                 await host.pause()
-            return None
+            return number.value
         op = self._link.request(number, sending, self, self._id)
         self._waiting[sending] += counted
         try:

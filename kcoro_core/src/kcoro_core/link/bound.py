@@ -25,6 +25,7 @@ from ..wire.connection import Connection
 from ..wire.events import Fate, LostElement
 from ..wire.hello import charge
 from .closing import closing_of
+from .kept import Kept
 from .lent import Lent
 
 __all__ = ["Bound", "Redelivered"]
@@ -56,23 +57,28 @@ class Bound:
     told_closed: bool = False
     watch: Callable[[], object] | None = None
     lent: Lent | None = None
+    kept: Kept | None = None
+    ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
     def __attrs_post_init__(self) -> None:
         self.core = self.channel._core
 
     # -- elements
 
-    def push(self, request_id: int, value: object) -> None:
-        """Answer a receive with an element that was just taken out of the channel."""
-        self.core.hand_out()
+    def push(self, request_id: int, value: object, ahead: bool = False) -> None:
+        """Answer a receive with an element that was just taken out of the channel; ``ahead``: it holds its slot."""
+        if ahead:
+            self.ahead.add(request_id)
+        else:
+            self.core.hand_out()
         unfit = _unfit(value, self.max_message)
         if unfit is not None:
-            self.core.settle(1, [value])
+            self._settle([request_id], [value])
             self.wire.refuse(request_id, code_of(unfit), str(unfit.args[0]))
             return
         element = value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]
         if not self.wire.push(request_id, element, isinstance(element, Redelivered)):
-            self.core.settle(1, [element])
+            self._settle([request_id], [element])
             return
         self.travelling[request_id] = element
         self.travelling_bytes += charge(len(element))
@@ -80,12 +86,13 @@ class Bound:
     def taken(self, request_id: int) -> None:
         """The peer has it."""
         self._arrived(request_id)
-        self.core.settle()
+        self._settle([request_id])
 
     def returned(self, request_ids: Iterable[int], redelivered: bool) -> None:
         """These come back to the head, in this order."""
+        request_ids = list(request_ids)
         elements = [self._arrived(request_id) for request_id in request_ids]
-        self.core.settle(len(elements), [Redelivered(one) for one in elements] if redelivered else elements)
+        self._settle(request_ids, [Redelivered(one) for one in elements] if redelivered else elements)
 
     def lost(self, elements: Sequence[LostElement]) -> int:
         """The link is lost: what was never written goes back to the head; the rest is in doubt, and goes by policy.
@@ -103,10 +110,21 @@ class Bound:
             else:
                 gone.append(element)
         if elements:
-            self.core.settle(len(elements), back)
+            self._settle([one.request_id for one in elements], back)
         for element in gone:
             self.core.report(element, Undelivered.IN_DOUBT)
         return sum(one.fate is Fate.IN_DOUBT for one in elements) - len(gone)
+
+    def _settle(self, request_ids: Sequence[int], put_back: Sequence[Any] = ()) -> None:
+        """These are with the peer, or back; in the channel, too, each in the way in which it was taken out."""
+        ahead = len(self.ahead.intersection(request_ids))
+        if not ahead:
+            self.core.settle(len(request_ids), put_back)
+            return
+        self.ahead.difference_update(request_ids)
+        self.core.settle_ahead(ahead, put_back)
+        if ahead < len(request_ids):
+            self.core.settle(len(request_ids) - ahead)
 
     def _arrived(self, request_id: int) -> bytes:
         element = self.travelling.pop(request_id)
@@ -160,6 +178,8 @@ class Bound:
             self.channel._close_watchers.pop(self.watch, None)
         if self.lent is not None:
             self.lent.end()
+        if self.kept is not None:
+            self.kept.end()
 
 
 def _unfit(value: object, limit: int) -> Exception | None:

@@ -33,6 +33,7 @@ from .bound import Bound
 from .closing import reason_of
 from .exports import Export, Exports
 from .identity import Authorize, allowed
+from .kept import Kept
 from .lent import lend
 
 __all__ = ["Home"]
@@ -92,6 +93,7 @@ class Home:
             events.ElementsReturned: self._on_returned,
             events.DataReceived: self._on_data,
             events.SlotsReturned: self._on_slots_returned,
+            events.AheadReturned: self._on_ahead_returned,
         }
 
     def agree(self, identity: Identity, max_message: int) -> None:
@@ -178,6 +180,9 @@ class Home:
 
     def _on_recv(self, asked: events.RecvRequested) -> None:
         bound = self._bound[asked.channel_id]
+        if asked.ahead or (bound.kept is not None and not bound.kept.recalled):
+            self._stand(bound, asked)
+            return
         value = WOULD_BLOCK if self._holding else bound.core.recv_now()
         if value is CLOSED:
             bound.refuse_closed(asked.request_id)
@@ -186,9 +191,35 @@ class Home:
         else:
             self._park(bound, asked, False, None)
 
-    def _push(self, bound: Bound, request_id: int, value: object) -> None:
+    def _stand(self, bound: Bound, asked: events.RecvRequested) -> None:
+        """A receive that nobody waits for, or one of the same peer behind such ones."""
+        kept = bound.kept
+        if kept is None:
+            kept = Kept(bound, self._push, self._park_ahead, lambda: self._holding, self._flush)
+            if not bound.core.keep(kept):
+                self._wire.refuse(asked.request_id, WireCode.ENOTSUP, "nothing is sent ahead here")
+                return
+            bound.kept = kept
+        if kept.recalled:  # it has crossed the RECALL
+            self._park_ahead(bound, asked.request_id)
+        elif kept.stand(asked.request_id) and asked.timeout_ms == 0 and not self._holding:
+            kept.withdraw(asked.request_id)
+            bound.refuse_try(asked.request_id, _WOULD_WAIT[False])
+
+    def _park_ahead(self, bound: Bound, request_id: int) -> None:
+        """Have a receive wait in the channel, where nobody is served before the peer has returned what it has."""
+        parked = _Parked(self, bound, request_id, math.inf, is_try=False)
+        op = bound.channel._engine.select.operation(parked, False, None)
+        self._parked[request_id] = (parked, op)
+        bound.core.enqueue(op)
+
+    def _on_ahead_returned(self, news: events.AheadReturned) -> None:
+        if (kept := self._bound[news.channel_id].kept) is not None:
+            kept.end()
+
+    def _push(self, bound: Bound, request_id: int, value: object, ahead: bool = False) -> None:
         before = bound.travelling_bytes
-        bound.push(request_id, value)
+        bound.push(request_id, value, ahead)
         self._travelling_bytes += bound.travelling_bytes - before
         if self._travelling_bytes >= self._budget:
             self._hold()
@@ -252,7 +283,8 @@ class Home:
 
     def cancel(self, asked: events.CancelRequested) -> None:
         """The peer gives a request up that may wait in a channel."""
-        if self._withdraw(asked.request_id):
+        kept = self._bound[asked.channel_id].kept if asked.channel_id in self._bound else None
+        if self._withdraw(asked.request_id) or (kept is not None and kept.withdraw(asked.request_id)):
             self._wire.refuse(asked.request_id, WireCode.ECANCELED)
 
     # -- holding: too much travels unconfirmed
@@ -275,6 +307,9 @@ class Home:
                     break
                 if op.end_claim():
                     self._serve(parked, op)
+            for bound in self._bound.values():
+                if bound.kept is not None:
+                    bound.kept.arrived()
 
     def _serve(self, parked: _Parked, op: Operation) -> None:
         """A receive may be served again: look whether something is there that it was passed over for."""
@@ -341,6 +376,10 @@ class Home:
         for request_id in list(self._parked):
             self._withdraw(request_id)
             self._wire.refuse(request_id, WireCode.EPIPE, text)
+        for kept in [bound.kept for bound in self._bound.values() if bound.kept is not None]:
+            for request_id in list(kept.standing):
+                kept.withdraw(request_id)
+                self._wire.refuse(request_id, WireCode.EPIPE, text)
 
     def lost(self, report: events.LossReport) -> int:
         """The connection is over: withdraw what waits, settle what travelled; how many in doubt were put back."""

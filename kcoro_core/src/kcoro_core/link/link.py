@@ -41,6 +41,7 @@ from .home import Home
 from .identity import same_user
 from .offer import Offer, limits_of, shares_of
 from .pending import Pending
+from .prefetch import Prefetch
 from .pump import Pump
 from .remote import RemoteChannel
 from .report import LinkReport, LinkSnapshot, Peer
@@ -126,6 +127,7 @@ class Link(HomeBound):
             events.ChannelCloseHeard: self._on_close_heard,
             events.RequestInDoubt: self._on_in_doubt,
             events.DataInDoubt: self._on_data_in_doubt,
+            events.AheadRecalled: self._on_ahead_recalled,
             events.Detached: self._on_detached,
             events.DrainHeard: self._on_drain_heard,
             events.PeerBye: self._on_peer_bye,
@@ -204,6 +206,9 @@ class Link(HomeBound):
         channel._on_undelivered = on_undelivered
         if weight != 1:
             self.wire.weigh(channel.id, weight)
+        if prefetch:
+            channel._prefetch = Prefetch(channel, prefetch)
+            channel._prefetch.top_up()
         return channel
 
     @overload
@@ -423,11 +428,15 @@ class Link(HomeBound):
             if is_call(news.command):
                 channel = self._channels.get(news.channel_id)
                 self.calling.on_reply(news, detached=channel is not None and channel._detached)
+            elif news.command is Command.RECV and (ahead := self._ahead_of(news.channel_id)) is not None:
+                ahead.refused(news)
             return
         if not news.code:
             op.succeed()
         elif news.code == WireCode.ECANCELED and op.asked_to_cancel:
             op.not_done()
+        elif news.command is Command.RECV and self._answered_ahead(news, op):
+            pass
         else:
             op.refuse(self._error_of(news))
 
@@ -444,7 +453,9 @@ class Link(HomeBound):
     def _on_element(self, news: events.ElementReceived) -> None:
         op = self._requests.pop(news.request_id, None)
         if op is None:
-            self.wire.putback(news.request_id)
+            ahead = self._ahead_of(news.channel_id)
+            if ahead is None or not ahead.arrived(news):
+                self.wire.putback(news.request_id)
             return
         self.wire.taken(news.request_id)
         op.succeed(Redelivered(news.element) if news.redelivered else news.element)
@@ -453,6 +464,33 @@ class Link(HomeBound):
         op = self._requests.pop(news.request_id, None)
         if op is not None:
             op.succeed(news.info)
+
+    def _answered_ahead(self, news: events.ReplyReceived, op: Pending) -> bool:
+        """A receive was refused where elements come ahead; whether that is not its answer."""
+        ahead = self._ahead_of(news.channel_id)
+        if ahead is None:
+            return False
+        if news.code == WireCode.EAGAIN and (element := ahead.take()) is not None:
+            op.succeed(element)  # it came in front of the answer to a try
+            return True
+        if news.code != WireCode.ENOTSUP:
+            return False
+        ahead.stop()  # the home sends nothing ahead: the task that took this receive over waits by a plain one
+        if op.asked_to_cancel:
+            op.not_done()
+        else:
+            op.number = self.wire.recv(news.channel_id)
+            self._requests[op.number] = op
+            self.pump.flush()
+        return True
+
+    def _ahead_of(self, channel_id: int) -> Prefetch | None:
+        channel = self._channels.get(channel_id)
+        return None if channel is None else channel._prefetch
+
+    def _on_ahead_recalled(self, news: events.AheadRecalled) -> None:
+        if (ahead := self._ahead_of(news.channel_id)) is not None:
+            ahead.recalled()
 
     def _on_in_doubt(self, news: events.RequestInDoubt) -> None:
         channel = self._channels.get(news.channel_id)
@@ -493,6 +531,9 @@ class Link(HomeBound):
         self._peer_left = not news.code and not self._leaving
 
     def _on_ended(self, news: events.ConnectionEnded) -> None:
+        for channel in self._channels.values():
+            if channel._prefetch is not None:
+                channel._prefetch.end()
         for lost in news.report.data:
             self._channels[lost.channel_id]._doubtful += 1
         handles = {channel_id: (one.name, one._doubtful) for channel_id, one in self._channels.items()}

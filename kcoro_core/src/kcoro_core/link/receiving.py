@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""How a handle receives: by asking the home for one element after the other."""
+"""How a handle receives: what lies here ahead, else by asking the home for one element.
+
+Rule: elements come in the order of the home, whichever way they come.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..parking import check_timeout
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..semantics import WAITING
 from ..wire.messages import FOREVER_MS, milliseconds
+from .asking import Here
 from .sending import Sending
 
 if TYPE_CHECKING:
@@ -27,27 +31,40 @@ class Receiving(Sending):
 
     # -- receiving
 
+    def recv_here(self) -> bytes | None:
+        """Take an element that lies here ahead; None where there is none. The caller has made sure that it may."""
+        return None if self._prefetch is None else self._prefetch.take()
+
+    def _ask_for_element(self, hint: int) -> int | Here:
+        prefetch = self._prefetch
+        if prefetch is not None:
+            if (element := prefetch.take()) is not None:
+                return Here(element)
+            if hint and (number := prefetch.adopt()):
+                return number
+        return self._link.wire.recv(self._id, hint)
+
     async def recv(self, timeout: float | None = None, cancel: CancelToken | None = None) -> bytes:
-        """Take the oldest element at the home, as ``Channel.recv`` does.
+        """Take the oldest element at the home, as ``Channel.recv`` does; at once if it lies here ahead.
 
         Raises as ``send`` does; whatever is raised, nothing was taken. ChannelClosed: closed and drained.
         """
         self._check_attached()
 
-        def ask() -> int:
-            return self._link.wire.recv(self._id, hint)
-
         hint = FOREVER_MS if timeout is None else milliseconds(check_timeout(timeout))
-        value = await self._ask(ask, False, timeout, cancel)
+        value = await self._ask(lambda: self._ask_for_element(hint), False, timeout, cancel)
         self._received += 1
         return cast(bytes, value)
 
     def try_recv(self) -> bytes:
-        """Receive without asking the home, which nothing can: use ``recv(timeout=0)`` to ask it.
+        """Receive without asking the home, what lies here ahead: use ``recv(timeout=0)`` to ask it.
 
-        :raises WouldBlock: always, unless the channel is known to be closed and drained.
+        :raises WouldBlock: nothing does, as always without ``prefetch``; the home may have something.
         """
         self._check_usable()
+        if (element := self.recv_here()) is not None:
+            self._received += 1
+            return element
         if self._drained:
             raise self._failed(CLAIM_CLOSED, self.closed_error())
         raise self._failed(WAITING, WouldBlock(f"not without asking: use recv(timeout=0) on {self!r}"))

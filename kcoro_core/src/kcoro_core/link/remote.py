@@ -36,7 +36,7 @@ class RemoteChannel(Receiving):
     is_remote: ClassVar[bool] = True
 
     def __len__(self) -> int:
-        return 0  # elements that wait on this side: none without prefetch; info() asks the home
+        return 0 if self._prefetch is None else len(self._prefetch)
 
     def __bool__(self) -> bool:
         return True
@@ -52,7 +52,7 @@ class RemoteChannel(Receiving):
             kind=self.kind,
             overflow=self.overflow,
             capacity=self.capacity,
-            length=0,
+            length=len(self),
             peak_length=0,
             closed=self.closed,
             waiting_senders=self._waiting[1],
@@ -108,6 +108,8 @@ class RemoteChannel(Receiving):
         self._enter(find_host())
         if not self._detached:
             self._detached = True
+            if self._prefetch is not None:
+                self._prefetch.end()
             self._link.detach(self)
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from ..semantics import WAITING, Undelivered
 from ..unraisable import report_unraisable
 from ..wire.messages import FOREVER_MS, milliseconds
 from .arguments import check_element
-from .asking import DONE, Asking
+from .asking import DONE, Asking, Here
 
 if TYPE_CHECKING:
     from ..cancel import CancelToken
@@ -77,7 +77,7 @@ class Sending(Asking):
         element = check_element(value)
         self._check_attached()
 
-        def ask() -> int:
+        def ask() -> int | Here:
             if (self._closing or self._shut) is not None and self.can_send:
                 raise self.closed_error()
             return DONE if self.send_here(element) else self._link.wire.send(self._id, element, hint)

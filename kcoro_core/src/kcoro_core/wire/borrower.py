@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from ..errors import ProtocolError
+from .ahead import Ahead
 from .commands import Command, Flag
 from .credit import Grant, decode_credit
 from .events import Event, LostData
@@ -26,6 +27,7 @@ from .states import HandleState, LendState, LendStep
 
 __all__ = ["Borrower", "Sent"]
 
+_AHEAD: Final = int(Flag.AHEAD)
 _KEEP: Final = int(Flag.KEEP)
 _NONE_SKIPPED: Final = encode_skipped(0)
 
@@ -44,8 +46,9 @@ _DONE: Final = Sent(True)
 class Borrower:
     """Slots that the peer has lent to this side."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, ahead: Ahead) -> None:
         self._outbox = outbox
+        self._ahead = ahead
         self._handles = handles
 
     def handlers(self) -> dict[int, Handler]:
@@ -107,11 +110,14 @@ class Borrower:
                 raise ProtocolError(f"CREDIT for channel {channel_id}, which is not open")
             self._grant(handle, grant, events)
 
-    def on_recall(self, handle: Handle, frame: Frame, fields: Fields, _events: list[Event]) -> None:
-        """The home wants its slots back, or only an answer behind the data."""
+    def on_recall(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The home wants its slots back, or only an answer behind the data; or elements that were ahead."""
         fields.end()
         if handle.state is HandleState.DETACHING:
             return  # our DETACH, which answers it, has crossed it
+        if frame.flags & _AHEAD:
+            self._ahead.on_recall(handle, not frame.flags & _KEEP and not frame.request_id, events)
+            return
         window = handle.window
         if window is None or window.state is not LendState.LENT or frame.request_id:
             raise ProtocolError(f"RECALL on channel {handle.id}, where nothing is lent")

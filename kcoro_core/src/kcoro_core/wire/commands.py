@@ -147,6 +147,8 @@ class Flag(enum.IntFlag):
     """This element was on its way to somebody before, so it may be out of order. Use: on the REPLY that brings it."""
     KEEP = 128
     """On RECALL: answer behind the data, and keep the slots; on RETURN: this is such an answer."""
+    AHEAD = 256
+    """On RECV: nobody waits for it yet, its element may lie at the opener. On RECALL and RETURN: about these."""
 
 
 BUILT: Final = frozenset(
@@ -180,10 +182,11 @@ _FROM_HOME: Final = int(Flag.GRANT)
 
 ALLOWED_FLAGS: Final[Mapping[int, int]] = {
     Command.REPLY: int(Flag.REDELIVERED) | _FROM_HOME | _PIECES,
-    Command.RECALL: int(Flag.KEEP) | _FROM_HOME,
-    Command.RETURN: int(Flag.KEEP) | _FROM_OPENER,
+    Command.RECALL: int(Flag.KEEP | Flag.AHEAD) | _FROM_HOME,
+    Command.RETURN: int(Flag.KEEP | Flag.AHEAD) | _FROM_OPENER,
+    Command.RECV: int(Flag.AHEAD) | _FROM_OPENER,
     **dict.fromkeys((Command.CLOSE, Command.DETACH), _FROM_OPENER | _FROM_HOME),
-    **dict.fromkeys((Command.RECV, Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER),
+    **dict.fromkeys((Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER),
     **dict.fromkeys((Command.SEND, Command.DATA), _FROM_OPENER | _PIECES),
 }
 """Which flags may stand on a command; a command that is absent takes none."""

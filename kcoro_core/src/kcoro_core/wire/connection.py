@@ -30,6 +30,7 @@ from attrs import evolve, frozen
 
 from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
+from .ahead import Ahead
 from .borrower import Borrower, Sent
 from .calls import Calls
 from .codes import WireCode, code_of, error_of
@@ -138,10 +139,11 @@ class Connection:
         self._order = Order()  # of channel 0
         self._outbox = Outbox()
         self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
-        self._borrower = Borrower(self._outbox, self._handles)
-        self._lender = Lender(self._outbox, self._handles, self._order, config.lending_budget)
-        self._opener = Opener(self._outbox, self._handles, self._borrower, config.cancel_grace)
-        self._home = Home(self._outbox, self._handles, self._lender)
+        self._ahead = Ahead(self._outbox, self._handles)
+        self._borrower = Borrower(self._outbox, self._handles, self._ahead)
+        self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget)
+        self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, config.cancel_grace)
+        self._home = Home(self._outbox, self._handles, self._lender, self._ahead)
         self._draining = Draining(self._outbox, self._home)
         self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
@@ -400,10 +402,19 @@ class Connection:
         handle = self._handles.find(channel_id)
         return 0 if handle is None or handle.window is None else handle.window.slots
 
-    def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS) -> int:
-        """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send."""
+    def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS, ahead: bool = False) -> int:
+        """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send.
+
+        ``ahead``: nobody waits for it yet; leave its element unsettled until somebody does. Raises ValueError once that
+        was recalled.
+        """
         self._life.check_open()
-        return self._opener.recv(channel_id, timeout_ms)
+        return self._opener.recv(channel_id, timeout_ms, ahead)
+
+    def give_back_ahead(self, channel_id: int) -> None:
+        """Answer AheadRecalled: what nobody took was put back, what nobody waits for was cancelled."""
+        if self._report is None:
+            self._ahead.give_back(channel_id)
 
     def info(self, channel_id: int) -> int:
         """Ask for state and counters of a channel; ends with InfoReceived or ReplyReceived."""
@@ -530,6 +541,10 @@ class Connection:
     def recall(self, channel_id: int) -> bool:
         """Ask for the slots back; SlotsReturned follows. False: the connection is ending, they are lost with it."""
         return self._life.answering and self._lender.recall(channel_id)
+
+    def recall_ahead(self, channel_id: int) -> bool:
+        """Ask for elements that the peer has ahead, and push nothing more before AheadReturned. False as for recall."""
+        return self._life.answering and self._ahead.recall(channel_id)
 
     def ask(self, channel_id: int) -> bool:
         """Ask for an answer behind all data; SlotsReturned with ``keep`` follows. False as for recall."""

@@ -19,6 +19,8 @@ from .hello import Agreement, Hello
 from .messages import Attributes, ChannelInfo, Closing, OpenRequest
 
 __all__ = [
+    "AheadRecalled",
+    "AheadReturned",
     "CallAnswered",
     "CallRequested",
     "CancelRequested",
@@ -136,6 +138,13 @@ class DataReceived(Event):
 
 
 @frozen
+class AheadReturned(Event):
+    """Elements that the peer had ahead and nobody took are back; its receives that are left are waited for."""
+
+    channel_id: int
+
+
+@frozen
 class SlotsReturned(Event):
     """The peer has given its slots back, behind all its data; or, with ``keep``, answered a question and kept them."""
 
@@ -145,11 +154,15 @@ class SlotsReturned(Event):
 
 @frozen
 class RecvRequested(Event):
-    """The peer wants one element; 0 ms is the exact try. Answer with push or refuse."""
+    """The peer wants one element; 0 ms is the exact try. Answer with push or refuse.
+
+    ``ahead``: nobody waits for it there yet. Refuse it where elements cannot be sent ahead.
+    """
 
     request_id: int
     channel_id: int
     timeout_ms: int
+    ahead: bool = False
 
 
 @frozen
@@ -276,6 +289,13 @@ class RequestInDoubt(Event):
     request_id: int
     channel_id: int
     command: int
+
+
+@frozen
+class AheadRecalled(Event):
+    """The home wants elements back that nobody took. Answer at once: putback and cancel, then give_back_ahead."""
+
+    channel_id: int
 
 
 @frozen

@@ -24,7 +24,7 @@ from .lending import Window
 from .messages import Attributes, Closing, Rights
 from .order import Order
 from .slots import Slots
-from .states import CHANNEL_MOVES, ChannelStep, HandleState, move
+from .states import CHANNEL_MOVES, LEND_MOVES, ChannelStep, HandleState, LendState, LendStep, move
 
 __all__ = ["Handle", "HandleTable", "Handler"]
 
@@ -53,6 +53,9 @@ class Handle:
     accepted: int = 0
     detach_written: bool = False
     window: Window | None = None  # where slots were asked for
+    # At both: whether elements are received ahead, and whether that was recalled.
+    ahead: LendState = LendState.REQUEST
+    ahead_over: bool = False
     # At the home: requests of the peer without an answer; elements pushed and not settled.
     unanswered: dict[int, None] = field(factory=dict)  # an empty set takes three times as much
     ledger: Ledger = field(default=Factory(lambda self: _NOTHING_PUSHED if self.mine else Ledger(), takes_self=True))
@@ -61,6 +64,11 @@ class Handle:
     def step(self, step: ChannelStep) -> None:
         """Move on, as the table allows. Raises ValueError otherwise."""
         self.state = move(CHANNEL_MOVES, self.state, step)
+
+    def step_ahead(self, step: LendStep) -> None:
+        """Move on with what is received ahead, as the table allows. Raises ValueError otherwise."""
+        self.ahead = move(LEND_MOVES, self.ahead, step)
+        self.ahead_over = step is LendStep.RETURN
 
 
 Handler = Callable[[Handle, Frame, Fields, list[Event]], None]

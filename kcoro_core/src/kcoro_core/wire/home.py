@@ -16,6 +16,7 @@ from functools import partial
 from attrs import define, evolve
 
 from ..errors import NotSupported, ProtocolError
+from .ahead import Ahead
 from .codes import WireCode
 from .commands import COMMANDS, Command, Flag, command_name, is_call
 from .events import (
@@ -61,6 +62,7 @@ from .states import ChannelStep, HandleState
 
 __all__ = ["Home"]
 
+_AHEAD = int(Flag.AHEAD)
 _OK = encode_reply(WireCode.OK)
 
 
@@ -88,7 +90,7 @@ class _Asked:
 class Home:
     """Requests of the peer, from the frame to the written answer, and elements until they are settled."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, lender: Lender) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, lender: Lender, ahead: Ahead) -> None:
         self.ignored_cancels = 0
         self.refused_late = 0  # requests that came behind the last one of a drain
         self._last_id: int | None = None
@@ -97,6 +99,7 @@ class Home:
         self._outbox = outbox
         self._handles = handles
         self._lender = lender
+        self._ahead = ahead
         self._asked: dict[int, _Asked] = {}
         self._bytes = 0
         self._limits = Limits()
@@ -171,8 +174,11 @@ class Home:
         timeout_ms = decode_timeout(fields)
         fields.end()
         asked = self._admit(handle, frame, Rights.RECV)
+        ahead = bool(frame.flags & _AHEAD)
+        if ahead:
+            self._ahead.hear(handle)
         if asked.stage is _Stage.WAITING:
-            events.append(RecvRequested(asked.id, handle.id, timeout_ms))
+            events.append(RecvRequested(asked.id, handle.id, timeout_ms, ahead))
 
     def on_info(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know the state."""

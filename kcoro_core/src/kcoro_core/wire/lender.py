@@ -10,6 +10,7 @@ Rule 3: when the slots are back, the opener is told once more how far its elemen
 from __future__ import annotations
 
 from ..errors import ProtocolError
+from .ahead import Ahead
 from .commands import Command, Flag
 from .events import DataReceived, Event, SlotsReturned
 from .fields import Fields
@@ -24,14 +25,18 @@ from .states import HandleState, LendState, LendStep
 
 __all__ = ["Lender"]
 
+_AHEAD = int(Flag.AHEAD)
+_KEEP = int(Flag.KEEP)
+
 
 class Lender:
     """Slots that are lent to the peer, from the answer to OPEN to the RETURN."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, order: Order, budget: int) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, order: Order, ahead: Ahead, budget: int) -> None:
         self.grants = Grants(order)
         self.budget = Budget(budget)
         self._outbox = outbox
+        self._ahead = ahead
         self._handles = handles
 
     def handlers(self) -> dict[int, Handler]:
@@ -79,7 +84,7 @@ class Lender:
     def ask(self, channel_id: int) -> bool:
         """Ask for an answer behind the data; SlotsReturned with ``keep`` follows."""
         self.slots(channel_id).questions += 1
-        self._outbox.put(Entry(Command.RECALL, channel_id, flags=int(Flag.KEEP)))
+        self._outbox.put(Entry(Command.RECALL, channel_id, flags=_KEEP))
         return True
 
     # -- what other parts tell
@@ -117,8 +122,11 @@ class Lender:
     def on_return(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """Slots come back, or a question is answered."""
         fields.end()
+        if frame.flags & _AHEAD:
+            self._ahead.on_return(handle, not frame.flags & _KEEP and not frame.request_id, events)
+            return
         slots = self._lent(handle, frame)
-        keep = bool(frame.flags & int(Flag.KEEP))
+        keep = bool(frame.flags & _KEEP)
         slots.hear_return(keep)
         self.grants.owe(handle.id, slots)
         events.append(SlotsReturned(handle.id, keep))

@@ -17,6 +17,7 @@ from typing import Final
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
 from ..semantics import Kind
 from .acks import Acks
+from .ahead import Ahead
 from .borrower import Borrower, Sent
 from .codes import WireCode
 from .commands import Command, Flag, is_call
@@ -59,6 +60,7 @@ from .states import ChannelStep, HandleState
 
 __all__ = ["Opener"]
 
+_AHEAD: Final = int(Flag.AHEAD)
 _NO_SLOT: Final = Sent(False)
 _REDELIVERED: Final = int(Flag.REDELIVERED)
 _FATES: Final = {
@@ -72,12 +74,13 @@ _FATES: Final = {
 class Opener:
     """Requests of this side, from the command to the settled answer."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, borrower: Borrower, grace: float) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, borrower: Borrower, ahead: Ahead, grace: float) -> None:
         self.requests = RequestMap()
         self.acks = Acks(self._is_one_too_many, self._confirmed)
         self._outbox = outbox
         self._handles = handles
         self._borrower = borrower
+        self._ahead = ahead
         self._grace = grace
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
         self._at_home = 0  # requests that the home may count against us
@@ -120,11 +123,13 @@ class Opener:
             return _NO_SLOT  # what is wrong with it, the request that follows will tell
         return self._borrower.data(self._sending(channel_id, element), element)
 
-    def recv(self, channel_id: int, timeout_ms: int) -> int:
+    def recv(self, channel_id: int, timeout_ms: int, ahead: bool = False) -> int:
         """Ask the home for an element."""
         handle = self._usable(channel_id, Rights.RECV)
         self.requests.check_room()
-        return self._ask(handle, Command.RECV, (encode_timeout(timeout_ms),))
+        if ahead:
+            self._ahead.begin(handle)
+        return self._ask(handle, Command.RECV, (encode_timeout(timeout_ms),), flags=_AHEAD if ahead else 0)
 
     def info(self, channel_id: int) -> int:
         """Ask the home for the state of a channel."""
@@ -273,8 +278,9 @@ class Opener:
             handle.window.queue_send()
         return self._ask(handle, command, parts, cost)
 
-    def _ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0) -> int:
+    def _ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0, flags: int = 0) -> int:
         request = self.requests.add(command, handle.id, parts, cost)
+        request.entry.flags = flags
         request.entry.on_written = partial(self._written, request)
         self._outbox.put(request.entry)
         return request.id
