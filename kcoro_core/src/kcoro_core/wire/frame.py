@@ -77,6 +77,8 @@ class Frame:
     request_id: int = 0
     seq: int = 0
     parts: tuple[bytes, ...] = field(default=(), eq=_joined)
+    # What the parts have together, from whoever knows it: it is asked for several times for each frame.
+    _length: int = field(default=-1, eq=False, repr=False)
 
     @property
     def payload(self) -> bytes:
@@ -87,7 +89,7 @@ class Frame:
     @property
     def length(self) -> int:
         """Bytes that follow the header."""
-        return sum(map(len, self.parts))
+        return sum(map(len, self.parts)) if self._length < 0 else self._length
 
     @property
     def header(self) -> bytes:
@@ -143,7 +145,7 @@ def frame_from_raw(raw: RawFrame, limit: int) -> Frame:
         decode_header(header, limit)  # says what is wrong; without a detour for each frame that is right
     if length != len(payload):
         raise ProtocolError(f"the header announces {length} bytes, {len(payload)} came")
-    return Frame(command, flags, channel_id, request_id, seq, (payload,))
+    return Frame(command, flags, channel_id, request_id, seq, (payload,), length)
 
 
 class FrameDecoder:
@@ -223,15 +225,19 @@ class FrameDecoder:
         first, start = self._chunks[0], self._start
         end = start + size
         self._bytes -= size
-        if end < len(first):
+        if end <= len(first):
             self._start = end
-            return bytes(first[start:end])
+            if end == len(first):
+                self._chunks.popleft()
+                self._start = 0
+            piece = first[start:end]
+            return piece if isinstance(piece, bytes) else bytes(piece)
         pieces: list[memoryview] = []
         while size:
-            piece = memoryview(self._chunks[0])[self._start : self._start + size]
-            size -= len(piece)
-            self._start += len(piece)
-            pieces.append(piece)
+            view = memoryview(self._chunks[0])[self._start : self._start + size]
+            size -= len(view)
+            self._start += len(view)
+            pieces.append(view)
             if self._start == len(self._chunks[0]):
                 self._chunks.popleft()
                 self._start = 0

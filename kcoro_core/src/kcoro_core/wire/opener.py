@@ -319,7 +319,8 @@ class Opener:
     def _over(self, request: Request) -> None:
         """The home has answered, and counts this request no more."""
         self.requests.remove(request)
-        self._no_cancel(request)
+        if request.deadline is not None:
+            self._no_cancel(request)
         self._at_home -= 1
         self._bytes_at_home -= request.charge
 

@@ -123,6 +123,7 @@ class Outbox:
     def seal(self, entry: Entry) -> None:
         """Queue the last frame of this side: nothing is written behind a BYE."""
         if not self._sealed:
+            entry.size = entry.offered = sum(map(len, entry.parts))
             self._last, self._sealed, self._head = entry, True, None
 
     def put_control(self, entry: Entry) -> Entry:

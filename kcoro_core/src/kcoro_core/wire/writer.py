@@ -116,7 +116,8 @@ class Writer:
                 if allowed & rider.flag and (extension := rider.load(handle)):
                     riding.append((rider, handle))
                     parts, flags = (extension, *parts), flags | rider.flag
-        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
+        length = entry.size if parts is entry.parts else -1
+        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts, length)
         return _Offer(frame, order, entry, riding)
 
     def _piece(self, entry: Entry, handle: Handle | None, order: Order) -> _Offer:
