@@ -28,7 +28,7 @@ from kcoro_core.wire.states import State
 
 from .choices import Choices
 
-LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=6, receive_budget=4096)
+LIMITS = Limits(max_frame=4096, max_message=20_000, max_channels=3, max_inflight_requests=6, receive_budget=50_000)
 """Small, so that each of them is met soon."""
 MOST_DATA = 4 * (LIMITS.max_channels + 1) * 64
 MOST_FRAMES = 4 * LIMITS.max_inflight_requests + 3 * LIMITS.max_channels + 5 + MOST_DATA
@@ -131,6 +131,11 @@ class Talker:
         """A handle of ours, or 0."""
         return self.choices.one_of(self.handles) if self.handles else 0
 
+    def element(self) -> bytes:
+        """Something to send: mostly short, sometimes so long that it travels in pieces."""
+        size = self.choices.below(80)
+        return bytes(size if size < 72 else size * 240)
+
     def open(self) -> None:
         """Ask for a channel."""
         self.command(lambda: self.wire.open(OpenRequest("jobs")), Command.OPEN)
@@ -141,7 +146,7 @@ class Talker:
 
     def send_data(self) -> None:
         """Send against a slot, if there is one."""
-        channel, element = self.handle(), bytes(self.choices.below(80))
+        channel, element = self.handle(), self.element()
         if channel and self.wire.state is State.OPEN:
             with suppress(KcoroError):
                 sent = self.wire.send_data(channel, element)
@@ -160,8 +165,8 @@ class Talker:
     def send(self) -> None:
         """Send an element."""
         if channel := self.handle():
-            size, hint = self.choices.below(80), self.choices.one_of([0, 500, 0xFFFF_FFFF])
-            self.command(lambda: self.wire.send(channel, bytes(size), hint), Command.SEND)
+            element, hint = self.element(), self.choices.one_of([0, 500, 0xFFFF_FFFF])
+            self.command(lambda: self.wire.send(channel, element, hint), Command.SEND)
 
     def recv(self) -> None:
         """Ask for an element."""
@@ -175,12 +180,12 @@ class Talker:
 
     def call(self) -> None:
         """Call something, on a handle or on the connection."""
-        channel, command, size = self.handle(), 64 + self.choices.below(64), self.choices.below(80)
-        self.command(lambda: self.wire.call(channel, command, bytes(size)), command)
+        channel, command, payload = self.handle(), 64 + self.choices.below(64), self.element()
+        self.command(lambda: self.wire.call(channel, command, payload), command)
 
     def tell(self) -> None:
         """Call without an answer."""
-        channel, payload = self.handle(), bytes(self.choices.below(80))
+        channel, payload = self.handle(), self.element()
         with suppress(KcoroError):
             if self.wire.state is State.OPEN:
                 self.wire.tell(channel, 64, payload)
@@ -311,7 +316,7 @@ STEPS: dict[int, Callable[[Talker], Any]] = {
 
 
 def _push(talker: Talker, number: int) -> None:
-    if talker.wire.push(number, bytes(talker.choices.below(64)), talker.choices.sometimes(4)):
+    if talker.wire.push(number, talker.element(), talker.choices.sometimes(4)):
         assert number not in talker.pushed, "two elements travel under one id"
         talker.pushed.add(number)
 
@@ -331,7 +336,7 @@ def _close(talker: Talker, number: int) -> None:
 
 
 def _result(talker: Talker, number: int) -> None:
-    talker.wire.answer(number, bytes(talker.choices.below(64)))
+    talker.wire.answer(number, talker.element())
 
 
 ANSWERS: dict[int, Callable[[Talker, int], object]] = {

@@ -8,12 +8,13 @@ receives) and ``store`` (a BUFFERED channel that stays full). What an attack may
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Awaitable, Callable
 
 from kcoro_core import TransportError, sleep
 from kcoro_core.hosts.port import current_host
 from kcoro_core.transport import WRITE
-from kcoro_core.wire.commands import Command
+from kcoro_core.wire.commands import Command, Flag
 from kcoro_core.wire.frame import Frame, encode_header
 from kcoro_core.wire.hello import Limits
 from kcoro_core.wire.messages import FOREVER_MS, OpenRequest, encode_open, encode_timeout
@@ -126,7 +127,7 @@ async def half_frames(uri: str, size: int) -> list[RawPeer]:
     peers: list[RawPeer] = []
     for _ in range(4):
         peer = await joined(uri, "hole")
-        limit = 1 << 20
+        limit = Limits().max_frame
         sock = getattr(peer.conn, "sock", None)
         if sock is None:  # a medium of whole frames: the largest one, which is then parked
             await peer.send(Command.SEND, 1, 2, FOREVER, bytes(ELEMENT_BYTES))
@@ -141,6 +142,23 @@ async def half_frames(uri: str, size: int) -> list[RawPeer]:
                     break
         peers.append(peer)
     return peers
+
+
+@attack
+async def messages_that_never_end(uri: str, size: int) -> list[RawPeer]:
+    """Begins a long message on each of many channels, and ends none."""
+    peer = await joined(uri, *["hole"] * 40)
+    total, piece = 60 * ELEMENT_BYTES, 4 + ELEMENT_BYTES
+    for turn in range(size // 10):
+        for number in range(40):
+            first = turn == 0
+            flags = Flag.FIRST | Flag.MORE if first else Flag.MORE
+            parts = (struct.pack(">Q", total), FOREVER, bytes(ELEMENT_BYTES)) if first else (bytes(piece),)
+            if turn < 59:
+                await peer.send(Command.SEND, 2 * number + 1, 100 + number, *parts, flags=flags)
+        if peer.ended:
+            break
+    return [peer]
 
 
 @attack

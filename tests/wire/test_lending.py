@@ -353,8 +353,10 @@ def test_a_recall_that_crosses_a_detach_is_no_breach() -> None:
     pair, channel = lent()
     pair.a.send_data(channel, b"1")
     pair.a.detach(channel)
-    pair.b.recall(channel)
     pair.b.ask(channel)
+    pair.b.recall(channel)
+    with pytest.raises(ValueError, match="on their way back"):
+        pair.b.ask(channel)
     events = pair.run()
     assert elements(events) == [b"1"]
     assert pair.b._lender.budget.promised == 0

@@ -12,15 +12,25 @@ from collections.abc import Callable
 
 import pytest
 
+from kcoro_core.errors import CreditOverrun, LinkLost
 from kcoro_core.wire import messages as m
 from kcoro_core.wire.codes import WireCode
-from kcoro_core.wire.commands import Command
-from kcoro_core.wire.connection import Connection
-from kcoro_core.wire.events import ElementReceived, Event, OpenRequested, RecvRequested, SendRequested
+from kcoro_core.wire.commands import Command, Flag
+from kcoro_core.wire.connection import Connection, ConnectionConfig
+from kcoro_core.wire.credit import MAX_QUESTIONS, Grant, encode_credit
+from kcoro_core.wire.events import (
+    DataReceived,
+    ElementReceived,
+    Event,
+    OpenRequested,
+    RecvRequested,
+    SendRequested,
+    SlotsReturned,
+)
 from kcoro_core.wire.fields import Fields
 from kcoro_core.wire.frame import Frame
-from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import OpenRequest
+from kcoro_core.wire.hello import Limits, charge
+from kcoro_core.wire.messages import OpenFlag, OpenRequest
 from kcoro_core.wire.states import State
 
 from .held import held
@@ -253,3 +263,108 @@ def test_a_bye_carries_a_text_of_at_most_256_bytes() -> None:
     (bye,) = written(pair.b)
     _, text = m.decode_bye(Fields(bye.payload, "BYE"))
     assert 0 < len(text.encode()) <= 256
+
+
+# -- flow mode
+
+
+def lent(pair: Pair, slots: int = 4) -> int:
+    """A channel of which slots are lent to ``a``."""
+    pair.a.open(OpenRequest("jobs", OpenFlag.LEND))
+    (asked,) = (event for event in pair.a_to_b() if isinstance(event, OpenRequested))
+    pair.b.accept(asked.request_id, BUFFERED_4)
+    assert pair.b.start_lending(asked.channel_id, slots)
+    pair.b.lend(asked.channel_id, slots)
+    pair.run()
+    return asked.channel_id
+
+
+def test_a_home_that_grants_the_moon_is_sent_no_more_than_the_budget() -> None:
+    """Beyond its own lending budget an opener keeps nothing unconfirmed: it asks, as without slots. Rows: N4, X3."""
+    config = ConnectionConfig(lending_budget=100 * charge(1000))
+    pair = Pair(config=config)
+    pair.start()
+    channel = lent(pair)
+    moon = encode_credit([(channel, Grant(0, 1 << 29, 1 << 29))])
+    deliver(pair.a, [Frame(Command.CREDIT, 0, 0, 0, 2, (moon,))])
+    assert pair.a.slots(channel) == 1 << 29
+    sent = sum(pair.a.send_data(channel, bytes(1000)).done for _ in range(1000))
+    assert sent == 100
+    frames = written(pair.a)
+    deliver(pair.a, [Frame(Command.CREDIT, 0, 0, 0, 3, (encode_credit([(channel, Grant(40, 1 << 29, 1 << 29))]),))])
+    assert sum(pair.a.send_data(channel, bytes(1000)).done for _ in range(1000)) == 40
+    assert len(frames) == 100
+    events = pair.a.lose(LinkLost("cut"))
+    assert len(events[-1].report.data) == 100  # type: ignore[attr-defined]
+
+
+def test_questions_that_are_not_read_are_bounded() -> None:
+    """A home that asks and asks, and reads no answer, has broken the protocol with the 65th. Row: X3."""
+    pair = established()
+    channel = lent(pair)
+    seq = pair.a._handles.find(channel).order.expected  # type: ignore[union-attr]
+    asks = [Frame(Command.RECALL, Flag.KEEP, channel, 0, seq + number) for number in range(MAX_QUESTIONS + 1)]
+    deliver(pair.a, asks[:-1])
+    assert pair.a.state is State.OPEN
+    assert pair.a.stats().queued_frames == MAX_QUESTIONS
+    deliver(pair.a, asks[-1:])
+    assert pair.a.report is not None
+    assert "more than 64" in str(pair.a.report.cause)
+
+
+@pytest.mark.parametrize("recalled_after", [None, 0, 70])
+def test_a_home_asks_no_more_than_it_may_and_every_question_is_answered(recalled_after: int | None) -> None:
+    """What is over 64 waits at the home, until one is answered, or the slots come back. Row: N4."""
+    pair = established()
+    channel = lent(pair)
+    for _ in range(200):
+        pair.b.ask(channel)
+    answers = back = 0
+    while pair.b.has_frames() or pair.a.has_frames():
+        pair.b_to_a()
+        assert pair.a.report is None
+        for event in pair.a_to_b():
+            if isinstance(event, SlotsReturned):
+                answers += event.keep
+                back += not event.keep
+        if recalled_after is not None and answers >= recalled_after:
+            pair.b.recall(channel)
+            recalled_after = None
+    assert (answers, back) == (200, 0) if back == 0 else (answers in (64, 128), back)
+
+
+def test_grants_that_are_not_read_are_one_for_each_handle() -> None:
+    """However often slots are used and lent again: one grant waits on each handle, always the newest. Row: X3."""
+    pair = established()
+    channel = lent(pair)
+    for _ in range(4):
+        assert pair.a.send_data(channel, b"x").done
+        pair.a_to_b()
+    for _ in range(50):
+        pair.b.lend(channel, 4)
+        assert sum(held(pair.b._lender.grants).values()) < 10
+    assert [frame.command for frame in written(pair.b)] == [Command.CREDIT]
+
+
+def test_items_are_bounded() -> None:
+    """An OPEN carries 32 items of 1024 bytes at most; more ends the connection before they are kept. Row: W3."""
+    for items in ({kind | 0x8000: b"" for kind in range(33)}, {0x8001: bytes(1025)}):
+        body = b"".join(struct.pack(">HH", kind, len(value)) + value for kind, value in items.items())
+        pair = established()
+        deliver(pair.b, [Frame(Command.OPEN, 0, 1, 1, 0, (OPEN + body,))])
+        assert pair.b.report is not None
+        assert "more than 32 items" in str(pair.b.report.cause)
+
+
+def test_data_beyond_what_was_granted_ends_the_connection() -> None:
+    """A first frame beyond the window, or one more than the slots: named, and nothing of it is kept. Row: W3."""
+    for count, size in ((5, 1), (1, 4080)):
+        pair = Pair(config=ConnectionConfig(lending_budget=4096))
+        pair.start()
+        channel = lent(pair)
+        seq = pair.b._handles.find(channel).order.expected  # type: ignore[union-attr]
+        for number in range(count):
+            events = deliver(pair.b, [Frame(Command.DATA, 0, channel, 0, seq + number, (bytes(4), bytes(size)))])
+        assert not any(isinstance(event, DataReceived) for event in events)
+        assert pair.b.report is not None
+        assert isinstance(pair.b.report.cause, CreditOverrun)

@@ -61,7 +61,8 @@ class Ending:
 
     def without_cases(self) -> Ending:
         """The same for calls that come later: what waited has been told, and is not kept."""
-        return evolve(self, loss=evolve(self.loss, requests=(), elements=(), parked=(), unacknowledged=()), fates={})
+        loss = evolve(self.loss, requests=(), elements=(), parked=(), unacknowledged=(), data=())
+        return evolve(self, loss=loss, fates={})
 
     def is_in_doubt(self, request_id: int) -> bool:
         """Whether this request may have been carried out."""

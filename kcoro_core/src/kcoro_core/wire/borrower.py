@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 from ..errors import ProtocolError
 from .ahead import Ahead
 from .commands import Command, Flag
-from .credit import Grant, decode_credit
+from .credit import MAX_QUESTIONS, Grant, decode_credit
 from .events import Event, LostData
 from .fields import Fields
 from .frame import Frame
 from .handles import Handle, Handler, HandleTable
-from .lending import Window
+from .lending import Purse, Window
 from .messages import encode_skipped
 from .outbox import Entry, Outbox
 from .states import HandleState, LendState, LendStep
@@ -46,7 +46,8 @@ _DONE: Final = Sent(True)
 class Borrower:
     """Slots that the peer has lent to this side."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, ahead: Ahead) -> None:
+    def __init__(self, outbox: Outbox, handles: HandleTable, ahead: Ahead, most: int) -> None:
+        self.purse = Purse(most)
         self._outbox = outbox
         self._ahead = ahead
         self._handles = handles
@@ -122,8 +123,11 @@ class Borrower:
         if window is None or window.state is not LendState.LENT or frame.request_id:
             raise ProtocolError(f"RECALL on channel {handle.id}, where nothing is lent")
         if frame.flags & _KEEP:
+            if window.answers >= MAX_QUESTIONS:
+                raise ProtocolError(f"RECALL with KEEP: more than {MAX_QUESTIONS} wait on channel {handle.id}")
+            window.answers += 1
             self.flush(handle)
-            self._outbox.put(Entry(Command.RETURN, handle.id, flags=_KEEP))
+            self._outbox.put(Entry(Command.RETURN, handle.id, flags=_KEEP, on_written=window.wrote_answer))
         else:
             self._give_back(handle, window)
 

@@ -86,7 +86,7 @@ class ConnectionConfig:
     ``hello_limit``   how long the handshake may take
     ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
     ``bye_limit``     how long our BYE waits for room and for the peer's
-    ``lending_budget``  bytes, by ``charge``, that the peer may send without asking, on all channels together
+    ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
     ``software``      what HELLO tells people, at most 64 bytes
     """
 
@@ -140,7 +140,7 @@ class Connection:
         self._outbox = Outbox()
         self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
         self._ahead = Ahead(self._outbox, self._handles)
-        self._borrower = Borrower(self._outbox, self._handles, self._ahead)
+        self._borrower = Borrower(self._outbox, self._handles, self._ahead, config.lending_budget)
         self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget)
         self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, config.cancel_grace)
         self._home = Home(self._outbox, self._handles, self._lender, self._ahead)
@@ -349,7 +349,7 @@ class Connection:
         Whoever keeps a connection that is over keeps little then, whatever its peer had left under way.
         """
         if self._report is not None:
-            self._report = evolve(self._report, requests=(), elements=(), parked=(), unacknowledged=())
+            self._report = evolve(self._report, requests=(), elements=(), parked=(), unacknowledged=(), data=())
             self._routes.clear()
 
     # --- what is written ----------------------------------------------------------------------------------------------

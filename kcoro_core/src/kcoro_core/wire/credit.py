@@ -18,10 +18,21 @@ from typing import Final, NamedTuple
 from ..errors import ProtocolError
 from .fields import Fields
 
-__all__ = ["GRANT_SIZE", "MAX_CREDITS", "MAX_WINDOW", "Grant", "advance", "decode_credit", "encode_credit"]
+__all__ = [
+    "GRANT_SIZE",
+    "MAX_CREDITS",
+    "MAX_QUESTIONS",
+    "MAX_WINDOW",
+    "Grant",
+    "advance",
+    "decode_credit",
+    "encode_credit",
+]
 
 MAX_WINDOW: Final = 1 << 30
 """The most that may be granted ahead of what was used: slots, or bytes by ``charge``."""
+MAX_QUESTIONS: Final = 64
+"""RECALLs with KEEP of one handle that are not answered, at most: each is one frame that waits at the opener."""
 MAX_CREDITS: Final = 250
 """Grants in one CREDIT frame, so that it fits into the smallest frame that can be agreed."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from ..errors import ProtocolError
 from .ahead import Ahead
 from .commands import Command, Flag
+from .credit import MAX_QUESTIONS
 from .events import DataReceived, Event, SlotsReturned
 from .fields import Fields
 from .frame import Frame
@@ -83,8 +84,12 @@ class Lender:
 
     def ask(self, channel_id: int) -> bool:
         """Ask for an answer behind the data; SlotsReturned with ``keep`` follows."""
-        self.slots(channel_id).questions += 1
-        self._outbox.put(Entry(Command.RECALL, channel_id, flags=_KEEP))
+        slots = self.slots(channel_id)
+        if slots.state is not LendState.LENT:
+            raise ValueError(f"the slots of channel {channel_id} are on their way back; what they answer comes with them")
+        slots.questions += 1
+        if slots.questions <= MAX_QUESTIONS:  # else when one of these is answered
+            self._question(channel_id)
         return True
 
     # -- what other parts tell
@@ -128,10 +133,15 @@ class Lender:
         slots = self._lent(handle, frame)
         keep = bool(frame.flags & _KEEP)
         slots.hear_return(keep)
+        if keep and slots.questions >= MAX_QUESTIONS and slots.state is LendState.LENT:
+            self._question(handle.id)
         self.grants.owe(handle.id, slots)
         events.append(SlotsReturned(handle.id, keep))
 
     # -- inside
+
+    def _question(self, channel_id: int) -> None:
+        self._outbox.put(Entry(Command.RECALL, channel_id, flags=_KEEP))
 
     def _theirs(self, channel_id: int) -> Handle:
         handle = self._handles.find(channel_id)

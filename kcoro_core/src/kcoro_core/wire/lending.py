@@ -21,13 +21,26 @@ from .credit import MAX_WINDOW, Grant, advance
 from .hello import charge
 from .states import LEND_MOVES, LendState, LendStep, move
 
-__all__ = ["Window"]
+__all__ = ["Purse", "Window"]
+
+
+@define(eq=False)
+class Purse:
+    """What this side keeps of its own DATA until they are confirmed, of all handles together, in bytes by ``charge``.
+
+    A home may grant as much as it likes; more than ``most`` is not sent without asking.
+    """
+
+    most: int = MAX_WINDOW
+    held: int = 0
 
 
 @define(eq=False)
 class Window:
     """Lent slots of one handle, at its opener; all totals are since OPEN and do not wrap here."""
 
+    purse: Purse = field(factory=Purse)
+    answers: int = 0  # to questions, that are not written
     reserve: int = 0  # slots that stand for a value that waits here
     state: LendState = LendState.REQUEST
     msg_limit: int = 0
@@ -63,15 +76,22 @@ class Window:
         if self.state is not LendState.LENT:
             return False
         slots = self.msg_limit - self._written - self._queued - (0 if reserve else self.reserve)
-        return slots > 0 and self._bytes + charge(len(element)) <= self.byte_limit
+        cost = charge(len(element))
+        return slots > 0 and self._bytes + cost <= self.byte_limit and self.purse.held + cost <= self.purse.most
 
     # -- what is sent
 
     def queue_data(self, element: bytes) -> None:
         """A DATA was queued."""
         self._queued += 1
-        self._bytes += charge(len(element))
+        cost = charge(len(element))
+        self._bytes += cost
+        self.purse.held += cost
         self._elements.append(element)
+
+    def wrote_answer(self) -> None:
+        """The answer to a question was written."""
+        self.answers -= 1
 
     def wrote_data(self) -> None:
         """The oldest queued DATA was written."""
@@ -117,12 +137,13 @@ class Window:
         accepted = 0
         while self._serials and self._serials[0] <= total:
             self._serials.popleft()
-            self._elements.popleft()
+            self.purse.held -= charge(len(self._elements.popleft()))
             accepted += 1
         return accepted
 
     def clear(self) -> tuple[bytes, ...]:
         """Nothing more will be confirmed: take out what is in doubt, oldest first."""
+        self.purse.held -= sum(charge(len(element)) for element in self._elements)
         left = (*self._elements, *([] if self.waiting is None else [self.waiting]))
         self._elements.clear()
         self._serials.clear()

@@ -104,7 +104,7 @@ class Opener:
         self.requests.check_room()
         handle = self._handles.open_mine()
         if int(wanted.flags) & int(OpenFlag.LEND):
-            handle.window = Window()
+            handle.window = Window(self._borrower.purse)
         return self._ask(handle, Command.OPEN, (payload,))
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
