@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""``docs/PITFALLS.md`` names a test for each pitfall, and each of them exists. Rows: Q9, X3."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kcoro_core.testing.laws import LAWS
+
+from .blocks import DOCS, ROOT
+
+LINES = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in (DOCS / "PITFALLS.md").read_text().splitlines()
+    if line.startswith("| ") and line[2].isdigit()
+]
+PROOFS = {line[0]: line[-1].strip(" `") for line in LINES}
+NOT_BUILT = "none: not built"
+
+
+def test_every_pitfall_has_its_line() -> None:
+    """Row: X3."""
+    assert list(PROOFS) == [f"{number}" for number in range(1, 32)]
+    assert [line[0] for line in LINES if len(line) != 5 or not all(line)] == []
+
+
+def test_only_what_belongs_to_nothing_that_is_built_has_no_test() -> None:
+    """TLS is to come; whoever builds it answers its line. Row: X3."""
+    assert [number for number, proof in PROOFS.items() if proof == NOT_BUILT] == ["19"]
+    assert not list(ROOT.glob("kcoro_transport_tcp"))
+
+
+@pytest.mark.timeout(180)  # collects every test that is named
+def test_every_test_that_is_named_exists_and_is_collected() -> None:
+    """Row: Q9."""
+    laws = {proof.removeprefix("tests/laws -k ") for proof in PROOFS.values() if " -k " in proof}
+    assert laws <= {law.id for law in LAWS if law.cases}
+    nodes = sorted({proof for proof in PROOFS.values() if " -k " not in proof and proof != NOT_BUILT})
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", "-p", "no:cacheprovider", *nodes],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
