@@ -75,7 +75,7 @@ def made_longer(choices: Choices, frame: Frame) -> list[Frame | bytes]:
 
 def other_byte(choices: Choices, frame: Frame) -> list[Frame | bytes]:
     """One byte of its payload is another one."""
-    payload = bytearray(frame.payload or b"\0")
+    payload = bytearray(bytes(frame.payload) or b"\0")
     payload[choices.below(len(payload))] ^= choices.below(256)
     return [evolve(frame, parts=(bytes(payload),))]
 
@@ -84,7 +84,7 @@ def lying_length(choices: Choices, frame: Frame) -> list[Frame | bytes]:
     """The length says something else than what follows: what comes after it is read at the wrong place."""
     header = bytearray(frame.header)
     header[choices.below(4)] ^= choices.below(256)
-    return [bytes(header) + frame.payload]
+    return [bytes(header) + bytes(frame.payload)]
 
 
 def torn(choices: Choices, frame: Frame) -> list[Frame | bytes]:

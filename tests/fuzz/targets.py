@@ -36,7 +36,7 @@ def _recorded_streams() -> list[bytes]:
 
 
 def _recorded_hellos() -> list[bytes]:
-    said = {frame.payload for one in TRANSCRIPTS.values() for frame in one.frames() if frame.command == Command.HELLO}
+    said = {bytes(frame.payload) for one in TRANSCRIPTS.values() for frame in one.frames() if frame.command == Command.HELLO}
     named = encode_hello(Hello(b"n" * 16, b"c" * 8, software="somebody"))
     with_mask = [encode_hello(Hello(b"n" * 16, b"c" * 8)) + encode_tlvs({1: b"\1" * size}) for size in (4, 3, 5)]
     return [*sorted(said), named, named[:-1] + b"\xff", *with_mask]
@@ -44,7 +44,7 @@ def _recorded_hellos() -> list[bytes]:
 
 def _recorded_payloads() -> list[bytes]:
     """Every payload, given to every decoder: what is not meant for it is a good beginning, too."""
-    payloads = {frame.payload for one in TRANSCRIPTS.values() for frame in one.frames()}
+    payloads = {bytes(frame.payload) for one in TRANSCRIPTS.values() for frame in one.frames()}
     return [bytes([number]) + payload for number in sorted(NUMBERS) for payload in sorted(payloads)]
 
 
