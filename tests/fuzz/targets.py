@@ -36,7 +36,8 @@ def _recorded_streams() -> list[bytes]:
 
 
 def _recorded_hellos() -> list[bytes]:
-    said = {bytes(frame.payload) for one in TRANSCRIPTS.values() for frame in one.frames() if frame.command == Command.HELLO}
+    frames = (frame for one in TRANSCRIPTS.values() for frame in one.frames())
+    said = {bytes(frame.payload) for frame in frames if frame.command == Command.HELLO}
     named = encode_hello(Hello(b"n" * 16, b"c" * 8, software="somebody"))
     with_mask = [encode_hello(Hello(b"n" * 16, b"c" * 8)) + encode_tlvs({1: b"\1" * size}) for size in (4, 3, 5)]
     return [*sorted(said), named, named[:-1] + b"\xff", *with_mask]

@@ -86,7 +86,9 @@ class Lender:
         """Ask for an answer behind the data; SlotsReturned with ``keep`` follows."""
         slots = self.slots(channel_id)
         if slots.state is not LendState.LENT:
-            raise ValueError(f"the slots of channel {channel_id} are on their way back; what they answer comes with them")
+            raise ValueError(
+                f"the slots of channel {channel_id} are on their way back; what they answer comes with them"
+            )
         slots.questions += 1
         if slots.questions <= MAX_QUESTIONS:  # else when one of these is answered
             self._question(channel_id)
