@@ -8,11 +8,22 @@ and what is checked is what no machine can change: everything arrives, nobody is
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kcoro_core import BUFFERED, CancelToken, Channel, KcoroError, OperationCancelled, channel, open_scope, sleep
+from kcoro_core import (
+    BUFFERED,
+    CancelToken,
+    Channel,
+    KcoroError,
+    NoBuffers,
+    OperationCancelled,
+    channel,
+    open_scope,
+    sleep,
+)
 from kcoro_core.config import settings
 from kcoro_core.hosts.port import current_host
 from kcoro_core.wire.hello import charge
@@ -205,10 +216,58 @@ async def stopped_reader(place: Place, book: Book) -> None:
     )
 
 
+async def flooded(place: Place, book: Book) -> None:
+    """A channel that nobody reads is flooded with large messages: what both sides hold stays within their budgets."""
+    capacity, senders = 16, 128
+    stuck, alive = channel(BUFFERED, capacity, name="stuck"), channel(BUFFERED, 4, name="alive")
+    refused = passed = held = committed = 0
+    before = resident()
+    async with place.pair({"stuck": stuck, "alive": alive}) as ends:
+        load = Load(ends, {"stuck": stuck, "alive": alive})
+        handle, other = await ends.link.open("stuck", lend=True), await ends.link.open("alive")
+
+        async def flood() -> None:
+            nonlocal refused
+            try:
+                await handle.send(b"x" * BULK, cancel=load.stop)
+            except NoBuffers:
+                refused += 1
+            except (OperationCancelled, KcoroError):
+                return
+
+        async with open_scope() as scope:
+            for _ in range(senders):
+                scope.launch(flood)
+            scope.launch(load.take, "alive")
+            for _ in range(50):
+                await other.send(b"x" * SMALL)
+                passed += 1
+                committed = max(committed, ends.link.snapshot().tx_backlog_bytes)
+            held = (len(stuck) + ends.peer.snapshot().waiting_here) * charge(BULK)
+            grown = resident() - before
+            load.stop.trigger()
+    allowed = settings().receive_budget + capacity * charge(BULK)
+    book.figure("sends that the budget refused", refused)
+    if place.virtual:
+        book.figure("bytes held at the home", held)
+    book.check("the flood filled the channel", len(stuck) == capacity, len(stuck))
+    book.check("what the home holds is within its budget and the channel", held <= allowed, held)
+    book.check("the medium was given 128 KiB and one piece at most", committed <= (128 << 10) + BULK + 4096, committed)
+    book.check("another channel goes on meanwhile", passed == 50, passed)
+    book.check("neither side has grown beyond its bound", grown <= 2 * settings().receive_budget + (16 << 20), "")
+
+
+def resident() -> int:
+    """Bytes of memory that this process has: both sides of the link, and everything else."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
 SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {
     "equal-shares": equal_shares,
     "weighted-shares": weighted_shares,
     "small-beside-bulk": small_beside_bulk,
     "stopped-reader": stopped_reader,
+    "flooded": flooded,
 }
 """By name, in the order in which they run."""
