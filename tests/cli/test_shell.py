@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from .shell import place as new_place
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 LINES = b"".join(b"line %d\n" % number for number in range(500))
 MEGABYTE = 1 << 20
+FULL = 60_000
+"""Bytes that lie in a pipe into which nothing more fits, at least."""
 
 
 @pytest.fixture
@@ -121,12 +125,15 @@ def test_names_of_channels_are_kept_apart(place: Place) -> None:
 # -- back-pressure
 
 
-def fill(pipe: int) -> int:
-    """Write into a pipe until nobody has taken anything for a while; how much went in."""
+def fill(pipe: int, other_end: int) -> int:
+    """Write into a pipe until the other end's is full, too, and nobody takes anything; how much went in."""
     os.set_blocking(pipe, False)
     size = 0
-    while select.select([], [pipe], [], 1.0)[1]:
-        size += os.write(pipe, b"x" * 1023 + b"\n")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while select.select([], [pipe], [], 1.0)[1] or unread(other_end) < FULL:
+        assert time.monotonic() < deadline, f"{unread(other_end)} bytes have come out"
+        with contextlib.suppress(BlockingIOError):
+            size += os.write(pipe, b"x" * 1023 + b"\n")
     return size
 
 
@@ -136,7 +143,8 @@ def test_whoever_fills_the_pipe_waits_for_whoever_reads_at_the_other_end(place: 
     receiver = place.recv(place.uri, *["--listen"] * (listens == "recv"))
     sender = place.send(place.uri, *["--listen"] * (listens == "send"))
     assert sender.stdin is not None
-    size = fill(sender.stdin.fileno())
+    assert receiver.stdout is not None
+    size = fill(sender.stdin.fileno(), receiver.stdout.fileno())
     assert 200_000 < size < MEGABYTE
     os.set_blocking(sender.stdin.fileno(), True)
     sender.stdin.close()
@@ -290,7 +298,8 @@ def test_a_receiver_that_is_killed_while_it_listens_is_a_loss_that_is_counted(pl
     receiver.send_signal(signal.SIGSTOP)
     sender.stdin.write(b"two\n")
     sender.stdin.flush()
-    within(lambda: not unread(sender))
+    pipe = sender.stdin.fileno()
+    within(lambda: not unread(pipe))
     receiver.kill()
     ended = end(sender)
     report = json.loads(ended.out)
@@ -299,10 +308,9 @@ def test_a_receiver_that_is_killed_while_it_listens_is_a_loss_that_is_counted(pl
     (place.folder / "s").unlink()  # nobody else can, after SIGKILL
 
 
-def unread(process: subprocess.Popen[bytes]) -> int:
-    """Bytes that lie in its standard input."""
-    assert process.stdin is not None
-    (count,) = struct.unpack("i", fcntl.ioctl(process.stdin.fileno(), termios.FIONREAD, b"\0" * 4))
+def unread(pipe: int) -> int:
+    """Bytes that lie in a pipe, seen from either end."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
     return int(count)
 
 

@@ -62,7 +62,7 @@ class _Lines:
         if len(self._part) + len(piece) > self._limit:
             raise InputError(
                 f"line {self._number} has more than {self._limit} bytes, and the channel takes no more; "
-                "fold it, send with --bytes, or raise KCORO_MAX_MESSAGE and KCORO_MAX_FRAME on both sides"
+                "fold it, send with --bytes, or raise KCORO_MAX_MESSAGE on both sides"
             )
         self._part += piece
 
@@ -102,7 +102,7 @@ class _Frames:
         if length > self._limit:
             raise InputError(
                 f"frame {self._number} says that it has {length} bytes, and the channel takes {self._limit}; check "
-                "that the input has frames, or raise KCORO_MAX_MESSAGE and KCORO_MAX_FRAME on both sides"
+                "that the input has frames, or raise KCORO_MAX_MESSAGE on both sides"
             )
         end = start + _LENGTH.size + int(length)
         return end if len(self._part) >= end else None
