@@ -97,7 +97,7 @@ class Lent:
             count = self.wire.lend(self.id, self.core.lendable())
             if count:
                 self.core.lend_slots(count)
-        self.owe()
+            self.owe()
 
     def note_cost(self, size: int) -> None:
         """An element of the peer may have been queued."""

@@ -188,21 +188,22 @@ class Pump:
             self._hand_on(self._wire.lose(error))
 
     def _take_frames(self, now: float) -> int:
+        wire, conn, on_event, recv_frame = self._wire, self._conn, self._on_event, self._vtable.recv_frame
         for taken in range(0 if self._deaf else FRAMES_AT_ONCE):
             try:
-                raw = self._vtable.recv_frame(self._conn, self._wire.frame_limit)
+                raw = recv_frame(conn, wire.frame_limit)
             except ProtocolError as error:
                 self._deaf = True
                 # Without its traceback, which would keep the buffers of the medium as long as the report is kept.
-                self._hand_on(self._wire.breach(error.with_traceback(None), now))
+                self._hand_on(wire.breach(error.with_traceback(None), now))
                 return taken
             if raw is None:
                 return taken
             if raw.header[4:6] == _BYE:
                 # Whoever says goodbye still hears what was taken; behind our answer to it nothing is heard.
                 self._write(acknowledge=True)
-            for event in self._wire.receive(raw, now):
-                self._on_event(event)
+            for event in wire.receive(raw, now):
+                on_event(event)
         return FRAMES_AT_ONCE
 
     def _hand_on(self, events: list[Event]) -> None:
