@@ -283,6 +283,13 @@ async def _leave(task: Task) -> None:
     task.count("leave done")
 
 
+@move("drain", 1, "done", "lost", "closed")
+async def _drain(task: Task) -> None:
+    link = await task.node.linked()
+    await link.drain(task.rng.choice((None, 0, 0.05, 1.0)))
+    task.count("drain done")
+
+
 @move("pause", 5, "done")
 async def _pause(task: Task) -> None:
     await task.play.host.checkpoint()
