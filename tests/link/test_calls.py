@@ -36,6 +36,7 @@ from kcoro_core import (
     serve,
     sleep,
 )
+from kcoro_core.hosts import script
 from kcoro_core.hosts.port import current_host
 from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER
 from kcoro_core.transports.mem import faults
@@ -209,6 +210,28 @@ def test_giving_a_call_up_cancels_its_handler_and_says_that_it_did(world: World,
             assert link.snapshot().requests_in_flight == 0
 
     world.run(main)
+
+
+def test_a_handler_that_is_given_up_before_its_first_step_never_begins(caplog: pytest.LogCaptureFixture) -> None:
+    """Calls and cancels arrive close together: what never ran has not failed. Row: N1."""
+    began: list[Call] = []
+
+    async def handler(call: Call) -> bytes:
+        began.append(call)
+        return b""
+
+    async def main() -> None:
+        async with serve("mem:world", handlers={64: handler}), dial("mem:world") as link:
+            futures = [link.rpc_send(64) for _ in range(8)]
+            await current_host().checkpoint()
+            for future in futures:
+                future.cancel()
+            assert {(await outcome(future))[0] for future in futures} <= {"done", "OperationCancelled"}
+
+    for seed in range(50):
+        script.run(main, seed=seed)
+    assert began, "each was given up before it arrived: nothing was shown"
+    assert caplog.records == []
 
 
 def test_a_wait_that_ends_while_others_wait_leaves_the_call_alone(world: World) -> None:

@@ -214,6 +214,8 @@ class Answering:
         running.task = self._host.spawn(self._work, running, name=f"kcoro call {asked.command}")
 
     async def _work(self, running: _Running) -> None:
+        if running.cancelled:
+            return  # before its first step: the handler is closed, and the caller has been told
         running.started = True
         try:
             value = await running.work

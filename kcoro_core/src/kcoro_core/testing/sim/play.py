@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import random
 import sys
 import traceback
@@ -59,6 +60,22 @@ SETTINGS: Final = {
 _LONGEST: Final = 300.0
 _MAX_STEPS: Final = 200_000
 _NAME: Final = "simulated"
+
+
+log = logging.getLogger("kcoro")
+
+
+class _Errors(logging.Handler):
+    """Makes a finding of each error that is only logged."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._found = found
+        self.setFormatter(logging.Formatter("%(name)s logged: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text, with its traceback."""
+        self._found.append(self.format(record))
 
 
 class Simulation:
@@ -131,7 +148,11 @@ class Simulation:
 
     def open_options(self) -> dict[str, Any]:
         """How a handle is opened: a new option of ``open`` belongs here."""
-        return {"lend": self.rng.random() < 0.5, "on_undelivered": self._undelivered_here}
+        return {
+            "lend": self.rng.random() < 0.5,
+            "weight": self.rng.choice((1, 1, 4, 16)),
+            "on_undelivered": self._undelivered_here,
+        }
 
     def _undelivered_here(self, value: bytes, why: Undelivered, of: object) -> None:
         """What a handle had accepted against its slots was replaced there, or may not have reached its home."""
@@ -149,6 +170,8 @@ class Simulation:
         """Run it to its end; the settings of SETTINGS have to be in force."""
         before = sys.unraisablehook
         sys.unraisablehook = self._unraisable
+        logged = _Errors(self.found)
+        log.addHandler(logged)
         try:
             self.host.run(self._main)
         except (Deadlock, StepLimit) as error:
@@ -159,6 +182,7 @@ class Simulation:
         else:
             self._judge()
         finally:
+            log.removeHandler(logged)
             sys.unraisablehook = before
         return self
 
