@@ -3,7 +3,11 @@
 """Which tests and laws cite which row of the features, and what ``docs/GAPS.md`` makes of it.
 
 ``python docs/_tools/gaps.py``          print every row with all that cite it
-``python docs/_tools/gaps.py --write``  renew the proofs and the date in GAPS.md
+``python docs/_tools/gaps.py --write``  renew the proofs and the date in GAPS.md, and the digests of GAPS.digests
+``python docs/_tools/gaps.py --accept CH2=P ...``  the same, after you have looked: this is what the row is
+
+A status that changes needs a test that does, and a test that changes needs a look at the status: ``--write`` leaves
+such rows as they were, and a test of the manual names them with the command that accepts them.
 
 A test or law cites rows at the end of its docstring, as in ``Rows: CH2, CH11.``; a test without a citation of its own
 has those of its file. A proof that still holds is kept; rows with fewer than SHOWN proofs get more.
@@ -19,6 +23,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import digests
 from attrs import evolve, frozen
 
 from kcoro_core.testing.laws import LAWS
@@ -161,11 +166,43 @@ def write() -> None:
     GAPS.write_text(page)
 
 
+def judged_now(lines: list[Gap]) -> dict[str, digests.Judged]:
+    """Status and digest of every row that is built."""
+    return {gap.id: digests.Judged(gap.status, digests.digest(gap.proofs)) for gap in lines if gap.proofs}
+
+
+def unlooked(lines: list[Gap], text: str | None = None) -> list[str]:
+    """What waits for somebody to look, a sentence for each row, and last the command that accepts it all."""
+    now = judged_now(lines)
+    before = digests.kept(now, text)
+    wrong = digests.unlooked(now, before)
+    said = [f"{row}: {wrong[row]}" for row in now if row in wrong]
+    if said:
+        rows = " ".join(f"{row}={now[row].status}" for row in now if row in wrong)
+        said.append(f"look at them in docs/GAPS.md; if that is right: python docs/_tools/gaps.py --accept {rows}")
+    elif list(now.items()) != list(before.items()):
+        said.append("docs/GAPS.digests is not of today: python docs/_tools/gaps.py --write")
+    return said
+
+
+def renew(looked_at: dict[str, str]) -> None:
+    """Write the digests of what is true now; what was not looked at stays."""
+    now = judged_now(gaps())
+    digests.KEPT.write_text(digests.as_text(digests.renewed(now, digests.kept(now), looked_at)))
+
+
 def main() -> int:
     """Print, or write."""
-    if "--write" in sys.argv:
+    if sys.argv[1:2] in (["--write"], ["--accept"]):
         write()
-        return 0
+        try:
+            renew({row: status for row, _, status in (pair.partition("=") for pair in sys.argv[2:])})
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        left = unlooked(gaps())
+        sys.stdout.write("".join(f"{line}\n" for line in left))
+        return 1 if left else 0
     who = citations()
     for gap in gaps():
         sys.stdout.write(f"{gap.id} {gap.status}\n")

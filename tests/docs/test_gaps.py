@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
+import hashlib
 import re
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from .blocks import DOCS, ROOT
 from .tools import load
 
 tool = load("gaps")
+digests = tool.digests
 LINES: list[Any] = tool.gaps()
 WHO: dict[str, list[Any]] = tool.citations()
 ROADMAP = (DOCS / "ROADMAP.md").read_text()
@@ -115,6 +118,97 @@ def test_the_snapshot_is_dated_and_was_renewed_when_a_status_changed() -> None:
     assert snapshot[0] == tool.summary(LINES, snapshot["date"])
     other = [evolve(LINES[0], status="M"), *LINES[1:]]
     assert tool.digest(other) != snapshot["digest"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A status and its tests change together
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_no_status_has_changed_without_a_test_and_no_test_without_a_look_at_the_status() -> None:
+    """The last line has the command. Row: Q9."""
+    assert tool.unlooked(LINES) == []
+
+
+ROWS = {"CH1": digests.Judged("Pa", "a" * 12), "CH2": digests.Judged("P", "b" * 12)}
+
+
+@pytest.mark.parametrize(
+    ("status", "digest", "says"),
+    [
+        ("Pa", "a" * 12, None),
+        ("P", "a" * 12, "its status was Pa and is P, and its tests are as before"),
+        ("Pa", "c" * 12, "its tests have changed, and its status is still Pa"),
+        ("P", "c" * 12, None),
+    ],
+)
+def test_a_status_that_changes_alone_and_a_test_that_does_are_found(status: str, digest: str, says: str | None) -> None:
+    """Only a look helps, which has to name the status: what was not looked at stays as it was. Row: Q9."""
+    now = ROWS | {"CH1": digests.Judged(status, digest)}
+    assert digests.unlooked(now, ROWS) == ({"CH1": says} if says else {})
+    assert digests.renewed(now, ROWS, {}) == (ROWS if says else now)
+    assert digests.renewed(now, ROWS, {"CH1": status}) == now
+    with pytest.raises(ValueError, match="CH1 is P"):
+        digests.renewed(now, ROWS, {"CH1": "M"})
+
+
+def test_a_row_of_the_page_that_changes_alone_is_named_with_the_command_that_accepts_it() -> None:
+    """Row: Q9."""
+    text = digests.as_text(tool.judged_now(LINES))
+    assert tool.unlooked(LINES, text) == []
+    gap = next(gap for gap in LINES if gap.status == "Pa")
+    raised = [evolve(one, status="P") if one is gap else one for one in LINES]
+    found = tool.unlooked(raised, text)
+    assert found[0] == f"{gap.id}: its status was Pa and is P, and its tests are as before"
+    assert found[1].endswith(f"python docs/_tools/gaps.py --accept {gap.id}=P")
+    fewer = [evolve(one, proofs=one.proofs[:-1] or ("none",)) if one is gap else one for one in LINES]
+    assert tool.unlooked(fewer, text)[0] == f"{gap.id}: its tests have changed, and its status is still Pa"
+
+
+TEST = '''
+@pytest.mark.parametrize("n", [1, 2])
+def test_it(n: int) -> None:
+    """It holds. Row: CH1."""
+    # why
+    assert half(n) == f"{n:>3}"
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("    # why\n", "", True),
+        ("It holds.", "It has to hold.", True),
+        ("half(n) ==", "(half( n )\n  ==", True),
+        ("[1, 2]", "[\n1, 2,]", True),
+        ("[1, 2]", "[1]", False),
+        ("half(n)", "twice(n)", False),
+        ("==", "!=", False),
+        (":>3", ":>4", False),
+        ("assert ", "", False),
+        ("test_it", "test_other", False),
+    ],
+)
+def test_the_digest_of_a_test_is_of_what_it_does(old: str, new: str, same: bool) -> None:
+    """Layout and words do not count. Row: Q9."""
+    changed = TEST.replace(old, new)
+    changed += ")" * (changed.count("(") - changed.count(")"))
+    assert changed != TEST
+    assert (digests.essence(ast.parse(changed)) == digests.essence(ast.parse(TEST))) is same
+
+
+def test_the_digest_is_one_text_for_all_versions_of_python() -> None:
+    """Row: Q9."""
+    told = repr(digests.essence(ast.parse(TEST))).encode()
+    assert hashlib.blake2b(told, digest_size=6).hexdigest() == "a93c5a958563"
+
+
+def test_a_file_in_which_two_branches_have_met_is_read_with_its_markers() -> None:
+    """What fits the tests of today is right, on whichever side it stands. Row: Q9."""
+    one, two = (digests.as_text({"CH1": digests.Judged("Pa", letter * 12)}) for letter in "ac")
+    for ours, theirs in ((one, two), (two, one)):
+        text = f"<<<<<<< here\n{ours}=======\n{theirs}>>>>>>> there\nCH2 P {'b' * 12}\n"
+        assert digests.kept(ROWS, text) == ROWS
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from types import ModuleType
 
 from .blocks import DOCS
+
+sys.path.append(str(DOCS / "_tools"))  # they import each other
 
 
 def load(name: str) -> ModuleType:
