@@ -273,6 +273,23 @@ def test_one_link_at_a_time_has_elements_ahead(world: World) -> None:
     world.run(main)
 
 
+def test_a_home_that_has_declined_declines_for_good(world: World) -> None:
+    """A task waits at home when the handle is opened; what comes later is received in order all the same. Row: N4."""
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 8)
+        async with world.linked({"jobs": ch}) as (_, link), tasks() as some:
+            at_home = some.start(ch.recv)
+            await settle()
+            jobs = await link.open("jobs", prefetch=2)
+            for i in range(4):
+                ch.try_send(b"%d" % i)
+            assert [await jobs.recv() for _ in range(3)] == [b"1", b"2", b"3"]
+            assert (at_home.value, len(jobs)) == (b"0", 0)
+
+    world.run(main)
+
+
 def test_a_cancelled_receive_takes_nothing(world: World) -> None:
     """A deadline passes at a handle with receives that stand: what comes later is for the next one. Rows: N4, CH7."""
 

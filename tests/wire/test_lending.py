@@ -147,6 +147,18 @@ def test_a_send_without_a_slot_takes_none_from_those_behind_it() -> None:
         assert pair.a.slots(channel) == 4
 
 
+def test_nothing_is_lent_while_a_send_without_a_slot_is_unanswered() -> None:
+    """It was read, and may not have reached the channel yet: the slot that is free is its own. Row: N4."""
+    pair, channel = lent(free=4)
+    for i in range(4):
+        pair.a.send_data(channel, b"%d" % i)
+    pair.a.send(channel, b"asks")
+    asked = only(pair.a_to_b(), SendRequested)
+    assert pair.b.lend(channel, 4) == 0
+    pair.b.done(asked.request_id)
+    assert pair.b.lend(channel, 3) == 3
+
+
 def test_a_refused_send_leaves_its_slot_lent() -> None:
     """It has filled nothing, so the slot is still there for the next one. Row: N4."""
     pair, channel = lent(free=4)

@@ -58,6 +58,7 @@ class Bound:
     watch: Callable[[], object] | None = None
     lent: Lent | None = None
     kept: Kept | None = None
+    declined: bool = False  # nothing is sent ahead on this handle
     ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
     def __attrs_post_init__(self) -> None:

@@ -196,7 +196,8 @@ class Home:
         kept = bound.kept
         if kept is None:
             kept = Kept(bound, self._push, self._park_ahead, lambda: self._holding, self._flush)
-            if not bound.core.keep(kept):
+            if bound.declined or not bound.core.keep(kept):
+                bound.declined = True  # for good: another one could overtake what is asked for instead of this one
                 self._wire.refuse(asked.request_id, WireCode.ENOTSUP, "nothing is sent ahead here")
                 return
             bound.kept = kept

@@ -452,13 +452,17 @@ class Link(HomeBound):
 
     def _on_element(self, news: events.ElementReceived) -> None:
         op = self._requests.pop(news.request_id, None)
+        ahead = self._ahead_of(news.channel_id)
+        element = Redelivered(news.element) if news.redelivered else news.element
         if op is None:
-            ahead = self._ahead_of(news.channel_id)
-            if ahead is None or not ahead.arrived(news):
+            if ahead is None or not ahead.arrived(news.request_id, element):
                 self.wire.putback(news.request_id)
             return
+        if ahead is not None:
+            op.succeed(ahead.exchange(news.request_id, element))
+            return
         self.wire.taken(news.request_id)
-        op.succeed(Redelivered(news.element) if news.redelivered else news.element)
+        op.succeed(element)
 
     def _on_info(self, news: events.InfoReceived) -> None:
         op = self._requests.pop(news.request_id, None)

@@ -19,7 +19,7 @@ from ..semantics import Kind, Overflow
 from ..wire.codes import WireCode
 
 if TYPE_CHECKING:
-    from ..wire.events import ElementReceived, ReplyReceived
+    from ..wire.events import ReplyReceived
     from .receiving import Receiving
 
 __all__ = ["Prefetch"]
@@ -72,13 +72,20 @@ class Prefetch:
 
     # -- news from the link
 
-    def arrived(self, news: ElementReceived) -> bool:
+    def arrived(self, request_id: int, element: bytes) -> bool:
         """An element came that no task waits for; False when it was not asked for ahead."""
-        if news.request_id not in self._standing:
+        if request_id not in self._standing:
             return False
-        del self._standing[news.request_id]
-        self._ready.append((news.request_id, news.element))
+        del self._standing[request_id]
+        self._ready.append((request_id, element))
         return True
+
+    def exchange(self, request_id: int, element: bytes) -> bytes:
+        """An element came for a task that waits: that task gets the oldest one that is here."""
+        self._ready.append((request_id, element))
+        first, oldest = self._ready.popleft()
+        self._handle._link.wire.taken(first)
+        return oldest
 
     def refused(self, news: ReplyReceived) -> bool:
         """A receive that stands was refused: closed, or not to be sent ahead. Either way nothing more is asked for."""

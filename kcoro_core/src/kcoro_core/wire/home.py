@@ -84,6 +84,7 @@ class _Asked:
     stage: _Stage = _Stage.WAITING
     entry: Entry | None = None
     slot: bool = False  # a SEND that has used a lent slot
+    asks: bool = False  # a SEND without one, where slots are lent
     refused_open: bool = False  # its REPLY is the last frame of the handle
 
 
@@ -149,6 +150,9 @@ class Home:
         if size > handle.attributes.max_message:
             self._refuse(asked, WireCode.EMSGSIZE, f"{size} bytes")
         if asked.stage is _Stage.WAITING:
+            if handle.lent is not None and not slot:
+                asked.asks = True
+                handle.lent.waiting += 1
             events.append(SendRequested(asked.id, handle.id, timeout_ms, element, slot))
 
     def on_call(self, handle: Handle, frame: Frame, fields: Fields, limit: int, events: list[Event]) -> None:
@@ -413,7 +417,7 @@ class Home:
         """Queue the REPLY; False for a receive whose handle was given up: its opener waits for nothing."""
         handle = asked.handle
         if asked.command is Command.SEND:
-            self._lender.answered(handle, used)
+            self._lender.answered(handle, used, asked.asks)
         asked.stage = _Stage.ANSWERED
         handle.unanswered.pop(asked.id, None)
         heard = handle.state is not HandleState.DETACHING or asked.command is not Command.RECV

@@ -108,9 +108,10 @@ class Lender:
                 handle.lent.step(LendStep.RETURN)
             self.grants.owe(handle.id, handle.lent)  # the last one rides on our DETACH
 
-    def answered(self, handle: Handle, used: bool) -> None:
-        """A SEND was answered."""
+    def answered(self, handle: Handle, used: bool, asked: bool) -> None:
+        """A SEND was answered; ``used`` a slot, or ``asked`` without one."""
         if handle.lent is not None:
+            handle.lent.waiting -= asked
             handle.lent.answer_send(used)
             self.grants.owe(handle.id, handle.lent)
 

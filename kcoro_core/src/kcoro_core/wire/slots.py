@@ -104,6 +104,7 @@ class Slots:
     byte_total: int = 0  # charge of all DATA
     held: int = 0  # charge of elements that wait here to be taken, where that counts
     target: int = 0  # what is granted at a time; grows with what is used
+    waiting: int = 0  # SENDs without a slot that are not answered
     questions: int = 0  # RECALLs with KEEP that are not answered
     _asks: bool = False  # the sender had no slot, and has been granted none since
     _short: bool = False  # it had a slot and has asked nevertheless: it had not the bytes
@@ -178,7 +179,8 @@ class Slots:
 
     def more(self, free: float) -> int:
         """How many of the ``free`` slots to lend now: none, or enough to be worth a frame."""
-        if self.state is not LendState.LENT:
+        # A SEND that was read may not have reached the channel yet: a slot that is free goes to it, and is not lent.
+        if self.state is not LendState.LENT or self.waiting:
             return 0
         most = int(min(free, self.window - self.lent))
         enough = max(1, self.window // 4 if self._asks else (self.window + 1) // 2)
