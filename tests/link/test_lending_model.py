@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The lending model, explored in full: no order of frames and steps gives what no local channel gives (rows N4, CH2).
+
+Every rule is there because without it some order breaks something: each is switched off alone, and is missed at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kcoro_core.link.bound import Bound
+from kcoro_core.link.kept import Kept
+from kcoro_core.link.lent import Lent
+from kcoro_core.link.prefetch import Prefetch
+from kcoro_core.reference.lending import Lending
+from kcoro_core.wire.ledger import Ledger
+from kcoro_core.wire.lending import Window
+from kcoro_core.wire.slots import Slots
+from kcoro_core.wire.states import LendState
+
+from .lending_model import Broken, explore
+from .programs import HOME, LINKS, Program, Step, Task, outcomes, random_program
+
+ONE, TWO = LINKS
+
+
+def task(place: str, *steps: str) -> Task:
+    """``"send 3"`` sends element 3, ``"tell 0"`` tells word 0, ``"recv"`` receives."""
+    return Task(place, tuple(Step(verb, int(what or 0)) for verb, _, what in map(_parted, steps)))
+
+
+def _parted(step: str) -> tuple[str, str, str]:
+    head, space, tail = step.rpartition(" ")
+    return (head, space, tail) if tail.isdigit() else (step, "", "")
+
+
+# Link 1 is lent to, and has elements ahead; a task that hears word 9, which nobody tells, only keeps its link there.
+PROGRAMS: dict[str, Program] = {
+    "stream": Program(1, (task(ONE, "send 0", "send 1", "send 2"), task(HOME, "recv", "recv", "recv"))),
+    "second sender": Program(
+        2, (task(ONE, "send 0", "tell 0"), task(HOME, "hear 0", "send 1"), task(HOME, "recv", "recv"))
+    ),
+    "second link": Program(
+        1, (task(ONE, "send 0", "tell 0", "send 2"), task(TWO, "hear 0", "send 1"), task(HOME, "recv", "recv"))
+    ),
+    "full": Program(1, (task(ONE, "send 0", "send 1"), task(HOME, "send 2"), task(HOME, "recv", "recv"))),
+    "room": Program(1, (task(ONE, "send 0", "send 1"), task(HOME, "recv"))),
+    "close": Program(2, (task(ONE, "send 0"), task(HOME, "close"), task(HOME, "recv", "try recv"))),
+    "close and told": Program(2, (task(ONE, "send 0", "tell 0"), task(HOME, "hear 0", "close"), task(HOME, "recv"))),
+    "tries": Program(2, (task(ONE, "send 0", "tell 0", "try send 1"), task(HOME, "hear 0", "try recv", "try send 2"))),
+    "try to send": Program(2, (task(ONE, "hear 9"), task(HOME, "try send 0"))),
+    "both ways": Program(1, (task(ONE, "send 0", "send 1"), task(ONE, "recv"), task(HOME, "recv"))),
+    "both ways, alone": Program(1, (task(ONE, "send 0", "send 1"), task(ONE, "recv", "recv"))),
+    "nobody takes": Program(1, (task(HOME, "send 0", "send 1", "send 2"), task(ONE, "hear 9"))),
+    "ahead": Program(2, (task(HOME, "send 0", "send 1", "send 2"), task(ONE, "recv", "recv"), task(HOME, "recv"))),
+    "ahead and back": Program(3, (task(HOME, "send 0", "send 1"), task(ONE, "hear 9"), task(HOME, "recv", "recv"))),
+    "ahead, then a try": Program(2, (task(HOME, "send 0", "send 1"), task(ONE, "try recv", "recv"))),
+    "ahead, then a close": Program(2, (task(HOME, "send 0", "close"), task(ONE, "hear 9"), task(HOME, "recv"))),
+    "rendezvous": Program(0, (task(ONE, "send 0", "send 1"), task(HOME, "recv", "try recv"))),
+    "unlimited": Program(None, (task(ONE, "send 0", "tell 0"), task(HOME, "hear 0", "send 1"), task(TWO, "recv"))),
+}
+MODES = {"request": (False, 0), "lend": (True, 0), "prefetch": (False, 2), "both": (True, 1)}
+SHORT = ("room", "second sender", "close and told", "try to send", "rendezvous")
+
+
+def explored(name: str, mode: str) -> str:
+    """Explore a program in a mode; what was seen, for people."""
+    program = PROGRAMS[name]
+    allowed = outcomes(program)
+    found = explore(program, allowed, *MODES[mode])
+    assert found.ends
+    return f"{name}, {mode}: {found.states} states, {len(found.ends)} of {len(allowed)} outcomes\n"
+
+
+@pytest.mark.parametrize("mode", ["lend", "both"])
+def test_some_programs_are_explored_in_full(mode: str) -> None:
+    """Every order of their frames and steps; the counts are printed. Row: N4."""
+    for name in SHORT:
+        sys.stdout.write(explored(name, mode))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_is_explored_in_full(name: str, mode: str) -> None:
+    """The same for all of them, in all modes. Rows: N4, CH2, CH11."""
+    sys.stdout.write(explored(name, mode))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_are_explored_as_far_as_they_go(seed: int) -> None:
+    """Programs of the equality campaign, up to a number of states. Row: N4."""
+    program = random_program(seed)
+    try:
+        explore(program, outcomes(program), lend=True, prefetch=1, most=3000)
+    except Broken as broken:
+        if "more than" not in str(broken):
+            raise
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Each rule switched off
+# ---------------------------------------------------------------------------------------------------------------------
+
+Patch = Callable[[type, str, Any], None]
+
+
+def count_data_only(patch: Patch) -> None:
+    """A SEND that crosses a grant waits for a slot that is lent to its own link."""
+
+    def wrote_data(window: Window) -> None:
+        window._queued -= 1
+        window._written += 1
+        window._serials.append(window._written)
+
+    def hear_send(slots: Slots) -> bool:
+        slots._asks = True
+        return False
+
+    patch(Window, "queue_send", lambda window: None)
+    patch(Window, "wrote_send", lambda window: None)
+    patch(Window, "wrote_data", wrote_data)
+    patch(Slots, "hear_send", hear_send)
+    patch(Slots, "answer_send", lambda slots, used: None)
+
+
+def use_slots_behind_a_recall(patch: Patch) -> None:
+    """What is sent behind the RETURN has no slot any more."""
+
+    def has_room(window: Window, element: bytes, reserve: bool = False) -> bool:
+        return window.msg_limit - window._written - window._queued > 0
+
+    patch(Window, "has_room", has_room)
+
+
+def do_not_wait_for_the_return(patch: Patch) -> None:
+    """Somebody else sends while data is on its way."""
+
+    def recall(lent: Lent) -> None:
+        lent.recalled = True
+        lent.wire.recall(lent.id)
+        lent.core.end_lending()
+
+    patch(Lent, "recall", recall)
+
+
+def serve_others_beside_a_free_slot(patch: Patch) -> None:
+    """There is room, but what was sent before is not here yet."""
+    patch(Lending, "_send_guarded", lambda core, value: core._accept(value))
+
+
+def lend_while_somebody_waits(patch: Patch) -> None:
+    """A freed slot is lent in place of going to the sender that waits for it."""
+
+    def more(slots: Slots, free: float) -> int:
+        return int(min(free, slots.window)) if slots.state is LendState.LENT else 0
+
+    def lendable(core: Lending) -> int | float:
+        return 0 if core.borrower is None else core.limit - len(core.queue) - core.kept - core.lent
+
+    def after_take(core: Lending) -> None:
+        if core.borrower is not None:
+            core.borrower.freed()
+        core._admit()
+
+    patch(Slots, "more", more)
+    patch(Lending, "lendable", lendable)
+    patch(Lending, "_after_take", after_take)
+
+
+def lend_what_a_read_send_needs(patch: Patch) -> None:
+    """A SEND was read, its handler has not run yet, and its slot is lent to its own link."""
+
+    def more(slots: Slots, free: float) -> int:
+        return int(min(free, slots.window - slots.lent)) if slots.state is LendState.LENT else 0
+
+    patch(Slots, "more", more)
+
+
+def tell_of_a_close_before_the_return(patch: Patch) -> None:
+    """A receiver hears of the close although a send has completed before it."""
+    patch(Lending, "_settled", lambda core: not core.travelling)
+
+
+def drop_data_behind_a_close(patch: Patch) -> None:
+    """A send has completed, and its element is gone."""
+    original = Lent.on_data
+    patch(Lent, "on_data", lambda lent, news: None if lent.core.closed else original(lent, news))
+
+
+def tell_a_try_at_once(patch: Patch) -> None:
+    """A try says that nothing is there, or no room, while the answer is under way."""
+    patch(Lending, "ask", lambda core, op: False)
+
+
+def free_the_slot_of_what_is_ahead(patch: Patch) -> None:
+    """Nobody took the elements, and more are accepted."""
+
+    def take_ahead(core: Lending) -> Any:
+        value = original(core)
+        core.kept = 0
+        return value
+
+    def settle_ahead(core: Lending, count: int = 1, put_back: Any = ()) -> None:
+        core.kept += count
+        settle(core, count, put_back)
+
+    original, settle = Lending.take_ahead, Lending.settle_ahead
+    patch(Lending, "take_ahead", take_ahead)
+    patch(Lending, "settle_ahead", settle_ahead)
+
+
+def never_recall_what_is_ahead(patch: Patch) -> None:
+    """An element lies at a link that does not want it, and a receiver at home waits for ever."""
+    patch(Kept, "recall", lambda kept: None)
+
+
+def serve_others_beside_what_is_ahead(patch: Patch) -> None:
+    """A later element is received before an earlier one comes back."""
+    original = Lending._recv_guarded
+
+    def recv_guarded(core: Lending) -> Any:
+        if core.keeper is not None and core.queue:
+            core.keeper.recall()
+            return core.queue.popleft()
+        return original(core)
+
+    patch(Lending, "_recv_guarded", recv_guarded)
+    patch(Kept, "arrived", _arrived_once)
+
+
+def _arrived_once(kept: Kept) -> None:
+    """Sends one element ahead, so that another one stays in the channel."""
+    if not kept.recalled and kept.standing and not kept.bound.travelling:
+        value = kept.bound.core.take_ahead()
+        if isinstance(value, bytes):
+            number = next(iter(kept.standing))
+            del kept.standing[number]
+            kept.push(kept.bound, number, value, True)
+
+
+def put_back_one_by_one(patch: Patch) -> None:
+    """The second one that comes back lands in front of the first."""
+
+    def put_back(ledger: Ledger, request_id: int) -> tuple[int, ...]:
+        ledger._settle(request_id)
+        return (request_id,)
+
+    patch(Ledger, "put_back", put_back)
+
+
+def close_without_what_is_ahead(patch: Patch) -> None:
+    """A receiver hears of the close, then the element comes back."""
+    patch(Lending, "_settled", lambda core: core.borrower is None)
+
+
+def send_ahead_what_was_declined(patch: Patch) -> None:
+    """A later receive is served ahead of the one that its end asks for again."""
+    patch(Bound, "declined", property(lambda bound: False, lambda bound, value: None))
+
+
+def hand_over_what_came_last(patch: Patch) -> None:
+    """A task gets the element that answers its request, although an older one lies there."""
+
+    def exchange(ahead: Prefetch, request_id: int, element: bytes) -> bytes:
+        ahead._handle._link.wire.taken(request_id)
+        return element
+
+    patch(Prefetch, "exchange", exchange)
+
+
+RULES: list[tuple[Callable[[Patch], None], str, str]] = [
+    (count_data_only, "room", "lend"),
+    (use_slots_behind_a_recall, "second link", "lend"),
+    (do_not_wait_for_the_return, "second sender", "lend"),
+    (serve_others_beside_a_free_slot, "second sender", "lend"),
+    (lend_while_somebody_waits, "room", "lend"),
+    (lend_what_a_read_send_needs, "both ways, alone", "both"),
+    (tell_of_a_close_before_the_return, "close and told", "lend"),
+    (drop_data_behind_a_close, "close and told", "lend"),
+    (tell_a_try_at_once, "tries", "lend"),
+    (tell_a_try_at_once, "try to send", "lend"),
+    (free_the_slot_of_what_is_ahead, "nobody takes", "prefetch"),
+    (never_recall_what_is_ahead, "ahead and back", "prefetch"),
+    (serve_others_beside_what_is_ahead, "ahead and back", "prefetch"),
+    (put_back_one_by_one, "ahead and back", "prefetch"),
+    (close_without_what_is_ahead, "ahead, then a close", "prefetch"),
+    (send_ahead_what_was_declined, "ahead", "prefetch"),
+    (hand_over_what_came_last, "ahead, then a try", "both"),
+]
+
+
+@pytest.mark.parametrize(
+    ("switch", "name", "mode"), RULES, ids=[f"{switch.__name__}-{name}".replace(" ", "-") for switch, name, _ in RULES]
+)
+def test_no_rule_can_be_left_out(
+    switch: Callable[[Patch], None], name: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exploration breaks as soon as one rule is switched off. Row: N4."""
+    assert switch.__doc__
+    switch(monkeypatch.setattr)
+    program = PROGRAMS[name]
+    with pytest.raises(Broken) as broken:
+        explore(program, outcomes(program), *MODES[mode])
+    assert (
+        "outcome" in str(broken.value) or "ended the connection" in str(broken.value) or "lent of" in str(broken.value)
+    )
