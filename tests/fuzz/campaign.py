@@ -70,7 +70,7 @@ def search(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         found = Path(scratch, "found")
         found.mkdir()
-        inputs = [] if args.empty else [*kept(args.target), *targets[args.target].seeds()]
+        inputs = [*([] if args.empty else kept(args.target)), *targets[args.target].seeds()]
         for number, data in enumerate(inputs):
             (found / f"{number:05}").write_bytes(data)
         options = [f"-max_total_time={args.seconds}", f"-seed={seed}", f"-artifact_prefix={scratch}/", "-len_control=0"]
@@ -100,7 +100,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="0 draws one, which is printed")
     parser.add_argument("--keep", action="store_true", help="write the smallest set of inputs that reaches the same")
-    parser.add_argument("--empty", action="store_true", help="begin without the kept inputs")
+    parser.add_argument("--empty", action="store_true", help="begin with the first inputs only, and none that was kept")
     parser.add_argument("--replay", metavar="HEX", help="run this input, and nothing else")
     parser.add_argument("--plant", default="", help="with this planted defect, to see it found")
     parser.add_argument("--as-fuzzer", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
