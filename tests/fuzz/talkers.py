@@ -66,6 +66,9 @@ class Talker:
         self.wants: dict[int, int] = {}  # OPENs of the peer that ask for slots, and their channels
         self.unconfirmed = 0  # elements of ours that went against slots
         self.in_doubt = 0  # of these, those of handles that are gone
+        self.ahead: dict[int, int] = {}  # receives of ours that nobody waited for, and their channels
+        self.channels: dict[int, int] = {}  # of each receive of the peer
+        self.held_back: set[int] = set()  # channels of the peer where what is ahead was recalled
         self.pushed: set[int] = set()  # requests of the peer whose element is not settled
         self.ended: ev.LossReport | None = None
         self.wire.start(0.0)
@@ -173,6 +176,28 @@ class Talker:
         if channel := self.handle():
             self.command(lambda: self.wire.recv(channel, self.choices.one_of([0xFFFF_FFFF, 0])), Command.RECV)
 
+    def recv_ahead(self) -> None:
+        """Ask for an element that nobody waits for yet."""
+        if channel := self.handle():
+            with suppress(KcoroError, ValueError):  # it was recalled, or may not be
+                number = self.wire.recv(channel, ahead=True)
+                self.asked[number] = Command.RECV
+                self.ahead[number] = channel
+
+    def recall_ahead(self) -> None:
+        """Want back what the peer has ahead; until it is back nothing more is pushed there."""
+        if self.theirs and self.wire.state is State.OPEN:
+            channel = self.choices.one_of(self.theirs)
+            with suppress(ValueError):  # nothing is ahead there, or not any more
+                self.wire.recall_ahead(channel)
+                self.held_back.add(channel)
+
+    def drain(self) -> None:
+        """Announce the end."""
+        if self.wire.state is State.OPEN and self.choices.sometimes(4):
+            with suppress(ValueError):  # it was announced
+                self.wire.drain(500)
+
     def info(self) -> None:
         """Ask for counters."""
         if channel := self.handle():
@@ -234,6 +259,8 @@ class Talker:
     def answer_one(self, number: int, command: int) -> None:
         """Give the answer that the bytes decide."""
         if self.wire.state is not State.OPEN or not self.wire.is_waiting(number):
+            return
+        if command == Command.RECV and self.channels.get(number) in self.held_back:
             return
         del self.waiting[number]
         if self.choices.sometimes(4):
@@ -311,6 +338,10 @@ STEPS: dict[int, Callable[[Talker], Any]] = {
     19: Talker.send_data,
     20: Talker.lend,
     21: Talker.send_data,
+    22: Talker.recv_ahead,
+    23: Talker.recall_ahead,
+    24: Talker.drain,
+    25: Talker.recv_ahead,
 }
 """What a talker can do, by number; numbers up to 31 are free for what comes."""
 
@@ -357,6 +388,8 @@ def _heard(command: int) -> Callable[[Talker, Any], None]:
             talker.theirs.append(event.channel_id)
             if event.wanted.flags & OpenFlag.LEND:
                 talker.wants[event.request_id] = event.channel_id
+        if command is Command.RECV:
+            talker.channels[event.request_id] = event.channel_id
 
     return book
 
@@ -401,6 +434,7 @@ def _returned(talker: Talker, event: ev.ElementsReturned) -> None:
 
 
 def _gone(talker: Talker, event: ev.Detached) -> None:
+    talker.held_back.discard(event.channel_id)
     talker.leaving.discard(event.channel_id)
     for handles in (talker.theirs, talker.handles):
         if event.channel_id in handles:
@@ -424,6 +458,7 @@ BOOKING: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
     ev.Opened: _opened,
     ev.ReplyReceived: _is_over,
     ev.InfoReceived: _is_over,
+    ev.AheadReturned: lambda talker, event: talker.held_back.discard(event.channel_id),
     ev.DataInDoubt: _in_doubt_at_the_end_of_a_handle,
     ev.CallRequested: _called,
     ev.CallAnswered: _is_over,
@@ -446,6 +481,19 @@ def _give_up(talker: Talker, event: ev.CancelRequested) -> None:
         talker.wire.refuse(event.request_id, WireCode.ECANCELED)
 
 
+def _give_back_ahead(talker: Talker, event: ev.AheadRecalled) -> None:
+    if event.channel_id not in talker.handles:
+        return  # given up meanwhile, which gives everything back
+    for number in [number for number, channel in talker.ahead.items() if channel == event.channel_id]:
+        if number in talker.arrived:
+            talker.arrived.discard(number)
+            talker.given_up.add(number)
+            talker.wire.putback(number)
+        elif number in talker.asked and talker.wire.cancel(number, talker.now):
+            del talker.asked[number]
+    talker.wire.give_back_ahead(event.channel_id)
+
+
 REACTIONS: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
     **dict.fromkeys(
         (
@@ -459,5 +507,6 @@ REACTIONS: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
         _maybe_answer,
     ),
     ev.CancelRequested: _give_up,
+    ev.AheadRecalled: _give_back_ahead,
 }
 """What is done at once about an event; everything else waits for a step."""
