@@ -8,7 +8,7 @@ import pytest
 
 from kcoro_core import BUFFERED, CancelToken, KcoroError, OperationCancelled, channel, dial, open_scope, serve, sleep
 from kcoro_core.hosts.script import ScriptHost
-from kcoro_core.wire.outbox import MAX_WEIGHT
+from kcoro_core.wire.messages import MAX_WEIGHT
 
 
 def shares(weights: dict[str, int]) -> dict[str, float]:

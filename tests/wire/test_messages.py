@@ -53,13 +53,19 @@ U32, U64 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1)
 
 @given(
     NAMES, st.none() | st.sampled_from(Kind), st.none() | st.sampled_from(Overflow), CAPACITY, st.text(max_size=15),
-    st.dictionaries(st.integers(0x8000, 0xFFFF), st.binary(max_size=20), max_size=5),
+    st.dictionaries(st.integers(0x8002, 0xFFFF), st.binary(max_size=20), max_size=5), st.integers(1, m.MAX_WEIGHT),
 )  # fmt: skip
 def test_an_open_read_back_is_the_open_that_was_written(
-    name: str, kind: Kind | None, overflow: Overflow | None, capacity: int | None, codec: str, items: dict[int, bytes]
+    name: str,
+    kind: Kind | None,
+    overflow: Overflow | None,
+    capacity: int | None,
+    codec: str,
+    items: dict[int, bytes],
+    weight: int,
 ) -> None:
-    """Every request to open survives the wire, with items that may be ignored. Row: W1."""
-    request = m.OpenRequest(name, m.OpenFlag.EXCL, kind, overflow, capacity, codec, items)
+    """Every request to open survives the wire, with its weight and with items that may be ignored. Row: W1."""
+    request = m.OpenRequest(name, m.OpenFlag.EXCL, kind, overflow, capacity, codec, items, weight)
     assert m.decode_open(Fields(m.encode_open(request), "OPEN")) == request
 
 

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kcoro_core.wire.commands import Command
 from kcoro_core.wire.hello import charge
-from kcoro_core.wire.outbox import CONTROL_BYTES, CONTROL_FRAMES, MAX_WEIGHT, PIECE, QUANTUM, Entry, Outbox
+from kcoro_core.wire.messages import MAX_WEIGHT
+from kcoro_core.wire.outbox import CONTROL_BYTES, CONTROL_FRAMES, PIECE, QUANTUM, Entry, Outbox
 
 SMALL = 64
 MAX_FRAME = 65_536

@@ -27,8 +27,7 @@ from ..wire.codes import WireCode, error_of
 from ..wire.commands import Command, is_call
 from ..wire.connection import Connection, ConnectionConfig, Side
 from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE
-from ..wire.messages import OpenFlag, OpenRequest
-from ..wire.outbox import MAX_WEIGHT
+from ..wire.messages import MAX_WEIGHT, OpenFlag, OpenRequest
 from ..wire.states import State
 from .answering import Answering
 from .arguments import check_count, check_hook, check_name
@@ -172,8 +171,8 @@ class Link(HomeBound):
         completed and that was lost with the link before the home confirmed it (IN_DOUBT), or that a newer one replaced
         at this side of a CONFLATED channel.
 
-        ``weight``, 1 to 16, is how many shares of the line this side's sends on the channel get while other channels
-        have something to send, too; what the home sends here is not concerned.
+        ``weight``, 1 to 16, is how many shares of the line the channel gets, in each direction, while other channels
+        have something to send, too.
 
         :raises NotFound: the peer exports nothing of that name.
         :raises AccessDenied: you may not use it.
@@ -196,7 +195,7 @@ class Link(HomeBound):
         await host.cancel_point()
         try:
             self.check_usable(self)
-            number = self.wire.open(OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0)))
+            number = self.wire.open(OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0), weight=weight))
         except KcoroError:
             await host.spend()
             raise
@@ -204,8 +203,6 @@ class Link(HomeBound):
         await park(host, op, op.forget, limit, cancel)
         channel: RemoteChannel = await result(host, op, cancel, what)
         channel._on_undelivered = on_undelivered
-        if weight != 1:
-            self.wire.weigh(channel.id, weight)
         if prefetch:
             channel._prefetch = Prefetch(channel, prefetch)
             channel._prefetch.top_up()

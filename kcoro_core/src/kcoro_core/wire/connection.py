@@ -469,13 +469,6 @@ class Connection:
         self._life.check_open()
         return self._opener.detach(channel_id)
 
-    def weigh(self, channel_id: int, weight: int) -> bool:
-        """Give what this side writes on a channel ``weight`` (1 to MAX_WEIGHT) shares; False when it is not open."""
-        if self._handles.find(channel_id) is None:
-            return False
-        self._outbox.weigh(channel_id, weight)
-        return True
-
     # --- answers of the home ------------------------------------------------------------------------------------------
     # Each returns False, without effect, when nobody is left to hear: the connection ended, or (push) the receiver
     # detached. Each raises ValueError for a request that waits for no answer, or for another one.

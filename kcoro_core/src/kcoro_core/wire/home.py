@@ -137,6 +137,8 @@ class Home:
         if self._handles.count(mine=False) > self._limits.max_channels:
             self._refuse(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
             return
+        if wanted.weight != 1:
+            self._outbox.weigh(handle.id, wanted.weight)
         if asked.stage is _Stage.WAITING:
             events.append(OpenRequested(asked.id, handle.id, wanted))
 

@@ -29,6 +29,7 @@ __all__ = [
     "MAX_CODEC",
     "MAX_NAME",
     "MAX_TAKEN",
+    "MAX_WEIGHT",
     "UNBOUNDED",
     "Attributes",
     "ChannelInfo",
@@ -72,6 +73,11 @@ MAX_CODEC: Final = 63
 MAX_TAKEN: Final = 1000
 """Acknowledgements in one TAKEN frame, so that it fits into the smallest frame that can be agreed."""
 
+MAX_WEIGHT: Final = 16
+"""The largest weight of a channel; the smallest is 1."""
+
+_WEIGHT: Final = 1 | IGNORABLE  # item of OPEN: one byte
+
 _E = TypeVar("_E", bound=enum.Enum)
 
 _ANY: Final = 255
@@ -111,7 +117,10 @@ class Rights(enum.IntFlag):
 
 @frozen
 class OpenRequest:
-    """What OPEN asks for; None means: whatever is there. ``items`` carries what later versions add."""
+    """What OPEN asks for; None means: whatever is there. ``items`` carries what later versions add.
+
+    ``weight``, 1 to 16, is how many shares of the line each side gives the channel.
+    """
 
     name: str
     flags: OpenFlag = _NO_FLAGS
@@ -120,6 +129,7 @@ class OpenRequest:
     capacity: int | None = None
     codec: str = ""
     items: dict[int, bytes] = field(factory=dict)
+    weight: int = 1
 
 
 @frozen
@@ -204,14 +214,17 @@ def decode_data(fields: Fields) -> tuple[int, bytes]:
 
 
 def encode_open(request: OpenRequest) -> bytes:
-    """The payload of OPEN. Raises ValueError for a name or codec that is too long, or a name that is empty."""
+    """The payload of OPEN. Raises ValueError for a name or codec that is too long, a name that is empty, a weight."""
     name, codec = request.name.encode(), request.codec.encode()
     if not 0 < len(name) <= MAX_NAME or len(codec) > MAX_CODEC:
         raise ValueError(f"a name has 1 to {MAX_NAME} bytes, a codec at most {MAX_CODEC}")
+    if not 1 <= request.weight <= MAX_WEIGHT:
+        raise ValueError(f"a weight is 1 to {MAX_WEIGHT}, not {request.weight}")
     kind = _ANY if request.kind is None else request.kind.value
     overflow = _ANY if request.overflow is None else request.overflow.value
     fixed = _OPEN.pack(kind, overflow, request.flags, _capacity_out(request.capacity), len(name), len(codec))
-    return fixed + name + codec + encode_tlvs(request.items)
+    weight = {_WEIGHT: bytes([request.weight])} if request.weight != 1 else {}
+    return fixed + name + codec + encode_tlvs({**weight, **request.items})
 
 
 def decode_open(fields: Fields) -> OpenRequest:
@@ -222,6 +235,7 @@ def decode_open(fields: Fields) -> OpenRequest:
         raise ProtocolError("OPEN: the name is empty")
     codec = fields.text(codec_size, "codec", MAX_CODEC)
     items = fields.tlvs()
+    weight = _weight(items.pop(_WEIGHT, b"\1"))
     if flags & ~sum(OpenFlag) or not _ignorable(items):
         raise NotSupported(f"OPEN asks for flags {flags:#x} or items {sorted(items)} that are not known here")
     return OpenRequest(
@@ -232,7 +246,14 @@ def decode_open(fields: Fields) -> OpenRequest:
         _capacity_in(capacity),
         codec,
         items,
+        weight,
     )
+
+
+def _weight(value: bytes) -> int:
+    if len(value) != 1 or not 1 <= value[0] <= MAX_WEIGHT:
+        raise ProtocolError(f"OPEN: a weight is one byte, 1 to {MAX_WEIGHT}, not {value[:8].hex() or 'nothing'}")
+    return value[0]
 
 
 def encode_attributes(attributes: Attributes) -> bytes:

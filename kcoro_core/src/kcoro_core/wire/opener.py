@@ -105,6 +105,8 @@ class Opener:
         handle = self._handles.open_mine()
         if int(wanted.flags) & int(OpenFlag.LEND):
             handle.window = Window(self._borrower.purse)
+        if wanted.weight != 1:
+            self._outbox.weigh(handle.id, wanted.weight)
         return self._ask(handle, Command.OPEN, (payload,))
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:

@@ -32,14 +32,12 @@ from .commands import IN_PIECES, Command
 from .frame import HEADER_SIZE
 from .hello import FRAME_ROOM, MAX_HELLO, charge
 
-__all__ = ["CONTROL_BYTES", "CONTROL_FRAMES", "MAX_WEIGHT", "PIECE", "QUANTUM", "Entry", "Outbox"]
+__all__ = ["CONTROL_BYTES", "CONTROL_FRAMES", "PIECE", "QUANTUM", "Entry", "Outbox"]
 
 QUANTUM: Final = 16_384
 """What a turn adds to the deficit of a channel of weight 1."""
 PIECE: Final = QUANTUM - 64
 """Bytes of the largest piece of a message while channels compete: its charge is one turn."""
-MAX_WEIGHT: Final = 16
-"""The largest weight of a channel; the smallest is 1."""
 CONTROL_FRAMES: Final = 8
 """How many frames of the connection itself may go in front of one frame of a channel."""
 CONTROL_BYTES: Final = 4096
@@ -188,7 +186,7 @@ class Outbox:
         return True
 
     def weigh(self, channel_id: int, weight: int) -> None:
-        """Give a channel ``weight`` (1 to MAX_WEIGHT) times the share of one of weight 1, from its next turn on."""
+        """Give a channel ``weight`` (1 to 16) times the share of one of weight 1, from its next turn on."""
         self._lanes.setdefault(channel_id, _Lane()).weight = weight
 
     def forget(self, channel_id: int) -> None:
