@@ -146,14 +146,16 @@ def test_a_channel_the_medium_had_no_room_for_keeps_place_and_deficit() -> None:
 def test_a_channel_that_runs_empty_keeps_no_deficit() -> None:
     """Being idle saves nothing up: who comes back starts with one turn like everybody. Row: N3."""
     box = agreed()
-    for _ in range(1000):  # each time one small frame out of a whole turn
-        box.put(entry(1))
-        write(box)
+    for _ in range(100):
+        box.put(entry(3, PIECE))
+    for _ in range(20):  # each time one small frame out of a whole turn, beside a channel that always has something
+        small = box.put(entry(1))
+        while write(box) is not small:
+            pass
     for _ in range(20):
         box.put(entry(1, PIECE))
-        box.put(entry(3, PIECE))
 
-    assert [write(box).channel_id for _ in range(6)] == [1, 3, 1, 3, 1, 3]
+    assert "".join(str(write(box).channel_id) for _ in range(8)) in ("13131313", "31313131")
 
 
 def test_what_cannot_go_in_pieces_costs_a_turn_at_most() -> None:
