@@ -24,6 +24,7 @@ from kcoro_core.wire.connection import Connection, ConnectionConfig, Side
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
 from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, OpenFlag, OpenRequest, Reason, Rights
+from kcoro_core.wire.remote_select import Readiness
 from kcoro_core.wire.states import State
 
 from .choices import Choices
@@ -70,6 +71,7 @@ class Talker:
         self.channels: dict[int, int] = {}  # of each receive of the peer
         self.held_back: set[int] = set()  # channels of the peer where what is ahead was recalled
         self.pushed: set[int] = set()  # requests of the peer whose element is not settled
+        self.told: set[int] = set()  # registrations of the peer that were told
         self.ended: ev.LossReport | None = None
         self.wire.start(0.0)
 
@@ -239,6 +241,39 @@ class Talker:
                 self.arrived.discard(number)
                 self.given_up.add(number)
 
+    def register(self) -> None:
+        """Have a clause of a select stand."""
+        if channel := self.handle():
+            serial, mask = self.choices.below(4), Readiness(1 + self.choices.below(7))
+            self.command(lambda: self.wire.register(channel, serial, mask), Command.SELECT_REGISTER)
+
+    def standing(self) -> int:
+        """A registration of ours, or 0."""
+        ours = [number for number, command in self.asked.items() if command is Command.SELECT_REGISTER]
+        return self.choices.one_of(ours) if ours and self.wire.report is None else 0
+
+    def unregister(self) -> None:
+        """Take a clause back."""
+        if number := self.standing():
+            self.wire.unregister(number)
+            del self.asked[number]
+            self.given_up.add(number)
+
+    def claim(self) -> None:
+        """Claim, told or not."""
+        if number := self.standing():
+            gives = self.choices.sometimes(2)
+            event, element = (Readiness.SEND_READY, bytes(9)) if gives else (Readiness.RECV_READY, None)
+            self.command(lambda: self.wire.claim(number, 1, event, element), Command.SELECT_CLAIM)
+
+    def notify(self) -> None:
+        """Tell a registration of the peer, once."""
+        for number, command in self.waiting.items():
+            if command is Command.SELECT_REGISTER and number not in self.told:
+                self.told.add(number)
+                self.wire.notify(number, Readiness(1 + self.choices.below(7)), self.choices.below(3))
+                return
+
     def settle(self) -> None:
         """Take an element that is here, or give it back."""
         if self.arrived and self.ended is None:
@@ -342,6 +377,10 @@ STEPS: dict[int, Callable[[Talker], Any]] = {
     23: Talker.recall_ahead,
     24: Talker.drain,
     25: Talker.recv_ahead,
+    26: Talker.register,
+    27: Talker.claim,
+    28: Talker.notify,
+    29: Talker.unregister,
 }
 """What a talker can do, by number; numbers up to 31 are free for what comes."""
 
@@ -376,6 +415,8 @@ ANSWERS: dict[int, Callable[[Talker, int], object]] = {
     Command.RECV: _push,
     Command.INFO: lambda talker, number: talker.wire.inform(number, INFO),
     Command.CLOSE: _close,
+    Command.SELECT_CLAIM: _close,  # one that takes is booked as a receive
+    Command.SELECT_REGISTER: lambda talker, number: talker.wire.refuse(number, WireCode.ECANCELED),
 }
 """How each request of the peer is granted; anything else is a call."""
 
@@ -401,6 +442,20 @@ def _called(talker: Talker, event: ev.CallRequested) -> None:
 
 def _in_doubt_at_the_end_of_a_handle(talker: Talker, event: ev.DataInDoubt) -> None:
     talker.in_doubt += len(event.elements)
+
+
+def _claimed(talker: Talker, event: ev.ClaimRequested) -> None:
+    _heard(Command.RECV if event.element is None else Command.SELECT_CLAIM)(talker, event)
+
+
+def _stands(talker: Talker, event: ev.RegisterRequested) -> None:
+    _heard(Command.SELECT_REGISTER)(talker, event)
+    talker.told.discard(event.request_id)
+
+
+def _notified(talker: Talker, event: ev.Notified) -> None:
+    if talker.honest:
+        assert talker.asked.get(event.request_id) is Command.SELECT_REGISTER, "news of what does not stand"
 
 
 def _is_over(talker: Talker, event: Any) -> None:
@@ -460,6 +515,9 @@ BOOKING: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
     ev.InfoReceived: _is_over,
     ev.AheadReturned: lambda talker, event: talker.held_back.discard(event.channel_id),
     ev.DataInDoubt: _in_doubt_at_the_end_of_a_handle,
+    ev.RegisterRequested: _stands,
+    ev.ClaimRequested: _claimed,
+    ev.Notified: _notified,
     ev.CallRequested: _called,
     ev.CallAnswered: _is_over,
     ev.RequestInDoubt: _in_doubt,
@@ -503,6 +561,7 @@ REACTIONS: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
             ev.InfoRequested,
             ev.CloseRequested,
             ev.CallRequested,
+            ev.ClaimRequested,
         ),
         _maybe_answer,
     ),

@@ -15,12 +15,27 @@ import pytest
 
 from kcoro_core.testing.laws import LAWS, Group, Harness, Law, Need, local_only
 from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLinkHarness
+from kcoro_core.testing.laws.registry import KNOWN_HERE
 
 from .asyncio_harness import JumpingHarness
 
 TORN = "?short_reads=0.5&short_writes=0.5&seed=1"
 """Half of all reads and writes of the simulated line give or take only a part."""
 
+SELECTING = (Group.SELECT, Group.CLAUSE)
+
+NOT_MIXED = dict.fromkeys(
+    (
+        "SE2.biased-has-no-memory",
+        "SE3.unbiased-is-fair",
+        "SE3.contending-selects-are-fair",
+        "SE3.round-robin-bounds-runs",
+    ),
+    KNOWN_HERE,
+)
+"""Laws of select that hold where all clauses are here, or all at the other end of links, and why not in a mixture."""
+
+MOST_SELECTS_LEFT_OUT = 4
 MOST_LEFT_OUT = 19
 """Channel laws that may stay local; a new one that does has to be argued for here as well."""
 
@@ -30,31 +45,31 @@ class AsyncioLinkHarness(LinkHarness):
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME})
 
-    def __init__(self, scheme: str) -> None:
-        super().__init__(scheme)
-        self.name = f"{scheme}-asyncio"  # type: ignore[misc]
+    def __init__(self, scheme: str, *, mixed: bool = False) -> None:
+        super().__init__(scheme, mixed=mixed)
+        self.name = f"{scheme}-asyncio{'-mixed' * mixed}"  # type: ignore[misc]
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
         """Run on a new loop."""
         JumpingHarness().start(main)
 
 
-def harnesses(config: pytest.Config) -> list[LinkHarness]:
+def harnesses(config: pytest.Config, *, mixed: bool = False) -> list[LinkHarness]:
     """Over the transport that the command line names, else over those of this project."""
     uri = config.getoption("kcoro_transport", None)
     found: list[LinkHarness] = []
     for scheme in ("mem", "uds", "sim") if uri is None else (uri.partition(":")[0],):
         if scheme == "sim" and uri is None:
             # Of the in-process ones mem has been on every host; here every frame is torn.
-            found.append(ScriptLinkHarness(scheme, seed=0, address=TORN))
+            found.append(ScriptLinkHarness(scheme, seed=0, address=TORN, mixed=mixed))
             continue
         found += [
-            TrioLinkHarness(scheme, strict=True),
-            TrioLinkHarness(scheme, strict=False),
-            AsyncioLinkHarness(scheme),
+            TrioLinkHarness(scheme, strict=True, mixed=mixed),
+            TrioLinkHarness(scheme, strict=False, mixed=mixed),
+            AsyncioLinkHarness(scheme, mixed=mixed),
         ]
         if scheme in ("mem", "sim"):  # those without a descriptor, which a scripted host does not have
-            found.append(ScriptLinkHarness(scheme, seed=0))
+            found.append(ScriptLinkHarness(scheme, seed=0, mixed=mixed))
     return found
 
 
@@ -63,16 +78,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "law" in metafunc.fixturenames:
         runs = [
             pytest.param(harness, law, case, id="-".join(filter(None, (law.id, label, harness.name))))
-            for harness in harnesses(metafunc.config)
+            for mixed in (False, True)
+            for harness in harnesses(metafunc.config, mixed=mixed)
             for law in LAWS
-            if law.group is Group.CHANNEL and not harness.missing(law)
+            if not harness.missing(law) and (law.id not in NOT_MIXED if mixed else True)
+            if law.group in SELECTING or (law.group is Group.CHANNEL and not mixed)
             for label, case in law.cases.items()
         ]
         metafunc.parametrize(("harness", "law", "case"), runs)
 
 
 def test_law(harness: Harness, law: Law, case: object) -> None:
-    """The law holds across this link as it does inside a process. Rows: N1b, T6."""
+    """The law holds across this link as it does inside a process. Rows: N1b, N5, X1, T6."""
     harness.check(law, case)
 
 
@@ -87,3 +104,16 @@ def test_each_law_that_stays_local_says_why(capsys: pytest.CaptureFixture[str]) 
             print(f"  {law_id}: {why}")  # noqa: T201
     assert all(len(why.split()) > 3 for why in left_out.values())
     assert len(left_out) <= MOST_LEFT_OUT
+
+
+def test_each_law_of_select_that_stays_local_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Laws of select and of its clauses, and those that hold in no mixture; the table is printed. Rows: N5, X1."""
+    table = local_only(LAWS)
+    laws = {law.id for law in LAWS if law.group in SELECTING}
+    left_out = {law_id: why for law_id, why in table.items() if law_id in laws}
+    with capsys.disabled():
+        print(f"\n{len(left_out)} of {len(laws)} laws of select do not apply across a link:")  # noqa: T201
+        for law_id, why in (left_out | {f"{law_id} (mixed)": why for law_id, why in NOT_MIXED.items()}).items():
+            print(f"  {law_id}: {why}")  # noqa: T201
+    assert laws >= set(NOT_MIXED)
+    assert len([law_id for law_id in left_out if law_id.startswith("SE")]) <= MOST_SELECTS_LEFT_OUT

@@ -20,16 +20,12 @@ from kcoro_core import (
     ChannelClosed,
     LinkLost,
     MessageTooLong,
-    NotSupported,
     OperationCancelled,
     PeerError,
-    Recv,
-    Send,
     WouldBlock,
     WrongLoop,
     channel,
     dial,
-    select,
     serve,
     sleep,
 )
@@ -199,22 +195,6 @@ def test_the_length_counts_this_side_and_info_asks_the_home(world: World) -> Non
                 received=1,
                 dropped=0,
             )
-
-    world.run(main)
-
-
-def test_select_over_a_handle_is_not_supported_yet(world: World) -> None:
-    """A clause over a remote channel is NotSupported, by name, and nothing was taken. Row: SE1."""
-
-    async def main() -> None:
-        ch = channel(UNLIMITED)
-        ch.try_send(b"v")
-        async with world.linked({"jobs": ch}) as (_, link):
-            jobs: Any = await link.open("jobs")
-            for clause in (lambda: Recv(jobs), lambda: Send(jobs, b"w")):
-                with pytest.raises(NotSupported, match="select over a remote channel"):
-                    await select(clause())
-            assert len(ch) == 1
 
     world.run(main)
 

@@ -59,8 +59,8 @@ def test_a_request_is_not_done_until_it_is_written_and_in_doubt_until_it_is_answ
 
     report = report_of(pair.a)
     assert report.requests == (
-        LostRequest(written_, channel, Command.SEND, Fate.IN_DOUBT),
-        LostRequest(cancelled, channel, Command.SEND, Fate.IN_DOUBT),
+        LostRequest(written_, channel, Command.SEND, Fate.IN_DOUBT, sends=True),
+        LostRequest(cancelled, channel, Command.SEND, Fate.IN_DOUBT, sends=True),
         LostRequest(queued, channel, Command.RECV, Fate.NOT_DONE),
     )
     assert report.accepted == {channel: 1}
@@ -85,7 +85,7 @@ def test_what_was_told_in_doubt_before_is_not_told_again() -> None:
     sent = pair.a.send(channel, b"x")
     written(pair.a)
     pair.a.cancel(sent, 0)
-    assert pair.a.handle_timeout(1) == [RequestInDoubt(sent, channel, Command.SEND)]
+    assert pair.a.handle_timeout(1) == [RequestInDoubt(sent, channel, Command.SEND, sends=True)]
     assert report_of(pair.a).requests == ()
 
 
@@ -232,7 +232,7 @@ def test_nothing_is_written_behind_our_goodbye() -> None:
             pair.a.taken(event.request_id)
     pair.a.cancel(waits, 0)
     assert written(pair.a) == []
-    assert pair.a.handle_timeout(1.0) == [RequestInDoubt(waits, channel, Command.SEND)]
+    assert pair.a.handle_timeout(1.0) == [RequestInDoubt(waits, channel, Command.SEND, sends=True)]
     assert report_of(pair.a).unacknowledged == (asked,)
 
 

@@ -352,7 +352,7 @@ def test_after_the_grace_a_cancelled_send_is_in_doubt_and_its_late_answer_is_dro
     pair.a.cancel(sent, 10.0)
     assert pair.a.next_deadline() == 11.0
     assert pair.a.handle_timeout(10.9) == []
-    assert pair.a.handle_timeout(11.0) == [RequestInDoubt(sent, channel, Command.SEND)]
+    assert pair.a.handle_timeout(11.0) == [RequestInDoubt(sent, channel, Command.SEND, sends=True)]
     assert pair.a.handle_timeout(11.0) == []
     with pytest.raises(ValueError, match="not in flight"):
         pair.a.cancel(sent, 11.0)

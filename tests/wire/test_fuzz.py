@@ -13,6 +13,7 @@ from kcoro_core.wire.credit import Grant
 from kcoro_core.wire.events import (
     CallRequested,
     CancelRequested,
+    ClaimRequested,
     CloseRequested,
     ConnectionEnded,
     DataReceived,
@@ -21,18 +22,20 @@ from kcoro_core.wire.events import (
     InfoRequested,
     OpenRequested,
     RecvRequested,
+    RegisterRequested,
     SendRequested,
 )
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
 from kcoro_core.wire.messages import Closing, OpenFlag, OpenRequest, encode_open
+from kcoro_core.wire.remote_select import Readiness
 from kcoro_core.wire.states import LendState, State
 
 from .pair import BUFFERED_4, Pair, established, opened, raw, written
 
 LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=5, receive_budget=4096)
 # Queued at most: an answer for each request in flight, a DETACH and a CLOSE per channel, PING, PONG, BYE.
-FROM_HOME = (Command.CREDIT, Command.RECALL)
+FROM_HOME = (Command.CREDIT, Command.RECALL, Command.SELECT_NOTIFY)
 MOST_FRAMES = 2 * LIMITS.max_inflight_requests + 2 * LIMITS.max_channels + 5
 
 BODIES = st.one_of(
@@ -82,6 +85,12 @@ def respond(connection: Connection, events: list[Event], patience: int) -> None:
                 connection.push(event.request_id, b"element")
             case CallRequested(request_id=request) if request and patience % 2:
                 connection.answer(request, b"result")
+            case RegisterRequested():
+                connection.notify(event.request_id, Readiness(event.mask), 1)
+            case ClaimRequested(element=None) if patience % 3:
+                connection.push(event.request_id, b"element")
+            case ClaimRequested() if patience % 2 and event.element is not None:
+                connection.done(event.request_id)
             case InfoRequested() | CloseRequested():
                 connection.refuse(event.request_id, WireCode.ENOTSUP)
             case CancelRequested() if connection.is_waiting(event.request_id):
@@ -158,6 +167,13 @@ def conversation() -> list[bytes]:
     turn()
     pair.a.send(1, b"element")
     pair.a.recv(1)
+    turn()
+    standing = pair.a.register(1, 7, Readiness.RECV_READY | Readiness.SEND_READY)
+    turn()
+    pair.a.claim(standing, 1, Readiness.RECV_READY)
+    pair.a.claim(standing, 1, Readiness.SEND_READY, b"element")
+    turn()
+    pair.a.unregister(standing)
     turn()
     asked = pair.a.recv(1)
     cross()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
+from kcoro_core.link.hints import LAPSE
 from kcoro_core.wire.codes import ERROR_OF, WireCode
 from kcoro_core.wire.commands import ALLOWED_FLAGS, BUILT, REQUESTS, Command, Flag
 from kcoro_core.wire.connection import Connection, ConnectionConfig, Side
@@ -46,7 +47,7 @@ def test_every_flag_stands_in_the_specification_with_its_bit_and_its_commands() 
     """Bit, name, extension, and on which commands it may stand today. Row: W1."""
     rows = first_table("Flags", 4)
     assert {row[1]: int(row[0]) for row in rows} == {flag.name: flag.value for flag in Flag}
-    allowed = {row[1]: set(re.findall(r"[A-Z]+", row[3])) for row in rows}
+    allowed = {row[1]: set(re.findall(r"[A-Z_]+", row[3])) for row in rows}
     for flag in Flag:
         assert allowed[str(flag.name)] == {
             Command(command).name for command, mask in ALLOWED_FLAGS.items() if mask & flag
@@ -83,7 +84,7 @@ def test_the_times_of_the_specification_are_those_of_the_code() -> None:
     rows = first_table("Times", 3)
     assert {row[0]: float(row[1].split()[0]) for row in rows} == {
         name: getattr(ConnectionConfig(), name) for name in ("hello_limit", "cancel_grace", "bye_limit")
-    }
+    } | {"turn_lapse": LAPSE}
 
 
 @pytest.mark.parametrize(

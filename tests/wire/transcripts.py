@@ -24,6 +24,7 @@ from kcoro_core.wire.events import Event
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
 from kcoro_core.wire.messages import ChannelInfo, Closing, OpenFlag, OpenRequest, Reason
+from kcoro_core.wire.remote_select import Readiness
 
 from .pair import BUFFERED_4, NODES, NONCES, written
 
@@ -349,6 +350,31 @@ def drained(tape: Tape) -> None:
     tape.cross()
 
 
+def selects(tape: Tape) -> None:
+    """Clauses stand and are told; one is claimed, one is claimed with an element, one is denied; all are withdrawn."""
+    opened(tape)
+    both = Readiness.SEND_READY | Readiness.RECV_READY
+    tape.a(lambda a: a.register(1, 7, both))
+    tape.a(lambda a: a.register(1, 8, both | Readiness.CLOSED))
+    tape.cross()
+    tape.b(lambda b: b.notify(2, Readiness.RECV_READY, 1))
+    tape.b(lambda b: b.notify(3, Readiness.SEND_READY, 1))
+    tape.cross()
+    tape.a(lambda a: a.claim(2, 1, Readiness.RECV_READY))
+    tape.a(lambda a: a.claim(3, 1, Readiness.SEND_READY, b"element"))
+    tape.cross()
+    tape.b(lambda b: b.push(4, b"one"))
+    tape.b(lambda b: b.refuse(5, WireCode.EAGAIN, "denied"))
+    tape.cross()
+    tape.a(lambda a: a.taken(4))
+    tape.a(lambda a: a.unregister(2))
+    tape.cross()
+    tape.b(lambda b: b.refuse(2, WireCode.ECANCELED))
+    tape.b(lambda b: b.notify(3, Readiness.CLOSED, 0))
+    tape.cross()
+    left(tape)
+
+
 def liveness(tape: Tape) -> None:
     """Signs of life, asked for by time and by will."""
     tape.cross()
@@ -394,7 +420,7 @@ def ahead(tape: Tape) -> None:
 
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
     talk.__name__: talk
-    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, liveness, pieces)
+    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, selects, liveness, pieces)
 }
 """By name; each ends as it wishes."""
 

@@ -13,10 +13,10 @@ import atexit
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from . import plugins
-from .engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, Engine
+from .engine import CLOSED, OK, WOULD_BLOCK, ChannelCore, ChannelSnapshot, Engine
 from .errors import ChannelClosed, DeadlineExceeded, WouldBlock
 from .hosts.port import Host, current_host, find_host, here
 from .parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
@@ -93,6 +93,8 @@ class Channel(HomeBound, Generic[T]):
         "open_senders",
     )
 
+    is_remote: ClassVar[bool] = False
+
     def __init__(
         self,
         engine: Engine,
@@ -109,13 +111,8 @@ class Channel(HomeBound, Generic[T]):
         self.open_receivers = 0
         self._engine = engine
         self._close_watchers: dict[Callable[[], object], None] = {}
-        self._core = engine.channel(kind, capacity, overflow, _bind_hook(self, on_undelivered))
         self._operation = engine.select.operation
-        self._enqueue = self._core.enqueue
-        self._send_now = self._core.send_now
-        self._send_must_wait = self._core.send_must_wait
-        self._recv_now = self._core.recv_now
-        self._recv_must_wait = self._core.recv_must_wait
+        self._use(engine.channel(kind, capacity, overflow, _bind_hook(self, on_undelivered)))
         self._reports = on_undelivered is not None
         if self._reports:
             _reporting[next(_numbers)] = self
@@ -124,6 +121,15 @@ class Channel(HomeBound, Generic[T]):
         # Not a weakref.finalize: that would hold the hook, and with it whatever the hook knows, often this channel.
         if self._reports:
             self._core.cancel(None, Undelivered.DESTROYED)
+
+    def _use(self, core: ChannelCore) -> None:
+        """Do everything through ``core`` from now on: the engine's, or one that stands in front of it."""
+        self._core = core
+        self._enqueue = core.enqueue
+        self._send_now = core.send_now
+        self._send_must_wait = core.send_must_wait
+        self._recv_now = core.recv_now
+        self._recv_must_wait = core.recv_must_wait
 
     # -- what it is
 
@@ -302,30 +308,29 @@ class Channel(HomeBound, Generic[T]):
             await host.spend()
             return answer
         op = self._operation(host, sending, value)
-        core = self._core
         if limit == 0:
-            if not core.ask(op):
+            if not self._core.ask(op):
                 raise await self._refused(host, WAITING, WouldBlock(f"{what} would have to wait"))
             limit = None  # the end of a link has the answer: it comes, or that link is lost
         else:
-            core.enqueue(op)
+            self._core.enqueue(op)
         self._home = host
         try:
-            await park(host, op, lambda: core.withdraw(op), limit, cancel)
+            await park(host, op, lambda: self._core.withdraw(op), limit, cancel)
             if timeout == 0 and op.claim == TIMED_OUT:
                 raise WouldBlock(f"{what} would have to wait")
             return await result(host, op, cancel, what)
         except WouldBlock:
-            core.count_failure(WAITING)
+            self._core.count_failure(WAITING)
             raise
         except ChannelClosed:
-            core.count_failure(CLAIM_CLOSED)
+            self._core.count_failure(CLAIM_CLOSED)
             raise
         except DeadlineExceeded:
-            core.count_failure(TIMED_OUT)
+            self._core.count_failure(TIMED_OUT)
             raise
         except BaseException:  # a token, or the host's own cancellation
-            core.count_failure(CANCELLED)
+            self._core.count_failure(CANCELLED)
             raise
 
     async def _refused(self, host: Host, claim: int, error: Exception) -> Exception:
@@ -352,6 +357,8 @@ class Channel(HomeBound, Generic[T]):
         """A new error that says that this channel is closed, and why."""
         why = "" if self.reason is None else f", reason {self.reason!r}"
         return ChannelClosed(f"{self!r} is closed{why}", reason=self.reason)
+
+    _shut_error = closed_error  # what a clause of a select fails with; a handle has more causes
 
     # -- the end
 

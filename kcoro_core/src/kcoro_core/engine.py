@@ -11,7 +11,7 @@ Rule 2: ENGINE_API counts incompatible changes of this surface; an engine of ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import frozen
@@ -193,12 +193,32 @@ class ChannelCore(Protocol):
     def enqueue(self, w: Waiter, /) -> None:
         """Queue a waiter (``w.sending`` says for what) behind those of its direction.
 
-        Called only right after a ``*_now`` answered WOULD_BLOCK or a ``*_must_wait`` True, with no turn in between.
+        Called only right after a ``*_now`` answered WOULD_BLOCK or a ``*_must_wait`` True, with no turn in between; a
+        waiter that cannot be won, because its claim word says CLAIMING, may be queued at any time.
         """
         ...
 
     def withdraw(self, w: Waiter, /) -> bool:
         """Take a waiter out again; False when it was not queued."""
+        ...
+
+    def there(self, sending: bool, /) -> float:
+        """How many elements there are to be received at once, or how much room for those who send (``sending``).
+
+        Those who wait are not counted; see ``waiting``. 0 while a link has a share in that direction.
+        """
+        ...
+
+    def is_shared(self, sending: bool, /) -> bool:
+        """Whether a link has slots lent, or keeps elements, so that nobody else is served in that direction."""
+        ...
+
+    def want(self, sending: bool, /) -> None:
+        """Have a link that has a share give it up: somebody waits whom this channel cannot see."""
+        ...
+
+    def waiting(self, sending: bool, /) -> Iterable[Waiter]:
+        """Those who wait in one direction, oldest first, also those that cannot be won now; do not keep it."""
         ...
 
     def close(self, reason: object = None) -> None:

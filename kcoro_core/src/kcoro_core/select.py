@@ -9,18 +9,20 @@ the poll a snapshot: if at every moment one clause is ready, a try never says th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
 from . import plugins
+from .claiming import RemoteSelect, is_remote
 from .clauses import Clause, check_loops
 from .engine import Engine
-from .errors import ChannelClosed, KcoroError, WouldBlock
+from .errors import ChannelClosed, KcoroError, LinkLost, WouldBlock
 from .hosts.port import Host, current_host, find_host
 from .parking import cancelled_error, check_timeout, park, result, token_is_set
 from .reference.select import poll_order
-from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, WAITING, ClosedRule, SelectMode
+from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, TIMED_OUT, WAITING, ClosedRule, SelectMode
 
 if TYPE_CHECKING:
     from .cancel import CancelToken
@@ -39,7 +41,7 @@ class Selected:
     index: int
     value: Any = None
     clause: Any = None
-    error: ChannelClosed | None = None
+    error: ChannelClosed | LinkLost | None = None
 
 
 class Selector:
@@ -53,6 +55,7 @@ class Selector:
         self.mode = mode
         self.closed = closed
         self._clauses: list[Clause] = []
+        self._remote = False  # whether any clause is about a channel at the other end of a link
         self._last = -1
         self._busy = False
         for clause in clauses:
@@ -69,6 +72,7 @@ class Selector:
         self._check_idle()
         _check_clause(clause, self._clauses)
         self._clauses.append(clause)
+        self._remote = self._remote or is_remote(clause)
         return len(self._clauses) - 1
 
     def replace(self, index: int, clause: Clause) -> None:
@@ -78,11 +82,13 @@ class Selector:
             raise ValueError(f"there is no clause {index!r} to replace among {len(self._clauses)}; add() appends one")
         _check_clause(clause, [other for i, other in enumerate(self._clauses) if i != index % len(self._clauses)])
         self._clauses[index] = clause
+        self._remote = any(map(is_remote, self._clauses))
 
     def reset(self) -> None:
         """Drop all clauses and the memory of who won."""
         self._check_idle()
         self._clauses.clear()
+        self._remote = False
         self._last = -1
 
     async def wait(self, timeout: float | None = None, cancel: CancelToken | None = None) -> Selected:
@@ -95,9 +101,11 @@ class Selector:
                 await host.spend()
                 raise cancelled_error(cancel, "select")
             await host.cancel_point()
-            op, arms = self._poll(host)
+            op, arms, order = self._poll(host)
             if op.claim != WAITING:
                 await host.spend()
+            elif self._remote:
+                await self._reach(host, RemoteSelect(host, op, self._clauses, arms, order, self.closed), limit, cancel)
             elif limit == 0:
                 await host.spend()
                 raise WouldBlock("no clause is ready")
@@ -117,7 +125,7 @@ class Selector:
         """
         self._begin()
         try:
-            op, _ = self._poll(find_host())
+            op, _, _ = self._poll(find_host())
             if op.claim == WAITING:
                 raise WouldBlock("no clause is ready")
             return self._won(op)
@@ -137,17 +145,18 @@ class Selector:
         if self._busy:
             raise ValueError("this Selector is waiting in another task; use one Selector for each task")
 
-    def _poll(self, host: Host | None) -> tuple[SelectOperation, list[Waiter]]:
+    def _poll(self, host: Host | None) -> tuple[SelectOperation, list[Waiter], Sequence[int]]:
         """Ask every clause in the order of the mode until one has decided the operation."""
         clauses = self._clauses
         factory = _engine_of(clauses).select
         op = factory.select(self.closed, len(clauses))
         arms = [factory.arm(op, i, *_shown(clause)) for i, clause in enumerate(clauses)]
         shuffle = _no_shuffle if host is None else host.random.shuffle
-        for index in poll_order(self.mode, len(clauses), self._last, shuffle):
+        order = poll_order(self.mode, len(clauses), self._last, shuffle)
+        for index in order:
             if clauses[index].poll(arms[index]) or op.claim != WAITING:
                 break
-        return op, arms
+        return op, arms, order
 
     async def _park(
         self, host: Host, op: SelectOperation, arms: list[Waiter], limit: float | None, cancel: CancelToken | None
@@ -170,6 +179,25 @@ class Selector:
         finally:
             withdraw()
 
+    async def _reach(self, host: Host, select: RemoteSelect, limit: float | None, cancel: CancelToken | None) -> None:
+        """Wait, or try, where clauses live at the other end of links."""
+        try:
+            (select.ask_each if limit == 0 else select.begin)()
+            if select.undecided:
+                await park(host, select, select.withdraw, select.grace if limit == 0 else limit, cancel)  # type: ignore[arg-type]
+            else:
+                await host.spend()
+        finally:
+            select.withdraw()
+        if limit == 0 and select.claim == TIMED_OUT:
+            raise select.doubtful(WouldBlock("no clause is ready"))
+        if select.claim < 0:
+            try:
+                await result(host, select, cancel, "select")  # type: ignore[arg-type]
+            except KcoroError as error:
+                select.doubtful(error)
+                raise
+
     def _won(self, op: SelectOperation) -> Selected:
         if op.claim < 0:
             assert op.error is not None
@@ -178,7 +206,7 @@ class Selector:
         clause = self._clauses[index]
         if op.error is None:
             return Selected(index, op.value, clause)
-        if self.closed is RETURN and isinstance(op.error, ChannelClosed):
+        if self.closed is RETURN and isinstance(op.error, (ChannelClosed, LinkLost)):
             op.error.index, op.error.clause = index, clause
             return Selected(index, None, clause, op.error)
         if isinstance(op.error, KcoroError):

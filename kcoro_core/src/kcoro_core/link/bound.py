@@ -51,7 +51,6 @@ class Bound:
     max_message: int
     requeues: bool
     wire: Connection = field(repr=False)
-    core: ChannelCore = field(init=False, repr=False)
     travelling: dict[int, bytes] = field(factory=dict, repr=False)
     travelling_bytes: int = 0
     told_closed: bool = False
@@ -61,8 +60,10 @@ class Bound:
     declined: bool = False  # nothing is sent ahead on this handle
     ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
-    def __attrs_post_init__(self) -> None:
-        self.core = self.channel._core
+    @property
+    def core(self) -> ChannelCore:
+        """What everybody who uses the channel goes through."""
+        return self.channel._core
 
     # -- elements
 

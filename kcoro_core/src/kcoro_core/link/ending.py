@@ -17,7 +17,6 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
-from ..wire.commands import Command
 from ..wire.events import Fate, LossReport
 from .report import LinkReport
 
@@ -54,7 +53,7 @@ class Ending:
         fates = {one.request_id: Fate.NOT_DONE if peer_left else one.fate for one in loss.requests}
         in_doubt = {channel_id: given_up for channel_id, (_, given_up) in handles.items()}
         for one in loss.requests:
-            if one.command is Command.SEND and fates[one.request_id] is Fate.IN_DOUBT:
+            if one.sends and fates[one.request_id] is Fate.IN_DOUBT:
                 in_doubt[one.channel_id] = in_doubt.get(one.channel_id, 0) + 1
         names = {channel_id: name for channel_id, (name, _) in handles.items()}
         return cls(loss, left_here, peer_left, fates, names, in_doubt)

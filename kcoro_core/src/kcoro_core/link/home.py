@@ -21,6 +21,7 @@ from attrs import define
 
 from ..channel import Channel
 from ..engine import CLOSED, OK, WOULD_BLOCK
+from ..hosts.port import Handle as Timer
 from ..hosts.port import Host
 from ..reference.waiter import Operation
 from ..semantics import CANCELLED, TIMED_OUT, limit_of
@@ -29,9 +30,11 @@ from ..wire import events
 from ..wire.codes import WireCode
 from ..wire.connection import Connection
 from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, OpenFlag, OpenRequest, Rights
+from ..wire.remote_select import Readiness
 from .bound import Bound
 from .closing import reason_of
 from .exports import Export, Exports
+from .hints import Hints
 from .identity import Authorize, allowed
 from .kept import Kept
 from .lent import lend
@@ -83,6 +86,8 @@ class Home:
         self._parked: dict[int, tuple[_Parked, Operation]] = {}
         self._travelling_bytes = 0
         self._holding = False
+        self._hints = Hints(self)
+        self._call_at = host.call_at
         self.handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.OpenRequested: self._on_open,
             events.SendRequested: self._on_send,
@@ -94,6 +99,8 @@ class Home:
             events.DataReceived: self._on_data,
             events.SlotsReturned: self._on_slots_returned,
             events.AheadReturned: self._on_ahead_returned,
+            events.RegisterRequested: self._hints.on_register,
+            events.ClaimRequested: self._hints.on_claim,
         }
 
     def agree(self, identity: Identity, max_message: int) -> None:
@@ -113,8 +120,8 @@ class Home:
 
     @property
     def waiting(self) -> int:
-        """How many requests of the peer wait in channels of this side."""
-        return len(self._parked)
+        """How many requests of the peer wait in channels of this side, clauses of its selects included."""
+        return len(self._parked) + len(self._hints)
 
     @property
     def travelling_bytes(self) -> int:
@@ -125,6 +132,40 @@ class Home:
     def travelling(self) -> int:
         """How many elements are on their way to the peer, or there and not confirmed."""
         return sum(len(bound.travelling) for bound in self._bound.values())
+
+    # -- for clauses of the peer's selects
+
+    @property
+    def wire(self) -> Connection:
+        """The connection that carries the answers."""
+        return self._wire
+
+    @property
+    def peer_node(self) -> bytes:
+        """The id of the peer's node."""
+        return b"" if self._wire.peer is None else self._wire.peer.node_id
+
+    @property
+    def holding(self) -> bool:
+        """Whether so much travels unconfirmed that nothing more may be sent to this peer."""
+        return self._holding
+
+    def bound(self, channel_id: int) -> Bound:
+        """The handle of the peer of that id."""
+        return self._bound[channel_id]
+
+    def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
+        """Have ``fn`` called then."""
+        return self._call_at(self._now() + seconds, fn)
+
+    def notify(self, registration: int, what: Readiness, token: int) -> None:
+        """Tell a registration something."""
+        self._wire.notify(registration, what, token)
+        self._flush()
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        self._flush()
 
     # -- opening
 
@@ -148,7 +189,7 @@ class Home:
             bound = Bound(asked.channel_id, export.name, channel, self._max_message, export.requeues, self._wire)
             self._bound[asked.channel_id] = bound
             if asked.wanted.flags & OpenFlag.LEND:
-                bound.lent = lend(asked.channel_id, bound.core, self._wire, _room(channel), (self._owe, self._flush))
+                bound.lent = lend(asked.channel_id, channel, self._wire, _room(channel), (self._owe, self._flush))
             bound.watch_close(self._flush)
 
     def detached(self, channel_id: int) -> None:
@@ -187,7 +228,7 @@ class Home:
         if value is CLOSED:
             bound.refuse_closed(asked.request_id)
         elif value is not WOULD_BLOCK:
-            self._push(bound, asked.request_id, value)
+            self.push(bound, asked.request_id, value)
         else:
             self._park(bound, asked, False, None)
 
@@ -195,7 +236,7 @@ class Home:
         """A receive that nobody waits for, or one of the same peer behind such ones."""
         kept = bound.kept
         if kept is None:
-            kept = Kept(bound, self._push, self._park_ahead, lambda: self._holding, self._flush)
+            kept = Kept(bound, self.push, self._park_ahead, lambda: self._holding, self._flush)
             if bound.declined or not bound.core.keep(kept):
                 bound.declined = True  # for good: another one could overtake what is asked for instead of this one
                 self._wire.refuse(asked.request_id, WireCode.ENOTSUP, "nothing is sent ahead here")
@@ -218,7 +259,8 @@ class Home:
         if (kept := self._bound[news.channel_id].kept) is not None:
             kept.end()
 
-    def _push(self, bound: Bound, request_id: int, value: object, ahead: bool = False) -> None:
+    def push(self, bound: Bound, request_id: int, value: object, ahead: bool = False) -> None:
+        """Answer a receive, or a claim, with an element that was just taken out of the channel."""
         before = bound.travelling_bytes
         bound.push(request_id, value, ahead)
         self._travelling_bytes += bound.travelling_bytes - before
@@ -269,14 +311,14 @@ class Home:
                 parked.bound.lent.note_cost(parked.size)
             self._wire.done(parked.request_id)
         else:
-            self._push(parked.bound, parked.request_id, op.value)
+            self.push(parked.bound, parked.request_id, op.value)
         self._flush()
 
     def _withdraw(self, request_id: int) -> bool:
         """Take a parked request out of its channel; False when it is not parked."""
         parked, op = self._parked.pop(request_id, (None, None))
         if parked is None or op is None:
-            return False
+            return self._hints.withdraw(request_id)
         parked.bound.core.withdraw(op)
         # CANCEL does not say why; the time hint does, to the millisecond in which it was rounded up.
         parked.bound.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
@@ -311,6 +353,7 @@ class Home:
             for bound in self._bound.values():
                 if bound.kept is not None:
                     bound.kept.arrived()
+            self._hints.review()
 
     def _serve(self, parked: _Parked, op: Operation) -> None:
         """A receive may be served again: look whether something is there that it was passed over for."""
@@ -327,7 +370,7 @@ class Home:
         elif value is CLOSED:
             bound.refuse_closed(parked.request_id)
         else:
-            self._push(bound, parked.request_id, value)
+            self.push(bound, parked.request_id, value)
 
     # -- asking and closing
 
@@ -381,10 +424,13 @@ class Home:
             for request_id in list(kept.standing):
                 kept.withdraw(request_id)
                 self._wire.refuse(request_id, WireCode.EPIPE, text)
+        for request_id in self._hints.leave():
+            self._wire.refuse(request_id, WireCode.EPIPE, text)
 
     def lost(self, report: events.LossReport) -> int:
         """The connection is over: withdraw what waits, settle what travelled; how many in doubt were put back."""
         requeued = 0
+        self._hints.lost()
         for asked in report.parked:
             self._withdraw(asked.request_id)
         bound, self._bound = self._bound, {}

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field
 
+from ..channel import Channel
 from ..engine import ChannelCore, Sentinel
 from ..semantics import Kind
 from ..wire.connection import Connection
@@ -29,7 +31,7 @@ class Lent:
     """The share of one handle of the peer in one channel; the ``Borrower`` of that channel."""
 
     id: int
-    core: ChannelCore = field(repr=False)
+    channel: Channel[Any] = field(repr=False)
     wire: Connection = field(repr=False)
     owe: Callable[[], None] = field(repr=False)
     flush: Callable[[], None] = field(repr=False)
@@ -40,6 +42,11 @@ class Lent:
     costs: deque[int] | None = None
     held: int = 0
     full: bool = False
+
+    @property
+    def core(self) -> ChannelCore:
+        """What everybody who uses the channel goes through."""
+        return self.channel._core
 
     # -- called by the channel
 
@@ -64,9 +71,10 @@ class Lent:
 
     def on_data(self, news: DataReceived) -> None:
         """An element fills a lent slot."""
+        core = self.core
         if news.skipped:
-            self.core.replaced(news.skipped)
-        self.core.fill(news.element)
+            core.replaced(news.skipped)
+        core.fill(news.element)
         self.note_cost(len(news.element))
         self._renew()
 
@@ -119,14 +127,15 @@ class Lent:
 
 def lend(
     channel_id: int,
-    core: ChannelCore,
+    channel: Channel[Any],
     wire: Connection,
     room: int | None,
     pump: tuple[Callable[[], None], Callable[[], None]],
 ) -> Lent | None:
     """Give a handle of the peer, which was just accepted, a share in a channel; None where that cannot be."""
     owe, flush = pump
-    lent = Lent(channel_id, core, wire, owe, flush)
+    core = channel._core
+    lent = Lent(channel_id, channel, wire, owe, flush)
     if not core.lend(lent):
         return None
     window = {Kind.CONFLATED: 2, Kind.UNLIMITED: MAX_SLOTS}.get(core.kind, room or 0)

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal, overload
 
 from ..cancel import CancelToken
+from ..claiming import RemoteSelect
 from ..config import Settings
 from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
 from ..hosts.port import Host, current_host
@@ -44,6 +46,7 @@ from .prefetch import Prefetch
 from .pump import Pump
 from .remote import RemoteChannel
 from .report import LinkReport, LinkSnapshot, Peer
+from .selecting import Followed
 from .sending import Payload
 
 __all__ = ["Link"]
@@ -51,7 +54,8 @@ __all__ = ["Link"]
 FEW: Final = 4
 """With so many requests in flight each is written at once; with more, those of one turn are written together."""
 
-_NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
+NODE_ID: Final = secrets.token_bytes(NODE_ID_SIZE)
+"""Names this process in all its links, and orders its selects among those of others."""
 
 
 class Link(HomeBound):
@@ -80,7 +84,8 @@ class Link(HomeBound):
         self._on_news = on_news
         self._identity = Identity("none")
         self._channels: dict[int, RemoteChannel] = {}
-        self._requests: dict[int, Pending] = {}
+        self._requests: dict[int, Pending | Followed] = {}
+        self.expectant: dict[RemoteSelect, None] = {}  # selects with turns that came with what is being heard
         self._ending: Ending | None = None
         self._refusal: AccessDenied | None = None
         self._leaving = False
@@ -88,8 +93,9 @@ class Link(HomeBound):
         self._decided = CancelToken()  # set when the handshake is over, however
         grace, for_grants = settings.cancel_grace, shares_of(settings)[1]
         config = ConnectionConfig(settings.hello_timeout, grace, grace, for_grants, "kcoro_core")
-        self.wire = Connection(side, _NODE_ID, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
-        self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event)
+        self.node = NODE_ID
+        self.wire = Connection(side, self.node, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
+        self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event, self.on_heard)
         self._exporting = Home(
             host,
             self.wire,
@@ -123,6 +129,7 @@ class Link(HomeBound):
             events.ReplyReceived: self._on_reply,
             events.ElementReceived: self._on_element,
             events.InfoReceived: self._on_info,
+            events.Notified: self._on_notified,
             events.ChannelCloseHeard: self._on_close_heard,
             events.RequestInDoubt: self._on_in_doubt,
             events.DataInDoubt: self._on_data_in_doubt,
@@ -345,6 +352,10 @@ class Link(HomeBound):
         self.pump.flush(crowded=len(self._requests) > FEW)
         return op
 
+    def follow(self, number: int, op: Followed) -> None:
+        """Tell ``op`` what becomes of this request of a select, which was just queued."""
+        self._requests[number] = op
+
     def forget(self, number: int) -> None:
         """Nobody waits for this answer any more."""
         self._requests.pop(number, None)
@@ -368,6 +379,7 @@ class Link(HomeBound):
         for number in self.wire.detach(channel._id):
             if (op := self._requests.pop(number, None)) is not None:
                 op.refuse(_detached_error(channel))
+        channel._core.lost(lambda: _detached_error(channel))
         self.pump.flush()
 
     def check_usable(self, about: object, channel_id: int = 0) -> None:
@@ -466,10 +478,10 @@ class Link(HomeBound):
         if op is not None:
             op.succeed(news.info)
 
-    def _answered_ahead(self, news: events.ReplyReceived, op: Pending) -> bool:
+    def _answered_ahead(self, news: events.ReplyReceived, op: Pending | Followed) -> bool:
         """A receive was refused where elements come ahead; whether that is not its answer."""
         ahead = self._ahead_of(news.channel_id)
-        if ahead is None:
+        if ahead is None or news.command != Command.RECV:
             return False
         if news.code == WireCode.EAGAIN and (element := ahead.take()) is not None:
             op.succeed(element)  # it came in front of the answer to a try
@@ -493,9 +505,21 @@ class Link(HomeBound):
         if (ahead := self._ahead_of(news.channel_id)) is not None:
             ahead.recalled()
 
+    def _on_notified(self, news: events.Notified) -> None:
+        op = self._requests.get(news.request_id)
+        if op is not None:
+            op.notified(news.events, news.token)
+
+    def on_heard(self) -> None:
+        """All that had arrived was heard: selects that have turns choose now."""
+        while self.expectant:
+            select = next(iter(self.expectant))
+            del self.expectant[select]
+            select.look()
+
     def _on_in_doubt(self, news: events.RequestInDoubt) -> None:
         channel = self._channels.get(news.channel_id)
-        if channel is not None and news.command is Command.SEND:
+        if channel is not None and news.sends:
             channel._doubtful += 1
         op = self._requests.pop(news.request_id, None)
         if op is not None:
@@ -548,6 +572,8 @@ class Link(HomeBound):
         requests, self._requests = self._requests, {}
         for number, op in requests.items():
             op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))
+        for channel in self._channels.values():
+            channel._core.lost(partial(ending.error, channel, channel.id))
         self.calling.lost(ending)
         for lost in news.report.data:
             self._channels[lost.channel_id].undelivered(lost.element, Undelivered.IN_DOUBT)

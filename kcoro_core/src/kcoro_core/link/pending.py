@@ -69,6 +69,10 @@ class Pending(Operation):
 
     # -- the peer has answered
 
+    def notified(self, events: int, token: int) -> None:
+        """Nothing but a registration of a select is told anything before its answer."""
+        raise AssertionError("this request is no registration")
+
     def succeed(self, value: object = None) -> None:
         """The peer did it: success wins over whatever this side wanted meanwhile."""
         self.win_claim()

@@ -50,6 +50,11 @@ class Prefetch:
             pass  # too many requests, or the link ends: the next element that is taken asks again
         link.pump.owe()
 
+    def brings(self) -> bool:
+        """Whether a receive stands at the home, so that an element will come here without being asked for."""
+        self.top_up()
+        return bool(self._standing)
+
     # -- for receives
 
     def take(self) -> bytes | None:
@@ -78,6 +83,7 @@ class Prefetch:
             return False
         del self._standing[request_id]
         self._ready.append((request_id, element))
+        self._handle.ahead_has_news(over=False)
         return True
 
     def exchange(self, request_id: int, element: bytes) -> bytes:
@@ -119,6 +125,7 @@ class Prefetch:
         standing, self._standing = self._standing, {}
         for request_id in standing:
             self._handle._link.withdraw(request_id)
+        self._handle.ahead_has_news(over=True)
 
 
 def _is_sent_ahead(handle: Receiving) -> bool:

@@ -45,10 +45,17 @@ _BYE: Final = int(Command.BYE).to_bytes(2, "big")
 
 
 class Pump:
-    """Drives one connection of a transport; ``on_event`` is called for each event, in order."""
+    """Drives one connection of a transport; ``on_event`` hears each event, ``on_heard`` follows what came at once."""
 
     def __init__(
-        self, host: Host, vtable: Vtable, conn: Any, wire: Connection, linger: float, on_event: Callable[[Event], None]
+        self,
+        host: Host,
+        vtable: Vtable,
+        conn: Any,
+        wire: Connection,
+        linger: float,
+        on_event: Callable[[Event], None],
+        on_heard: Callable[[], None] = lambda: None,
     ) -> None:
         self.gone = CancelToken()
         self.after_turn: Callable[[], object] = lambda: None  # called when what could be written was
@@ -58,6 +65,7 @@ class Pump:
         self._wire = wire
         self._linger = linger
         self._on_event = on_event
+        self._on_heard = on_heard
         self._watches: dict[int, tuple[int, Handle]] = {}
         self._when_ready = {side: partial(self._fd_is_ready, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
@@ -164,6 +172,7 @@ class Pump:
             self._close(now)
             return
         self._read(now, ready)
+        self._on_heard()
         if self._timer is None:  # it has come, or there was none
             self._hand_on(self._wire.handle_timeout(now))
         if self._wire.has_frames():

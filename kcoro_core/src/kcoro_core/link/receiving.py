@@ -29,6 +29,9 @@ class Receiving(Sending):
 
     __slots__ = ()
 
+    def ahead_has_news(self, over: bool) -> None:
+        """An element lies here that was not asked for, or (``over``) none will any more: for the clauses of selects."""
+
     # -- receiving
 
     def recv_here(self) -> bytes | None:

@@ -9,18 +9,27 @@ what they mean locally. Links copy, so elements are bytes. How a handle waits, s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from ..engine import ChannelSnapshot
+from ..engine import CLOSED, OK, WOULD_BLOCK, ChannelSnapshot, Sentinel
+from ..errors import KcoroError
 from ..hosts.port import find_host
-from ..wire.messages import ChannelInfo, Closing
+from ..wire.messages import Attributes, ChannelInfo, Closing
 from .closing import closing_of
 from .receiving import Receiving
+from .selecting import End
 
 if TYPE_CHECKING:
     from ..cancel import CancelToken
+    from .link import Link
 
 __all__ = ["RemoteChannel"]
+
+
+class AnyEngine:
+    """The engine of a handle: none of this process, so it fits to all."""
+
+    name: ClassVar[None] = None
 
 
 class RemoteChannel(Receiving):
@@ -31,9 +40,14 @@ class RemoteChannel(Receiving):
     ChannelClosed. Leaving a ``with`` block gives the handle up (``detach``) and closes nothing at the home.
     """
 
-    __slots__ = ()
+    __slots__ = ("_core",)
 
     is_remote: ClassVar[bool] = True
+    _engine: ClassVar = AnyEngine()
+
+    def __init__(self, link: Link, name: str, channel_id: int, attributes: Attributes) -> None:
+        super().__init__(link, name, channel_id, attributes)
+        self._core = End(self)  # for the clauses of a select
 
     def __len__(self) -> int:
         return 0 if self._prefetch is None else len(self._prefetch)
@@ -73,6 +87,54 @@ class RemoteChannel(Receiving):
         return cast(
             ChannelInfo, await self._ask(lambda: self._link.wire.info(self._id), False, timeout, cancel, counted=False)
         )
+
+    # -- for a select
+
+    def _recv_here(self) -> Any:
+        """What a receive is sure of without asking: an element, CLOSED, or WOULD_BLOCK for nothing."""
+        self._check_attached()
+        if not self._link.closed and (element := self.recv_here()) is not None:
+            self._received += 1
+            return element
+        return CLOSED if self._drained or self._link.closed else WOULD_BLOCK
+
+    def ahead_has_news(self, over: bool) -> None:
+        """Those clauses that stand on this side look, or go to the home."""
+        if over:
+            self._core.comes_no_more()
+        else:
+            self._core.looks_ready()
+
+    def _comes_ahead(self) -> bool:
+        """Whether a receive is under way already whose element will be known here."""
+        return self._prefetch is not None and self._prefetch.brings()
+
+    def _send_here(self, element: bytes) -> Sentinel:
+        """The same for a send: OK when it is done, against a lent slot."""
+        self._check_attached()
+        if self.closed or self._link.closed:
+            return CLOSED
+        if not (self.can_send and len(element) <= self.max_message and self.send_here(element)):
+            return WOULD_BLOCK
+        self._sent += 1
+        return OK
+
+    def _shut_error(self) -> KcoroError:
+        """A new error that says why nothing can be had of this channel any more."""
+        try:
+            self._link.check_usable(self, self._id)
+        except KcoroError as error:
+            return error
+        return self.closed_error()
+
+    def _selected(self, sending: bool) -> None:
+        """A clause of this handle has won."""
+        self._sent += sending
+        self._received += not sending
+
+    def _heard_drained(self, sending: bool) -> None:
+        """The home told a clause that nothing will come any more."""
+        self._drained = self._drained or not sending
 
     # -- the end
 

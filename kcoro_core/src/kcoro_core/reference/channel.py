@@ -21,8 +21,9 @@ No method suspends, and hooks run last, when the channel is consistent again.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ..engine import OK, WOULD_BLOCK, ChannelSnapshot, OnUndelivered, Sentinel
@@ -163,6 +164,31 @@ class Channel(Lending):
             return False
         del waiters[w]
         return True
+
+    def there(self, sending: bool, /) -> float:
+        """How many elements, or how much room, whoever comes now would find."""
+        if self.is_shared(sending):
+            return 0
+        if not sending:
+            return len(self.queue)
+        if self.closed or not self.suspends:
+            return 0 if self.closed else math.inf
+        return max(0, self.limit - len(self.queue) - self.kept)
+
+    def is_shared(self, sending: bool, /) -> bool:
+        """Whether a link has a share in this direction."""
+        return (self.borrower if sending else self.keeper) is not None
+
+    def want(self, sending: bool, /) -> None:
+        """A share in this direction is wanted back."""
+        if sending and self.borrower is not None:
+            self._recall(self.borrower)
+        elif not sending and self.keeper is not None:
+            self.keeper.recall()
+
+    def waiting(self, sending: bool, /) -> Iterable[Waiter]:
+        """Those who wait in one direction, oldest first."""
+        return self.senders if sending else self.receivers
 
     # -- the end
 

@@ -115,17 +115,17 @@ class Command(enum.IntEnum):
     """Acknowledges received elements by the req_ids of their receives; only then their slots are free.
     Use: when no frame of that channel was there to carry the flag TAKEN within one loop turn."""
     SELECT_REGISTER = 32
-    """Registers a clause of a select of another node as a hint waiter.
-    Not built: belongs to remote select, which raises NotSupported until then."""
+    """Has a clause of a select of the opener stand in the queue of the channel, by a mask of events.
+    Use: for each clause of a select that waits; the answer comes when the registration is over."""
     SELECT_CANCEL = 33
-    """Withdraws a registered clause.
-    Not built: belongs to remote select."""
+    """Withdraws the registration of that req_id, which is then answered.
+    Use: for every registration of a select that is over, the winner's included."""
     SELECT_NOTIFY = 34
-    """Tells a selecting node that one of its clauses may be ready.
-    Not built: belongs to remote select."""
+    """Tells the registration of that req_id that it has the turn, with a token, or that its channel is closed.
+    Use: one turn for each element or room at a time; promises nothing."""
     SELECT_CLAIM = 35
-    """Claims what a notify offered; answered by a REPLY.
-    Not built: belongs to remote select."""
+    """Claims what a NOTIFY told of, with the element if the clause sends; answered granted or denied.
+    Use: one in flight for each select; judged by the state at its arrival, whatever became of the turn."""
 
 
 class Flag(enum.IntFlag):
@@ -156,17 +156,24 @@ BUILT: Final = frozenset(
         Command.HELLO, Command.REPLY, Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.CANCEL,
         Command.PING, Command.PONG, Command.DRAIN, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK,
         Command.CONFIRM, Command.TAKEN, Command.DATA, Command.CREDIT, Command.RECALL, Command.RETURN,
+        Command.SELECT_REGISTER, Command.SELECT_CANCEL, Command.SELECT_NOTIFY, Command.SELECT_CLAIM,
     }
 )  # fmt: skip
 """The commands that this version carries out; the others are named so that nobody uses their numbers."""
 
-REQUESTS: Final = frozenset({Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO})
+REQUESTS: Final = frozenset(
+    {
+        Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO, Command.SELECT_REGISTER,
+        Command.SELECT_CLAIM,
+    }
+)  # fmt: skip
 """The commands that are answered by exactly one REPLY."""
 
 IN_PIECES: Final[Mapping[int, int]] = {
     Command.SEND: 4,
     Command.DATA: 4,
     Command.REPLY: 4,
+    Command.SELECT_CLAIM: 9,
     **dict.fromkeys(range(FIRST_CALL, LAST_CALL + 1), 0),
 }
 """The commands whose messages may come in several frames, and how many bytes of fixed fields their element follows."""
@@ -187,7 +194,8 @@ ALLOWED_FLAGS: Final[Mapping[int, int]] = {
     Command.RECV: int(Flag.AHEAD) | _FROM_OPENER,
     **dict.fromkeys((Command.CLOSE, Command.DETACH), _FROM_OPENER | _FROM_HOME),
     **dict.fromkeys((Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER),
-    **dict.fromkeys((Command.SEND, Command.DATA), _FROM_OPENER | _PIECES),
+    **dict.fromkeys((Command.SELECT_REGISTER, Command.SELECT_CANCEL), _FROM_OPENER),
+    **dict.fromkeys((Command.SEND, Command.DATA, Command.SELECT_CLAIM), _FROM_OPENER | _PIECES),
 }
 """Which flags may stand on a command; a command that is absent takes none."""
 

@@ -59,6 +59,7 @@ from .opener import Opener
 from .order import Order
 from .outbox import Entry, Outbox
 from .pieces import Pieces
+from .remote_select import HomeSelects, OpenerSelects, Readiness
 from .riders import Rider
 from .routes import Routes
 from .slots import Slots
@@ -147,6 +148,8 @@ class Connection:
         self._draining = Draining(self._outbox, self._home)
         self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
+        self._selects = OpenerSelects(self._opener)
+        self._hints = HomeSelects(self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
         self._writer = Writer(self._outbox, self._handles, self._order, riders)
         self._routes = self._make_routes()
@@ -155,8 +158,8 @@ class Connection:
     def _make_routes(self) -> Routes:
         """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
         routes = Routes(self._life, self._order, self._handles, self._home, self._pieces)
-        routes.from_opener.update({**self._home.handlers(), **self._lender.handlers()})
-        routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers()})
+        routes.from_opener.update({**self._home.handlers(), **self._lender.handlers(), **self._hints.handlers()})
+        routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers(), **self._selects.handlers()})
         routes.control.update(
             {
                 Command.PING: self._heard_ping,
@@ -439,6 +442,28 @@ class Connection:
         self._life.check_open()
         self._calls.tell(channel_id, command, payload)
 
+    def register(self, channel_id: int, serial: int, mask: Readiness) -> int:
+        """Have a clause of a select stand at the home; Notified may follow. Returns the id of the registration.
+
+        ``serial`` orders the selects of this node. Ends with unregister, or with ReplyReceived, which is no success.
+        Raises like send.
+        """
+        self._life.check_open()
+        return self._selects.register(channel_id, serial, mask)
+
+    def unregister(self, registration: int) -> None:
+        """The select is over: no news of this registration follows. Harmless when it has ended by itself."""
+        if self._report is None:
+            self._selects.unregister(registration)
+
+    def claim(self, registration: int, token: int, event: Readiness, element: bytes | None = None) -> int:
+        """Claim what Notified told of, with the element if the clause sends; the home may hold the claim for a while.
+
+        Ends like send or recv: granted by ReplyReceived with code 0 or ElementReceived, denied with EAGAIN.
+        """
+        self._life.check_open()
+        return self._selects.claim(registration, token, event, element)
+
     def cancel(self, request_id: int, now: float) -> bool:
         """Give a request of ours up. True: it was not written, is gone, known not done, and no event follows.
 
@@ -499,6 +524,10 @@ class Connection:
     def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
         """Answer any request with an error; the text is for people, and cut to 256 bytes."""
         return self._life.answering and self._home.refuse(request_id, code, text)
+
+    def notify(self, registration: int, events: Readiness, token: int) -> bool:
+        """Tell a registration of the peer that it has the turn, or (CLOSED) will have none any more."""
+        return self._life.answering and self._hints.notify(registration, events, token)
 
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
         """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""

@@ -25,6 +25,7 @@ __all__ = [
     "CallRequested",
     "CancelRequested",
     "ChannelCloseHeard",
+    "ClaimRequested",
     "CloseRequested",
     "ConnectionEnded",
     "DataInDoubt",
@@ -43,12 +44,14 @@ __all__ = [
     "LostData",
     "LostElement",
     "LostRequest",
+    "Notified",
     "OpenRequested",
     "Opened",
     "ParkedRequest",
     "PeerBye",
     "PongReceived",
     "RecvRequested",
+    "RegisterRequested",
     "ReplyReceived",
     "RequestInDoubt",
     "SendRequested",
@@ -193,6 +196,34 @@ class CallRequested(Event):
 
 
 @frozen
+class RegisterRequested(Event):
+    """A clause of a select of the peer is to stand in the channel, for the events of ``mask``: tell it with notify.
+
+    ``serial`` orders the selects of that node. Answer with refuse, when the registration is over.
+    """
+
+    request_id: int
+    channel_id: int
+    serial: int
+    mask: int
+
+
+@frozen
+class ClaimRequested(Event):
+    """A select claims what it was told of: ``event`` says which way; an element comes along if it sends.
+
+    Answer with done (the element is accepted) or push, or refuse with EAGAIN: denied. It may be held for a while.
+    """
+
+    request_id: int
+    channel_id: int
+    registration: int
+    token: int
+    event: int
+    element: bytes | None
+
+
+@frozen
 class CancelRequested(Event):
     """The peer gives a request up that is not yet answered: withdraw it, and refuse it with ECANCELED.
 
@@ -263,6 +294,16 @@ class ElementReceived(Event):
 
 
 @frozen
+class Notified(Event):
+    """A registration has the turn for these events, or (CLOSED) will never have one; ``token`` goes with the claim."""
+
+    request_id: int
+    channel_id: int
+    events: int
+    token: int
+
+
+@frozen
 class InfoReceived(Event):
     """The state of the channel, true at its home when it was asked."""
 
@@ -284,11 +325,13 @@ class RequestInDoubt(Event):
     """A cancelled request was not answered within the grace; what the home did with it is not known here.
 
     Its answer, if one comes, is dropped and counted; a late element goes back to the home by itself.
+    ``sends``: an element went with it.
     """
 
     request_id: int
     channel_id: int
     command: int
+    sends: bool = False
 
 
 @frozen
@@ -342,12 +385,16 @@ class Fate(enum.Enum):
 
 @frozen
 class LostRequest:
-    """A request of ours that was over for nobody when the connection ended. A receive that is DONE has its element."""
+    """A request of ours that was over for nobody when the connection ended. A receive that is DONE has its element.
+
+    ``sends``: an element went with it. A registration is IN_DOUBT once it was written, which means nothing.
+    """
 
     request_id: int
     channel_id: int
     command: int
     fate: Fate
+    sends: bool = False
 
 
 @frozen

@@ -60,32 +60,44 @@ from .order import is_newer, next_serial
 from .outbox import Entry, Outbox
 from .states import ChannelStep, HandleState
 
-__all__ = ["Home"]
+__all__ = ["Asked", "Home", "Stage"]
 
 _AHEAD = int(Flag.AHEAD)
 _OK = encode_reply(WireCode.OK)
 
 
-class _Stage(enum.Enum):
-    WAITING = "waiting"  # handed on; the owner owes an answer
-    ANSWERED = "answered"  # its REPLY is queued
-    PUSHED = "pushed"  # its REPLY, queued or written, carries an element that is not settled
+class Stage(enum.Enum):
+    """How far a request of the peer has come."""
+
+    WAITING = "waiting"
+    """It was handed on; the owner owes an answer."""
+    ANSWERED = "answered"
+    """Its REPLY is queued; it is over when that is written."""
+    PUSHED = "pushed"
+    """Its REPLY, queued or written, carries an element that is not settled."""
 
 
 @define(eq=False)
-class _Asked:
-    """One request of the peer."""
+class Asked:
+    """One request of the peer, from its frame until it is over."""
 
     id: int
     command: int
     handle: Handle
     charge: int = 0
     answer_cost: int = 0
-    stage: _Stage = _Stage.WAITING
+    stage: Stage = Stage.WAITING
     entry: Entry | None = None
     slot: bool = False  # a SEND that has used a lent slot
     asks: bool = False  # a SEND without one, where slots are lent
     refused_open: bool = False  # its REPLY is the last frame of the handle
+    receives: bool = False  # a push answers it
+    mask: int = 0  # of a registration
+
+    @property
+    def ends_with_handle(self) -> bool:
+        """Whether its opener waits for nothing any more once it has given the handle up."""
+        return self.receives or self.command is Command.SELECT_REGISTER
 
 
 class Home:
@@ -101,7 +113,7 @@ class Home:
         self._handles = handles
         self._lender = lender
         self._ahead = ahead
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
         self._bytes = 0
         self._limits = Limits()
 
@@ -130,16 +142,16 @@ class Home:
         handle.order.read(frame.seq)
         # What is malformed must not be entered: the report would name a request that the owner has never heard of.
         wanted = _read_open(fields)
-        asked = self._admit(handle, frame)
+        asked = self.admit(handle, frame)
         if isinstance(wanted, NotSupported):
-            self._refuse(asked, WireCode.ENOTSUP, str(wanted.args[0]))
+            self.turn_down(asked, WireCode.ENOTSUP, str(wanted.args[0]))
             return
         if self._handles.count(mine=False) > self._limits.max_channels:
-            self._refuse(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
+            self.turn_down(asked, WireCode.ENOBUFS, f"{self._limits.max_channels} channels are open on this link")
             return
         if wanted.weight != 1:
             self._outbox.weigh(handle.id, wanted.weight)
-        if asked.stage is _Stage.WAITING:
+        if asked.stage is Stage.WAITING:
             events.append(OpenRequested(asked.id, handle.id, wanted))
 
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
@@ -147,11 +159,11 @@ class Home:
         timeout_ms, element = decode_timeout(fields), fields.rest()
         size = fields.dropped or len(element)
         slot = handle.lent is not None and handle.lent.hear_send()
-        asked = self._admit(handle, frame, Rights.SEND, self._cost(len(element)))
+        asked = self.admit(handle, frame, Rights.SEND, self.cost(len(element)))
         asked.slot = slot
         if size > handle.attributes.max_message:
-            self._refuse(asked, WireCode.EMSGSIZE, f"{size} bytes")
-        if asked.stage is _Stage.WAITING:
+            self.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
+        if asked.stage is Stage.WAITING:
             if handle.lent is not None and not slot:
                 asked.asks = True
                 handle.lent.waiting += 1
@@ -161,10 +173,10 @@ class Home:
         """The peer calls what this side makes of a command."""
         payload = fields.rest()
         size = fields.dropped or len(payload)
-        asked = self._admit(handle, frame, cost=self._cost(len(payload)))
+        asked = self.admit(handle, frame, cost=self.cost(len(payload)))
         if size > limit:
-            self._refuse(asked, WireCode.EMSGSIZE, f"{size} bytes")
-        if asked.stage is _Stage.WAITING:
+            self.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
+        if asked.stage is Stage.WAITING:
             events.append(CallRequested(asked.id, handle.id, frame.command, payload))
 
     def takes(self, handle: Handle | None, command: int, size: int) -> bool:
@@ -172,25 +184,26 @@ class Home:
         if handle is None or handle.mine:
             return True
         here = handle.attributes
-        may_send = command != Command.SEND or bool(int(here.rights) & int(Rights.SEND))
+        may_send = command not in (Command.SEND, Command.SELECT_CLAIM) or bool(int(here.rights) & int(Rights.SEND))
         return may_send and size <= here.max_message
 
     def on_recv(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants an element."""
         timeout_ms = decode_timeout(fields)
         fields.end()
-        asked = self._admit(handle, frame, Rights.RECV)
+        asked = self.admit(handle, frame, Rights.RECV)
         ahead = bool(frame.flags & _AHEAD)
         if ahead:
             self._ahead.hear(handle)
-        if asked.stage is _Stage.WAITING:
+        asked.receives = True
+        if asked.stage is Stage.WAITING:
             events.append(RecvRequested(asked.id, handle.id, timeout_ms, ahead))
 
     def on_info(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know the state."""
         fields.end()
-        asked = self._admit(handle, frame)
-        if asked.stage is _Stage.WAITING:
+        asked = self.admit(handle, frame)
+        if asked.stage is Stage.WAITING:
             events.append(InfoRequested(asked.id, handle.id))
 
     def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
@@ -198,15 +211,15 @@ class Home:
         closing = decode_closing(fields)
         if next_serial(closing.last_seq) != frame.seq:
             raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
-        asked = self._admit(handle, frame, Rights.CLOSE)
-        if asked.stage is _Stage.WAITING:
+        asked = self.admit(handle, frame, Rights.CLOSE)
+        if asked.stage is Stage.WAITING:
             events.append(CloseRequested(asked.id, handle.id, closing))
 
     def on_cancel(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer gives a request up; if the answer is on its way already, that one counts."""
         fields.end()
-        asked = self._asked.get(frame.request_id)
-        if asked is None or asked.handle is not handle or asked.stage is not _Stage.WAITING:
+        asked = self.unanswered(handle, frame.request_id)
+        if asked is None:
             self.ignored_cancels += 1
         else:
             events.append(CancelRequested(asked.id, handle.id, asked.command))
@@ -265,7 +278,7 @@ class Home:
         if len(self._asked) >= self._limits.max_inflight_requests or frame.request_id in self._asked:
             raise ProtocolError(f"{name}: request {frame.request_id} is in flight, or one too many")
         # Counted like any request until its answer is written, so that a flood of these is bounded as well.
-        asked = _Asked(frame.request_id, Command.REPLY, handle or Handle(0, mine=False), stage=_Stage.ANSWERED)
+        asked = Asked(frame.request_id, Command.REPLY, handle or Handle(0, mine=False), stage=Stage.ANSWERED)
         self._asked[asked.id] = asked
         reply = encode_reply(WireCode.ENOTSUP, f"{name} is not built")
         self._put_reply(asked, (reply,), 0)
@@ -275,7 +288,7 @@ class Home:
     def is_waiting(self, request_id: int) -> bool:
         """Whether the owner owes an answer to this request of the peer."""
         asked = self._asked.get(request_id)
-        return asked is not None and asked.stage is _Stage.WAITING
+        return asked is not None and asked.stage is Stage.WAITING
 
     def accept(self, request_id: int, attributes: Attributes) -> bool:
         """Answer OPEN with what the channel truly is."""
@@ -288,8 +301,10 @@ class Home:
         return self._answer(asked, (_OK, payload))
 
     def done(self, request_id: int) -> bool:
-        """Answer SEND or CLOSE: it is done."""
-        asked = self._waiting(request_id, Command.SEND, Command.CLOSE)
+        """Answer SEND, CLOSE or a claim that carried an element: it is done."""
+        asked = self._waiting(request_id, Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
+        if asked.receives:
+            raise ValueError(f"request {request_id} of the peer claims an element; push it")
         return self._answer(asked, (_OK,), used=asked.slot)
 
     def answer(self, request_id: int, result: bytes) -> bool:
@@ -306,14 +321,16 @@ class Home:
         return self._answer(self._waiting(request_id, Command.INFO), (_OK, encode_info(info)))
 
     def push(self, request_id: int, element: bytes, redelivered: bool) -> bool:
-        """Answer RECV with an element, which stays on the ledger; False: the receiver is gone, nothing was queued."""
-        asked = self._waiting(request_id, Command.RECV)
+        """Answer RECV, or a claim, with an element, which stays on the ledger; False: the receiver is gone."""
+        asked = self._waiting(request_id, Command.RECV, Command.SELECT_CLAIM)
+        if not asked.receives:
+            raise ValueError(f"request {request_id} of the peer is no receive")
         if len(element) > self._limits.max_message:
             raise ValueError(f"an element of {len(element)} bytes is longer than this link carries")
         if asked.handle.state is HandleState.DETACHING:
             return self._answer(asked, ())
         handle = asked.handle
-        asked.stage = _Stage.PUSHED
+        asked.stage = Stage.PUSHED
         handle.unanswered.pop(asked.id, None)
         handle.ledger.push(asked.id)
         entry = Entry(Command.REPLY, handle.id, asked.id, (_OK, element), Flag.REDELIVERED if redelivered else 0)
@@ -325,7 +342,20 @@ class Home:
         """Answer any request with an error."""
         if code is WireCode.OK:
             raise ValueError("a refusal needs an error number")
-        return self._refuse(self._waiting(request_id), code, text)
+        return self.turn_down(self._waiting(request_id), code, text)
+
+    def unanswered(self, handle: Handle, request_id: int) -> Asked | None:
+        """A request on this handle to which the owner owes an answer."""
+        asked = self._asked.get(request_id)
+        return asked if asked is not None and asked.handle is handle and asked.stage is Stage.WAITING else None
+
+    def notify(self, request_id: int, payload: bytes) -> bool:
+        """Tell a standing registration something; False when it stands no more, or its handle is being given up."""
+        asked = self._asked.get(request_id)
+        if asked is None or asked.stage is not Stage.WAITING or asked.handle.state is not HandleState.OPEN:
+            return False
+        self._outbox.put(Entry(Command.SELECT_NOTIFY, asked.handle.id, asked.id, (payload,)))
+        return True
 
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
         """Tell the opener that its channel was closed; False: it was told before, or has detached."""
@@ -350,13 +380,13 @@ class Home:
 
     def parked(self) -> tuple[ParkedRequest, ...]:
         """The connection is over: requests that wait here for nobody. All are forgotten."""
-        waiting = [asked for asked in self._asked.values() if asked.stage is _Stage.WAITING]
+        waiting = [asked for asked in self._asked.values() if asked.stage is Stage.WAITING]
         self._asked.clear()
         return tuple(ParkedRequest(asked.id, asked.handle.id, asked.command) for asked in waiting)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> _Asked:
+    def admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> Asked:
         """Enter a request of the peer; it is refused already when the handle has not the right."""
         command = COMMANDS.get(frame.command, frame.command)
         # An element that came back may wait for its neighbours: under its id another would take its place on the books.
@@ -366,14 +396,14 @@ class Home:
             raise ProtocolError(f"{command_name(command)}: more than {len(self._asked)} requests are in flight")
         if command is not Command.OPEN and handle.state is not HandleState.OPEN:
             raise ProtocolError(f"{command_name(command)} on channel {handle.id}, which is {handle.state.value}")
-        asked = self._asked[frame.request_id] = _Asked(frame.request_id, command, handle, cost)
+        asked = self._asked[frame.request_id] = Asked(frame.request_id, command, handle, cost)
         self._bytes += cost
         handle.unanswered[asked.id] = None
         if self._is_late(asked.id):
             self.refused_late += 1
-            self._refuse(asked, WireCode.EPIPE, "the link is being drained")
+            self.turn_down(asked, WireCode.EPIPE, "the link is being drained")
         elif right is not None and not int(handle.attributes.rights) & int(right):
-            self._refuse(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
+            self.turn_down(asked, WireCode.EACCES, f"this handle has no right to {str(right.name).lower()}")
         return asked
 
     def stop_admitting(self) -> int:
@@ -388,7 +418,7 @@ class Home:
             self._last_id = request_id
         return False
 
-    def _cost(self, size: int) -> int:
+    def cost(self, size: int) -> int:
         """What that many bytes of the peer are charged. Raises ProtocolError beyond what was agreed."""
         cost = charge(size)
         if self._bytes + cost > self._limits.receive_budget:
@@ -397,9 +427,9 @@ class Home:
             )
         return cost
 
-    def _waiting(self, request_id: int, *commands: Command) -> _Asked:
+    def _waiting(self, request_id: int, *commands: Command) -> Asked:
         asked = self._asked.get(request_id)
-        if asked is None or asked.stage is not _Stage.WAITING:
+        if asked is None or asked.stage is not Stage.WAITING:
             raise ValueError(f"request {request_id} of the peer waits for no answer")
         if commands and asked.command not in commands:
             raise ValueError(
@@ -407,22 +437,23 @@ class Home:
             )
         return asked
 
-    def _refuse(self, asked: _Asked, code: WireCode, text: str) -> bool:
-        if asked.stage is not _Stage.WAITING:
+    def turn_down(self, asked: Asked, code: WireCode, text: str) -> bool:
+        """Answer a request with an error; False when it was answered before, or nobody hears it."""
+        if asked.stage is not Stage.WAITING:
             return False
         if asked.command is Command.OPEN:
             asked.refused_open = True
             asked.handle.step(ChannelStep.REFUSE)
         return self._answer(asked, (encode_reply(code, text),))
 
-    def _answer(self, asked: _Asked, parts: tuple[bytes, ...], used: bool = False) -> bool:
-        """Queue the REPLY; False for a receive whose handle was given up: its opener waits for nothing."""
+    def _answer(self, asked: Asked, parts: tuple[bytes, ...], used: bool = False) -> bool:
+        """Queue the REPLY; False for one whose handle was given up, and whose opener waits for nothing."""
         handle = asked.handle
         if asked.command is Command.SEND:
             self._lender.answered(handle, used, asked.asks)
-        asked.stage = _Stage.ANSWERED
+        asked.stage = Stage.ANSWERED
         handle.unanswered.pop(asked.id, None)
-        heard = handle.state is not HandleState.DETACHING or asked.command is not Command.RECV
+        heard = handle.state is not HandleState.DETACHING or not asked.ends_with_handle
         if heard:
             self._put_reply(asked, parts, 0)
         else:
@@ -430,11 +461,11 @@ class Home:
         self._maybe_detached(handle)
         return heard
 
-    def _put_reply(self, asked: _Asked, parts: tuple[bytes, ...], flags: int) -> None:
+    def _put_reply(self, asked: Asked, parts: tuple[bytes, ...], flags: int) -> None:
         entry = Entry(Command.REPLY, asked.handle.id, asked.id, parts, flags, partial(self._forget, asked))
         asked.entry = self._outbox.put(entry)
 
-    def _forget(self, asked: _Asked) -> None:
+    def _forget(self, asked: Asked) -> None:
         """The answer is written: the peer's request is over."""
         self._asked.pop(asked.id, None)
         self._bytes -= asked.charge

@@ -107,16 +107,22 @@ class Opener:
             handle.window = Window(self._borrower.purse)
         if wanted.weight != 1:
             self._outbox.weigh(handle.id, wanted.weight)
-        return self._ask(handle, Command.OPEN, (payload,))
+        return self.ask(handle, Command.OPEN, (payload,)).id
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
         """Ask the home to accept an element."""
+        return self.ask_to_take(channel_id, Command.SEND, encode_timeout(timeout_ms), element).id
+
+    def ask_to_take(self, channel_id: int, command: Command, fixed: bytes, element: bytes) -> Request:
+        """Make a request that carries an element; its charge counts until the answer."""
         handle = self._sending(channel_id, element)
-        return self._ask_with_bytes(handle, Command.SEND, (encode_timeout(timeout_ms), element), len(element))
+        request = self._ask_with_bytes(handle, command, (fixed, element), len(element))
+        request.sends = True
+        return request
 
     def call(self, handle: Handle, command: int, payload: bytes) -> int:
         """Call what the home, or for channel 0 the peer, makes of this command."""
-        return self._ask_with_bytes(handle, command, (payload,), len(payload))
+        return self._ask_with_bytes(handle, command, (payload,), len(payload)).id
 
     def data(self, channel_id: int, element: bytes) -> Sent:
         """Send an element against a lent slot, if there is one."""
@@ -127,32 +133,38 @@ class Opener:
 
     def recv(self, channel_id: int, timeout_ms: int, ahead: bool = False) -> int:
         """Ask the home for an element."""
-        handle = self._usable(channel_id, Rights.RECV)
+        handle = self.usable(channel_id, Rights.RECV)
         self.requests.check_room()
         if ahead:
             self._ahead.begin(handle)
-        return self._ask(handle, Command.RECV, (encode_timeout(timeout_ms),), flags=_AHEAD if ahead else 0)
+        return self.ask_to_give(handle, Command.RECV, encode_timeout(timeout_ms), _AHEAD if ahead else 0).id
+
+    def ask_to_give(self, handle: Handle, command: Command, payload: bytes, flags: int = 0) -> Request:
+        """Make a request that brings an element."""
+        self.requests.check_room()
+        request = self.ask(handle, command, (payload,), flags=flags)
+        request.receives = True
+        return request
 
     def info(self, channel_id: int) -> int:
         """Ask the home for the state of a channel."""
         handle = self._handles.mine(channel_id)
         self.requests.check_room()
-        return self._ask(handle, Command.INFO, ())
+        return self.ask(handle, Command.INFO, ()).id
 
     def close(self, channel_id: int, closing: Closing) -> int:
         """Ask the home to close a channel."""
-        handle = self._usable(channel_id, Rights.CLOSE)
+        handle = self.usable(channel_id, Rights.CLOSE)
         self.requests.check_room()
         self._borrower.flush(handle)
-        return self._ask(handle, Command.CLOSE, (encode_closing(closing),))
+        return self.ask(handle, Command.CLOSE, (encode_closing(closing),)).id
 
     def cancel(self, request_id: int, now: float) -> bool:
         """Give a request up; True: it was not written, and is gone without a trace."""
         request = self.requests.mine(request_id)
         if request.state is RequestState.ARRIVED:
             raise ValueError(f"request {request_id} has its element; settle it with taken or putback")
-        if request.state is RequestState.QUEUED and self._outbox.withdraw(request.entry):
-            self._withdrawn(request)
+        if self.withdraw(request):
             return True
         if request.state in (RequestState.QUEUED, RequestState.WRITTEN):  # queued: begun, so the rest of it goes out
             self._ask_to_cancel(request, now)
@@ -173,7 +185,7 @@ class Opener:
     def detach(self, channel_id: int) -> tuple[int, ...]:
         """Give a handle up; the ids of receives that end by it, cancelled."""
         handle = self._handles.mine(channel_id)
-        ended = [self._end_receive(request) for request in self._of(handle) if request.command is Command.RECV]
+        ended = [self._end_receive(request) for request in self._of(handle) if request.ends_with_handle]
         self._borrower.detach(handle)
         handle.step(ChannelStep.DETACH)
         self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(_detach_written, handle)))
@@ -185,10 +197,10 @@ class Opener:
         """One answer."""
         request = self.requests.answered(frame.request_id, handle.id)
         code, text = decode_reply(fields)
-        if frame.flags & _REDELIVERED and (code or request.command is not Command.RECV):
+        if frame.flags & _REDELIVERED and (code or not request.receives):
             raise ProtocolError("REPLY: only an element can be redelivered")
         late = request.state is RequestState.ABANDONED
-        self.requests.late_replies += late
+        self.requests.late_replies += late and request.command is not Command.SELECT_REGISTER
         news = self._refused(request, handle, code, text) if code else self._succeeded(request, handle, frame, fields)
         if not late:
             events.append(news)
@@ -211,7 +223,7 @@ class Opener:
         """The home has answered everything on a handle that was given up."""
         fields.end()
         rest = self._of(handle)
-        if not handle.detach_written or any(request.command is not Command.RECV for request in rest):
+        if not handle.detach_written or not all(request.ends_with_handle for request in rest):
             raise ProtocolError(f"DETACH on channel {handle.id}, which was not asked for or is not answered")
         for request in rest:
             self._over(request)
@@ -233,13 +245,13 @@ class Opener:
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             _, request = self._cancelling.popitem(last=False)
             request.state = RequestState.ABANDONED
-            events.append(RequestInDoubt(request.id, request.channel_id, request.command))
+            events.append(RequestInDoubt(request.id, request.channel_id, request.command, request.sends))
 
     def lost(self) -> tuple[LostRequest, ...]:
         """The connection is over: what is known of each request. All are forgotten."""
         requests = [request for request in self.requests.clear() if request.state in _FATES]
         self._cancelling.clear()
-        return tuple(LostRequest(one.id, one.channel_id, one.command, _fate(one)) for one in requests)
+        return tuple(LostRequest(one.id, one.channel_id, one.command, _fate(one), one.sends) for one in requests)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -249,14 +261,15 @@ class Opener:
     def _confirmed(self, count: int) -> None:
         self._at_home -= count
 
-    def _usable(self, channel_id: int, right: Rights) -> Handle:
+    def usable(self, channel_id: int, right: Rights) -> Handle:
+        """The open handle of that id, which has the right to do this."""
         handle = self._handles.mine(channel_id)
-        if not int(handle.attributes.rights) & int(right):
+        if int(right) & ~int(handle.attributes.rights):
             raise AccessDenied(f"this handle has no right to {str(right.name).lower()}")
         return handle
 
     def _sending(self, channel_id: int, element: bytes) -> Handle:
-        handle = self._usable(channel_id, Rights.SEND)
+        handle = self.usable(channel_id, Rights.SEND)
         if handle.closing is not None:
             text = handle.closing.text
             raise ChannelClosed(text or "the channel was closed at its home", text or None)
@@ -268,7 +281,7 @@ class Opener:
         if len(element) > limit:
             raise MessageTooLong(f"{len(element)} bytes; this channel takes {limit}")
 
-    def _ask_with_bytes(self, handle: Handle, command: int, parts: tuple[bytes, ...], size: int) -> int:
+    def _ask_with_bytes(self, handle: Handle, command: int, parts: tuple[bytes, ...], size: int) -> Request:
         """A request that the home holds on its budget until it is answered."""
         cost = charge(size)
         self.requests.check_room()
@@ -278,14 +291,21 @@ class Opener:
         self._borrower.flush(handle)
         if command == Command.SEND and handle.window is not None:
             handle.window.queue_send()
-        return self._ask(handle, command, parts, cost)
+        return self.ask(handle, command, parts, cost)
 
-    def _ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0, flags: int = 0) -> int:
+    def ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0, flags: int = 0) -> Request:
+        """Queue a request; the caller has checked all that can be checked here."""
         request = self.requests.add(command, handle.id, parts, cost)
         request.entry.flags = flags
         request.entry.on_written = partial(self._written, request)
         self._outbox.put(request.entry)
-        return request.id
+        return request
+
+    def follow(self, request: Request, command: Command) -> None:
+        """Queue a frame that names a request of ours, behind it; behind DETACH nothing may be sent."""
+        handle = self._handles.find(request.channel_id)
+        if not request.channel_id or (handle is not None and handle.state is not HandleState.DETACHING):
+            request.cancel_entry = self._outbox.put(Entry(command, request.channel_id, request.id))
 
     def _written(self, request: Request) -> None:
         if request.state is RequestState.QUEUED:
@@ -302,13 +322,16 @@ class Opener:
         request.state = RequestState.CANCELLING
         request.deadline = now + self._grace
         self._cancelling[request.id] = request
-        handle = self._handles.find(request.channel_id)
-        # Behind DETACH nothing may be sent; the home cancels by itself what it has not answered.
-        if not request.channel_id or (handle is not None and handle.state is not HandleState.DETACHING):
-            request.cancel_entry = self._outbox.put(Entry(Command.CANCEL, request.channel_id, request.id))
+        self.follow(request, Command.CANCEL)  # behind DETACH the home cancels by itself what it has not answered
+
+    def withdraw(self, request: Request) -> bool:
+        """Take a request back of which nothing was written; it leaves no trace. False: it is on its way."""
+        if request.state is not RequestState.QUEUED or not self._outbox.withdraw(request.entry):
+            return False
+        self._withdrawn(request)
+        return True
 
     def _withdrawn(self, request: Request) -> None:
-        """It leaves no trace."""
         self._bytes_at_home -= request.charge
         self.requests.remove(request)
         handle = self._handles.find(request.channel_id)
@@ -340,7 +363,7 @@ class Opener:
         return ReplyReceived(request.id, handle.id, request.command, code, text)
 
     def _succeeded(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
-        if request.command is Command.RECV:
+        if request.receives:
             return self._element_came(request, handle, frame, fields)
         if request.command is Command.OPEN:
             return self._opened(request, handle, fields)
@@ -351,9 +374,11 @@ class Opener:
         if is_call(request.command):
             self._over(request)
             return CallAnswered(request.id, handle.id, request.command, fields.rest())
+        if request.command is Command.SELECT_REGISTER:
+            raise ProtocolError(f"REPLY to the registration {request.id} says that it succeeded; it can only end")
         fields.end()
         self._over(request)
-        handle.accepted += request.command is Command.SEND
+        handle.accepted += request.sends
         return ReplyReceived(request.id, handle.id, request.command, WireCode.OK)
 
     def _opened(self, request: Request, handle: Handle, fields: Fields) -> Event:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from attrs import define
 
 from ..errors import NoBuffers, ProtocolError
+from .commands import Command
 from .order import next_serial
 from .outbox import Entry
 
@@ -45,7 +46,10 @@ class RequestState(enum.Enum):
 
 @define(eq=False)
 class Request:
-    """One request of ours. ``deadline`` is when a cancelled one is given up."""
+    """One request of ours. ``deadline`` is when a cancelled one is given up.
+
+    ``receives``: its success brings an element, to be settled. ``sends``: an element went with it.
+    """
 
     id: int
     command: int
@@ -55,6 +59,13 @@ class Request:
     state: RequestState = RequestState.QUEUED
     deadline: float | None = None
     cancel_entry: Entry | None = None
+    receives: bool = False
+    sends: bool = False
+
+    @property
+    def ends_with_handle(self) -> bool:
+        """Whether it is over the moment its handle is given up: it waits for what that handle brings."""
+        return self.receives or self.command is Command.SELECT_REGISTER
 
 
 class RequestMap:
@@ -94,6 +105,10 @@ class RequestMap:
         entry = Entry(command, channel_id, number, parts)
         request = self._requests[number] = Request(number, command, channel_id, entry, charge)
         return request
+
+    def find(self, request_id: int) -> Request | None:
+        """A request that is not over, or None."""
+        return self._requests.get(request_id)
 
     def mine(self, request_id: int) -> Request:
         """The request that our owner names. Raises ValueError when it is over, or never was."""

@@ -20,7 +20,8 @@ from ...select import select
 from ...semantics import BUFFERED
 from .clause_kit import CHECKS, ClauseCase, Ready, Subject, clause_laws
 from .harness import Harness
-from .registry import SELECT_IS_LOCAL, Group, law
+from .registry import NO_CHANNEL, SELECT_ASKS, Group, law
+from .shapes import shape
 
 Made = AsyncIterator[tuple[Any, Ready]]
 
@@ -28,16 +29,16 @@ Made = AsyncIterator[tuple[Any, Ready]]
 @asynccontextmanager
 async def recv(h: Harness) -> Made:
     """An element comes."""
-    ch = channel(BUFFERED, 1)
-    yield Recv(ch), lambda: ch.try_send("v")
+    ch = await h.channel(shape(BUFFERED, capacity=1))
+    yield Recv(ch), lambda: h.put(ch, "v")
 
 
 @asynccontextmanager
 async def send(h: Harness) -> Made:
     """A slot becomes free."""
-    ch = channel(BUFFERED, 1)
-    ch.try_send("filler")
-    yield Send(ch, "v"), ch.try_recv
+    ch = await h.channel(shape(BUFFERED, capacity=1))
+    h.put(ch, "filler")
+    yield Send(ch, "v"), lambda: h.take(ch)
 
 
 @asynccontextmanager
@@ -178,6 +179,25 @@ CASES: Final = {
 }
 
 
+OF_CHANNELS: Final = {label: CASES[label] for label in ("Recv", "Send")}
+"""The clauses that may be about a channel at the other end of a link."""
+
+ASK_THE_CLAUSE: Final = (
+    "forgets-a-waiter",
+    "does-nothing-for-a-decided-waiter",
+    "an-event-while-claiming-is-found-later",
+)
+"""The laws of the kit that take the place of select."""
+
+
+def _cited_for_links(fn: Callable[..., Any], sentence: str) -> Callable[..., Any]:
+    async def over_links(h: Harness, case: ClauseCase) -> None:
+        await fn(h, case)
+
+    over_links.__doc__ = f"{sentence} Rows: N5, X1, X20."
+    return over_links
+
+
 def _register() -> None:
     """Each law of the kit is a law of core, with the clauses as its cases."""
     for name, check in CHECKS.items():
@@ -186,13 +206,16 @@ def _register() -> None:
             await dict(clause_laws(case))[name](h)
 
         fn.__doc__ = f"{check.__doc__} Rows: X20, SE1."
-        law(f"X20.{name}", Group.CLAUSE, over=CASES, local=SELECT_IS_LOCAL)(fn)
+        law(f"X20.{name}", Group.CLAUSE, over=CASES, local=NO_CHANNEL)(fn)
+        over_links = None if name not in ASK_THE_CLAUSE else SELECT_ASKS
+        fn = _cited_for_links(fn, str(check.__doc__))
+        law(f"N5.clauses-{name}", Group.CLAUSE, over=OF_CHANNELS, local=over_links)(fn)
 
 
 _register()
 
 
-@law("X20.all-clauses-in-one-select", Group.CLAUSE, over=CASES, local=SELECT_IS_LOCAL)
+@law("X20.all-clauses-in-one-select", Group.CLAUSE, over=CASES, local=NO_CHANNEL)
 async def all_clauses_in_one_select(h: Harness, case: ClauseCase) -> None:
     """All clauses of core and a stranger's join one exactly-once select, which the one that becomes ready wins.
 
@@ -210,7 +233,7 @@ async def all_clauses_in_one_select(h: Harness, case: ClauseCase) -> None:
             assert call.value.clause is winner.clause
 
 
-@law("X20.told-again-after-a-denied-claim", Group.CLAUSE, local=SELECT_IS_LOCAL)
+@law("X20.told-again-after-a-denied-claim", Group.CLAUSE, local=NO_CHANNEL)
 async def told_again_after_a_denied_claim(h: Harness) -> None:
     """A clause whose event came while the waiter could not be won, and went again, hears of the next.
 
@@ -238,7 +261,7 @@ async def told_again_after_a_denied_claim(h: Harness) -> None:
         clause.withdraw(arm)
 
 
-@law("X20.values-of-clauses", Group.CLAUSE, local=SELECT_IS_LOCAL)
+@law("X20.values-of-clauses", Group.CLAUSE, local=NO_CHANNEL)
 async def values_of_clauses(h: Harness) -> None:
     """A clause that wins gives its own value: reason, task, descriptor, signal number, or nothing. Rows: X20."""
     expected: dict[str, Callable[[Any], object]] = {
@@ -262,7 +285,7 @@ async def values_of_clauses(h: Harness) -> None:
             assert call.value.value == expected[label](clause), label
 
 
-@law("X20.default-clause", Group.CLAUSE, local=SELECT_IS_LOCAL)
+@law("X20.default-clause", Group.CLAUSE, local=NO_CHANNEL)
 async def default_clause(h: Harness) -> None:
     """``After(0)`` in the last place is a default: it wins exactly when nothing before it is ready. Rows: X20, SE2."""
     ch = channel(BUFFERED, 1)
@@ -271,7 +294,7 @@ async def default_clause(h: Harness) -> None:
     assert (await select(Recv(ch), After(0))).index == 0
 
 
-@law("X20.bare-signals-catch-while-waiting", Group.CLAUSE, local=SELECT_IS_LOCAL)
+@law("X20.bare-signals-catch-while-waiting", Group.CLAUSE, local=NO_CHANNEL)
 async def bare_signals_catch_while_waiting(h: Harness) -> None:
     """A Signal that is not entered catches while at least one select waits on it, and not a moment longer.
 
@@ -292,7 +315,7 @@ async def bare_signals_catch_while_waiting(h: Harness) -> None:
     assert signal.getsignal(signal.SIGUSR1) is before
 
 
-@law("X20.entered-signals-miss-nothing", Group.CLAUSE, local=SELECT_IS_LOCAL)
+@law("X20.entered-signals-miss-nothing", Group.CLAUSE, local=NO_CHANNEL)
 async def entered_signals_miss_nothing(h: Harness) -> None:
     """Inside its block a Signal keeps what arrives between two waits, in order. Rows: X20."""
     with Signal(signal.SIGUSR1, signal.SIGUSR2) as clause:

@@ -3,7 +3,10 @@
 """The harnesses of links: the channel lives behind a server, and laws reach it through a handle on the dialling side.
 
 Both ends run in one process and one run, so that time is virtual where the host's is, over any transport. Links carry
-bytes, and laws send texts, numbers and tuples of them; so each value travels as JSON (a tuple arrives as a list).
+bytes, and laws send texts, numbers and tuples of them; so each value travels as JSON, and its lists are tuples again.
+
+A mixed harness gives out channels of this process and handles over two links in turn: for select, whose clauses may be
+anywhere (rows N5, X1).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from ...hosts import script
 from ...link.dial import dial
 from ...link.link import Link
 from ...link.remote import RemoteChannel
+from ...link.selecting import End
 from ...link.serve import Server, serve
 from .harness import Harness
 from .registry import Need
@@ -41,7 +45,11 @@ def _encode(value: Any) -> bytes:
 
 
 def _decode(data: Any) -> Any:
-    return json.loads(bytes(data))
+    return _tuples(json.loads(bytes(data)))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _decoding(hook: Callable[..., object] | None) -> Callable[..., object] | None:
@@ -71,6 +79,7 @@ class Handle:
     def __init__(self, remote: RemoteChannel, home: Channel[bytes]) -> None:
         self.remote = remote
         self.home = Home(home, remote)
+        remote._core = CodecEnd(remote)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.remote, name)
@@ -94,6 +103,20 @@ class Handle:
 
     async def __anext__(self) -> Any:
         return _decode(await anext(self.remote))
+
+
+class CodecEnd(End):
+    """What a clause has of such a handle: its values are literals as well."""
+
+    __slots__ = ()
+
+    def outgoing(self, value: Any) -> bytes:
+        """A literal as bytes."""
+        return _encode(value)
+
+    def incoming(self, element: bytes) -> Any:
+        """The literal again."""
+        return _decode(element)
 
 
 class Home:
@@ -127,12 +150,13 @@ class LinkHarness(Harness):
 
     remote: ClassVar[bool] = True
 
-    def __init__(self, scheme: str, address: str = "") -> None:
+    def __init__(self, scheme: str, address: str = "", *, mixed: bool = False) -> None:
         self.scheme = scheme
         self.address = address
+        self.mixed = mixed
         self._names = itertools.count()
         self._server: Server | None = None
-        self._link: Link | None = None
+        self._places: Iterator[Link | None] = iter(())  # where the next channel is; None is here
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
         """Run ``main`` on a new run of the host."""
@@ -140,9 +164,14 @@ class LinkHarness(Harness):
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
         async def linked() -> None:
-            async with serve(f"{self.scheme}:{self.address}") as self._server, dial(self._server.uri) as self._link:
+            async with (
+                serve(f"{self.scheme}:{self.address}") as self._server,
+                dial(self._server.uri) as first,
+                dial(self._server.uri) as second,
+            ):
+                self._places = itertools.cycle((first, None, second) if self.mixed else (first,))
                 await main()
-            self._server = self._link = None
+            self._server, self._places = None, iter(())
 
         # Some laws wait for weeks of virtual time; signs of life every 30 seconds would fill them.
         with using_setting("keepalive", str(QUIET_SECONDS)):
@@ -150,15 +179,23 @@ class LinkHarness(Harness):
 
     async def channel(self, shape: Shape, on_undelivered: Callable[..., object] | None = None) -> Any:
         assert self._server is not None
-        assert self._link is not None
+        place = next(self._places)
+        if place is None:
+            return channel(shape.kind, shape.capacity, shape.overflow, on_undelivered)
         home = channel(shape.kind, shape.capacity, shape.overflow, _decoding(on_undelivered))
         name = f"law {next(self._names)}"
         self._server.export(name, home)
-        return Handle(await self._link.open(name), home)
+        return Handle(await place.open(name), home)
 
     def home(self, ch: Any) -> Any:
-        assert isinstance(ch, Handle)
-        return ch.home
+        return ch.home if isinstance(ch, Handle) else super().home(ch)
+
+    def put(self, ch: Any, value: Any) -> None:
+        super().put(ch, _encode(value) if isinstance(ch, Handle) else value)
+
+    def take(self, ch: Any) -> Any:
+        value = super().take(ch)
+        return _decode(value) if isinstance(ch, Handle) else value
 
 
 class TrioLinkHarness(LinkHarness):
@@ -166,10 +203,10 @@ class TrioLinkHarness(LinkHarness):
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME, Need.TRIO, Need.DESCRIPTORS, Need.SIGNALS})
 
-    def __init__(self, scheme: str, *, strict: bool) -> None:
-        super().__init__(scheme)
+    def __init__(self, scheme: str, *, strict: bool, mixed: bool = False) -> None:
+        super().__init__(scheme, mixed=mixed)
         self.strict = strict
-        self.name = f"{scheme}-trio-{'strict' if strict else 'budgeted'}"  # type: ignore[misc]
+        self.name = f"{scheme}-trio-{'strict' if strict else 'budgeted'}{'-mixed' * mixed}"  # type: ignore[misc]
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
         clock = trio.testing.MockClock(autojump_threshold=0)
@@ -184,10 +221,10 @@ class ScriptLinkHarness(LinkHarness):
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME})
 
-    def __init__(self, scheme: str, seed: int = 0, address: str = "") -> None:
-        super().__init__(scheme, address)
+    def __init__(self, scheme: str, seed: int = 0, address: str = "", *, mixed: bool = False) -> None:
+        super().__init__(scheme, address, mixed=mixed)
         self.seed = seed
-        self.name = f"{scheme}-script-{seed}"  # type: ignore[misc]
+        self.name = f"{scheme}-script-{seed}{'-mixed' * mixed}"  # type: ignore[misc]
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
         script.run(main, seed=self.seed)

@@ -13,7 +13,7 @@ from ...cancel import CancelToken
 from ...clauses import After, Recv, Send, Triggered
 from ...errors import ChannelClosed
 from ...hosts.port import current_host
-from ...select import Selector, select, try_select
+from ...select import Selector, select
 from ...semantics import (
     BIASED,
     BUFFERED,
@@ -28,7 +28,7 @@ from ...semantics import (
     SelectMode,
 )
 from .harness import Harness, raises
-from .registry import SELECT_IS_LOCAL, Group, law
+from .registry import KNOWN_HERE, Group, law
 from .selecting import channels
 from .shapes import ALL, Shape, shape
 
@@ -44,7 +44,7 @@ def chi_square(counts: list[int]) -> float:
     return sum((count - expected) ** 2 / expected for count in counts)
 
 
-@law("SE2.lowest-ready-index", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE2.lowest-ready-index", Group.SELECT)
 async def lowest_ready_index(h: Harness) -> None:
     """BIASED, the default, takes the lowest index that is ready, always. Rows: SE2."""
     chs = await channels(h, 4, shape(UNLIMITED))
@@ -52,10 +52,10 @@ async def lowest_ready_index(h: Harness) -> None:
         for ch in chs[1:]:
             await ch.send("v")
     assert {(await select(*(Recv(ch) for ch in chs))).index for _ in range(50)} == {1}
-    assert {try_select(*(Recv(ch) for ch in chs), mode=BIASED).index for _ in range(50)} == {2}
+    assert {(await select(*(Recv(ch) for ch in chs), mode=BIASED, timeout=0)).index for _ in range(50)} == {2}
 
 
-@law("SE3.unbiased-is-fair", Group.SELECT, over=SEEDS, local=SELECT_IS_LOCAL)
+@law("SE3.unbiased-is-fair", Group.SELECT, over=SEEDS)
 async def unbiased_is_fair(h: Harness, seed: int) -> None:
     """UNBIASED gives each ready clause an equal chance, also behind clauses that are never ready. Rows: SE3."""
     current_host().random.seed(seed)
@@ -64,26 +64,27 @@ async def unbiased_is_fair(h: Harness, seed: int) -> None:
     for ch in chs[2:]:
         await ch.send("v")
     clauses = [Recv(ch) for ch in chs]
-    for _ in range(10_000):
-        won = try_select(*clauses, mode=UNBIASED)
+    for _ in range(1_000 if h.remote else 10_000):
+        won = await select(*clauses, mode=UNBIASED)
         wins[won.index] += 1
-        chs[won.index].try_send("v")
+        await chs[won.index].send("v")
     assert set(wins) == {2, 3, 4}
     assert chi_square(list(wins.values())) < FAIR
 
 
-@law("SE3.contending-selects-are-fair", Group.SELECT, over=SEEDS, local=SELECT_IS_LOCAL)
+@law("SE3.contending-selects-are-fair", Group.SELECT, over=SEEDS)
 async def contending_selects_are_fair(h: Harness, seed: int) -> None:
     """Several UNBIASED selects on the same channels each get their share of each channel. Rows: SE3."""
     current_host().random.seed(seed)
     chs = await channels(h, 3, shape(UNLIMITED))
+    rounds = 150 if h.remote else 600
     for ch in chs:
-        for i in range(1500):
-            ch.try_send(i)
+        for i in range(3 * rounds):
+            await ch.send(i)
     wins: list[Counter[int]] = [Counter() for _ in range(3)]
 
     async def take(own: Counter[int]) -> None:
-        for _ in range(600):
+        for _ in range(rounds):
             own[(await select(*(Recv(ch) for ch in chs), mode=UNBIASED)).index] += 1
 
     async with h.tasks() as tasks:
@@ -93,7 +94,7 @@ async def contending_selects_are_fair(h: Harness, seed: int) -> None:
         assert chi_square([own[i] for i in range(3)]) < FAIR
 
 
-@law("SE3.round-robin-bounds-runs", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE3.round-robin-bounds-runs", Group.SELECT)
 async def round_robin_bounds_runs(h: Harness) -> None:
     """Under ROUND_ROBIN no clause wins twice in a row while another is ready, and none waits a full round.
 
@@ -112,7 +113,7 @@ async def round_robin_bounds_runs(h: Harness) -> None:
     assert 0 in [(await selector.wait()).index for _ in range(4)]
 
 
-@law("SE2.biased-has-no-memory", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE2.biased-has-no-memory", Group.SELECT)
 async def biased_has_no_memory(h: Harness) -> None:
     """What BIASED takes depends on what is ready, and not on chance, other selects, or what won before.
 
@@ -139,7 +140,7 @@ async def biased_has_no_memory(h: Harness) -> None:
     assert await trace(1) == await trace(2) == expected
 
 
-@law("SE5.closed-clause-wins-and-raises", Group.SELECT, over=ALL, local=SELECT_IS_LOCAL)
+@law("SE5.closed-clause-wins-and-raises", Group.SELECT, over=ALL)
 async def closed_clause_wins_and_raises(h: Harness, made: Shape) -> None:
     """By default a closed clause is ready at its own index, and raises with index, clause and reason.
 
@@ -152,11 +153,18 @@ async def closed_clause_wins_and_raises(h: Harness, made: Shape) -> None:
             await select(Recv(a), clause, Recv(c))
         error: Any = caught[0]
         assert (error.index, error.clause, error.reason) == (1, clause, "gone")
-    c.close()
-    assert (await h.outcome(select, Recv(c), Recv(b))).error.index == 0  # type: ignore[union-attr]
 
 
-@law("SE5.a-close-wakes-a-select", Group.SELECT, over={d.value: d for d in Direction}, local=SELECT_IS_LOCAL)
+@law("SE5.lowest-closed-index", Group.SELECT, local=KNOWN_HERE)
+async def lowest_closed_index(h: Harness) -> None:
+    """Of two closed clauses BIASED raises for the lower index. Rows: SE5, SE2."""
+    a, b = await channels(h, 2)
+    b.close()
+    a.close()
+    assert (await h.outcome(select, Recv(a), Recv(b))).error.index == 0  # type: ignore[union-attr]
+
+
+@law("SE5.a-close-wakes-a-select", Group.SELECT, over={d.value: d for d in Direction})
 async def a_close_wakes_a_select(h: Harness, direction: Direction) -> None:
     """A close wakes all of 100 parked selects, whose error names the clause. Rows: SE5, CH9."""
     a, b = await channels(h, 2)
@@ -172,7 +180,7 @@ async def a_close_wakes_a_select(h: Harness, direction: Direction) -> None:
     await h.waiting(b)
 
 
-@law("SE5.drains-before-closed", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE5.drains-before-closed", Group.SELECT)
 async def drains_before_closed(h: Harness) -> None:
     """A receive clause on a closed channel takes what is queued first. Rows: SE5, CH9."""
     a, b = await channels(h, 2, shape(UNLIMITED))
@@ -183,7 +191,7 @@ async def drains_before_closed(h: Harness) -> None:
     assert (await h.outcome(select, Recv(a), Recv(b))).outcome is ChannelClosed
 
 
-@law("SE5.return-gives-the-error", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE5.return-gives-the-error", Group.SELECT)
 async def return_gives_the_error(h: Harness) -> None:
     """Under RETURN a closed clause gives its index with the error, at once or after a wait. Rows: SE5."""
     a, b = await channels(h, 2)
@@ -191,13 +199,16 @@ async def return_gives_the_error(h: Harness) -> None:
         call = tasks.start(select, Recv(a), Recv(b), closed=RETURN)
         await h.settle()
         b.close("why")
-    for won in (call.value, await select(Recv(a), Recv(b), closed=RETURN), try_select(Send(b, "v"), closed=RETURN)):
+    later = [
+        await select(*clauses, closed=RETURN, timeout=0) for clauses in ((Recv(a), Recv(b)), (Recv(a), Send(b, "v")))
+    ]
+    for won in (call.value, *later):
         assert isinstance(won.error, ChannelClosed)
         assert (won.value, won.error.reason, won.error.index) == (None, "why", won.index)
     assert call.value.index == 1
 
 
-@law("SE5.skip-ignores-until-all-are-closed", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE5.skip-ignores-until-all-are-closed", Group.SELECT)
 async def skip_ignores_until_all_are_closed(h: Harness) -> None:
     """Under SKIP closed clauses are ignored; when all are closed, ChannelClosed is raised with index None.
 
@@ -221,7 +232,7 @@ async def skip_ignores_until_all_are_closed(h: Harness) -> None:
         await h.waiting(ch)
 
 
-@law("SE5.skip-waits-for-other-clauses", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE5.skip-waits-for-other-clauses", Group.SELECT)
 async def skip_waits_for_other_clauses(h: Harness) -> None:
     """Under SKIP a clause that cannot close, such as a token or a time, keeps the select waiting. Rows: SE5, X20."""
     (a,) = await channels(h, 1)
@@ -237,7 +248,7 @@ async def skip_waits_for_other_clauses(h: Harness) -> None:
     assert [call.value.index for call in calls] == [1, 1]
 
 
-@law("SE5.a-skipped-clause-takes-nothing", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE5.a-skipped-clause-takes-nothing", Group.SELECT)
 async def a_skipped_clause_takes_nothing(h: Harness) -> None:
     """Under SKIP a clause whose channel is closed sends nothing, also when that channel has room again.
 
@@ -260,7 +271,7 @@ async def a_skipped_clause_takes_nothing(h: Harness) -> None:
 RULES: Final = {rule.name: rule for rule in ClosedRule}
 
 
-@law("SE5.an-open-clause-is-as-good-under-any-rule", Group.SELECT, over=RULES, local=SELECT_IS_LOCAL)
+@law("SE5.an-open-clause-is-as-good-under-any-rule", Group.SELECT, over=RULES)
 async def an_open_clause_is_as_good_under_any_rule(h: Harness, rule: ClosedRule) -> None:
     """The rule for closed clauses changes nothing for clauses that are open. Rows: SE5."""
     a, b = await channels(h, 2)
@@ -271,7 +282,7 @@ async def an_open_clause_is_as_good_under_any_rule(h: Harness, rule: ClosedRule)
     assert (call.value.index, call.value.value, call.value.error) == (1, "v", None)
 
 
-@law("SE8.reuse-does-not-grow", Group.SELECT, over=MODES, local=SELECT_IS_LOCAL)
+@law("SE8.reuse-does-not-grow", Group.SELECT, over=MODES)
 async def reuse_does_not_grow(h: Harness, mode: SelectMode) -> None:
     """10,000 waits on one Selector, ready or parked, leave no waiter, no object and no clause behind. Rows: SE8."""
     a, b = await channels(h, 2, shape(BUFFERED))
@@ -279,7 +290,7 @@ async def reuse_does_not_grow(h: Harness, mode: SelectMode) -> None:
 
     async def waits(count: int) -> None:
         for i in range(count):
-            (a, b)[i % 2].try_send(i)
+            await (a, b)[i % 2].send(i)
             await selector.wait()
         async with h.tasks() as tasks:
             parked = tasks.start(_wait_often, selector, count)
@@ -288,8 +299,10 @@ async def reuse_does_not_grow(h: Harness, mode: SelectMode) -> None:
         assert parked.value == count
 
     await waits(50)
+    await h.settle()
     before = _objects()
-    await waits(5000)
+    await waits(500 if h.remote else 5000)
+    await h.settle()
     assert _objects() == before
     for ch in (a, b):
         await h.waiting(ch)
@@ -307,7 +320,7 @@ async def _wait_often(selector: Selector, count: int) -> int:
     return count
 
 
-@law("SE8.add-replace-reset", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE8.add-replace-reset", Group.SELECT)
 async def add_replace_reset(h: Harness) -> None:
     """A Selector's clauses can be added to, replaced and dropped between waits; indexes stay where they are.
 
@@ -328,7 +341,7 @@ async def add_replace_reset(h: Harness) -> None:
     assert (await selector.wait()).value == "v"
 
 
-@law("SE8.one-task-at-a-time", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE8.one-task-at-a-time", Group.SELECT)
 async def one_task_at_a_time(h: Harness) -> None:
     """A Selector that waits can be neither waited on nor changed by another task; the first is unharmed. Rows: SE8."""
     a, b = await channels(h, 2)
@@ -349,7 +362,7 @@ async def one_task_at_a_time(h: Harness) -> None:
     assert call.value.value == "v"
 
 
-@law("SE3.round-robin-needs-a-selector", Group.SELECT, local=SELECT_IS_LOCAL)
+@law("SE3.round-robin-needs-a-selector", Group.SELECT)
 async def round_robin_needs_a_selector(h: Harness) -> None:
     """A plain select has no memory, so ROUND_ROBIN is refused there, and the message says what to use. Rows: SE3."""
     (a,) = await channels(h, 1, shape(RENDEZVOUS))

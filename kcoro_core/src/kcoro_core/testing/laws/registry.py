@@ -19,9 +19,12 @@ from typing import Any, Final
 from attrs import field, frozen
 
 __all__ = [
+    "KNOWN_HERE",
     "LAWS",
+    "NO_CHANNEL",
+    "NO_SNAPSHOT",
     "REASON_TRAVELS",
-    "SELECT_IS_LOCAL",
+    "SELECT_ASKS",
     "TIMING_IS_LOCAL",
     "TRY_IS_LOCAL",
     "Group",
@@ -37,8 +40,14 @@ TIMING_IS_LOCAL: Final = "over a link the order of arrival decides, not the orde
 """Why a law about the exact instant of calls is local; give it as ``local``."""
 REASON_TRAVELS: Final = "an object does not travel: over a link the reason arrives as text"
 """Why a law about the identity of a reason is local; give it as ``local``."""
-SELECT_IS_LOCAL: Final = "select over a remote channel is not built yet: it raises NotSupported"
-"""Why every law of select is local so far; give it as ``local``."""
+NO_SNAPSHOT: Final = "a try over several homes asks one after the other, which is no snapshot of all of them"
+"""Why a law about the one instant of a try is local; give it as ``local``."""
+KNOWN_HERE: Final = "what is known on this side is taken before a home is asked, whatever the order of the mode"
+"""Why a law about which of several ready clauses wins is local, or leaves mixed selects out."""
+NO_CHANNEL: Final = "none of its clauses is about a channel, so there is nothing that a link could change"
+"""Why a law of other clauses is local; give it as ``local``."""
+SELECT_ASKS: Final = "it calls the methods of a clause itself; one on a handle is asked by select, through its link"
+"""Why a law that takes the place of select is local; give it as ``local``."""
 
 LawFunction = Callable[..., Awaitable[None]]
 
@@ -127,4 +136,5 @@ def law(
 def local_only(laws: Iterable[Law]) -> dict[str, str]:
     """The laws that do not apply to a channel at the other end of a link, each with its reason."""
     reasons = {law.id: law.local for law in laws if law.local is not None}
-    return reasons | {law.id: f"no channel law: {law.group.value}" for law in laws if law.group is not Group.CHANNEL}
+    with_channels = (Group.CHANNEL, Group.SELECT, Group.CLAUSE)
+    return reasons | {law.id: f"no channel law: {law.group.value}" for law in laws if law.group not in with_channels}
