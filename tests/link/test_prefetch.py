@@ -26,6 +26,7 @@ from kcoro_core import (
     select,
     serve,
 )
+from kcoro_core.transports.faults import TO_LISTENER
 from kcoro_core.transports.mem import faults
 
 from .world import World, settle, tasks
@@ -460,3 +461,67 @@ def test_both_permissions_at_once(world: World) -> None:
             assert done.outcome == "done"
 
     world.run(main)
+
+
+def test_a_try_gets_the_element_that_came_ahead_of_its_answer(mem_world: World) -> None:
+    """Both are on the way at once: the one that was asked for ahead is older, and goes first. Row: N4."""
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 16)
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": ch}) as (_, link), tasks() as some:
+                jobs = await link.open("jobs", prefetch=1)
+                line.stall(TO_LISTENER)
+                call = some.start(jobs.recv, timeout=0)
+                await settle()
+                ch.try_send(b"0")
+                ch.try_send(b"1")
+                line.resume(TO_LISTENER)
+                await settle()
+                assert call.value == b"0"
+                assert await jobs.recv() == b"1"
+
+    mem_world.run(main)
+
+
+def test_a_handle_that_is_lent_to_and_sent_ahead_can_be_given_up(mem_world: World) -> None:
+    """What lay here goes back to a channel whose slots the handle has held, and the link goes on. Row: N4."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        for i in range(4):
+            ch.try_send(b"%d" % i)
+        async with mem_world.linked({"jobs": ch}) as (_, link):
+            jobs = await link.open("jobs", prefetch=3, lend=True)
+            await jobs.send(b"4")
+            await settle()
+            jobs.detach()
+            await settle()
+            assert await drain(ch) == [b"%d" % i for i in range(5)]
+            assert await (await link.open("jobs")).info()
+
+    mem_world.run(main)
+
+
+def test_a_task_that_waits_for_an_element_ahead_is_told_when_its_side_leaves(mem_world: World) -> None:
+    """The home declines to send ahead while this side says goodbye: the receive is not asked for again. Row: N4."""
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 4)
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": ch}) as (_, link), tasks() as some:
+                taken = some.start(ch.recv)  # somebody else waits: nothing is sent ahead
+                await settle()
+                jobs = await link.open("jobs", prefetch=1)
+                line.stall(TO_LISTENER)
+                call = some.start(jobs.recv)
+                await settle()
+                link.say_goodbye()
+                line.resume(TO_LISTENER)
+                await settle()
+                assert call.outcome is ChannelClosed
+                ch.try_send(b"for the other")
+                await settle()
+                assert taken.value == b"for the other"
+
+    mem_world.run(main)

@@ -492,9 +492,14 @@ class Link(HomeBound):
         if op.asked_to_cancel:
             op.not_done()
         else:
-            op.number = self.wire.recv(news.channel_id)
-            self._requests[op.number] = op
-            self.pump.flush()
+            try:
+                self.check_usable(op.about, news.channel_id)
+                op.number = self.wire.recv(news.channel_id)
+            except KcoroError as error:  # the link is ending, or has no room for one more request: nothing was taken
+                op.refuse(error)
+            else:
+                self._requests[op.number] = op
+                self.pump.flush()
         return True
 
     def _ahead_of(self, channel_id: int) -> Prefetch | None:

@@ -65,6 +65,8 @@ class Lender:
 
     def lend(self, channel_id: int, free: float) -> int:
         """Lend of ``free`` slots as many as are worth a frame, and renew the bytes; how many slots that were."""
+        if not self.lends(channel_id):
+            return 0  # the handle was given up, and what it kept comes back just now
         slots = self.slots(channel_id)
         count = slots.more(free)
         slots.lend(count) if count else None
@@ -73,8 +75,15 @@ class Lender:
         return count
 
     def hold(self, channel_id: int, held: int) -> None:
-        """Elements of this handle hold so many bytes."""
-        self.slots(channel_id).held = held
+        """Elements of this handle hold so many bytes; once it was given up that is nobody's concern."""
+        if self.lends(channel_id):
+            self.slots(channel_id).held = held
+
+    def lends(self, channel_id: int) -> bool:
+        """Whether a handle of the peer is open and something is lent to it; also False where the connection is over."""
+        handle = self._handles.find(channel_id)
+        open_ = handle is not None and not handle.mine and handle.state is HandleState.OPEN
+        return open_ and handle is not None and handle.lent is not None
 
     def recall(self, channel_id: int) -> bool:
         """Ask for the slots; SlotsReturned follows."""

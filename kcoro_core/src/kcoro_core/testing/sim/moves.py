@@ -283,7 +283,7 @@ async def _leave(task: Task) -> None:
     task.count("leave done")
 
 
-@move("drain", 1, "done", "lost", "closed")
+@move("drain", 1, "done")
 async def _drain(task: Task) -> None:
     link = await task.node.linked()
     await link.drain(task.rng.choice((0, 0.05, 1.0)))  # without a limit it waits for whoever waits here

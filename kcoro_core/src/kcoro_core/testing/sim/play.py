@@ -150,6 +150,7 @@ class Simulation:
         """How a handle is opened: a new option of ``open`` belongs here."""
         return {
             "lend": self.rng.random() < 0.5,
+            "prefetch": self.rng.choice((0, 0, 1, 3)),
             "weight": self.rng.choice((1, 1, 4, 16)),
             "on_undelivered": self._undelivered_here,
         }
