@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +19,6 @@ import pytest
 from kcoro_core.hosts.script import ScriptHost
 from kcoro_core.link import bound
 from kcoro_core.link.ending import Ending
-from kcoro_core.testing.explore import Exploration
 from kcoro_core.testing.laws.links import using_setting
 from kcoro_core.testing.sim import SECONDS, SIMULATIONS, Campaign
 from kcoro_core.testing.sim.campaign import LEAST_STEPS, SOMETIMES
@@ -132,23 +130,9 @@ def test_a_clock_leaps_forward_only() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def campaign(limit: int = 400) -> Exploration:
-    """A campaign that is expected to stop early; the command that it names repeats what it found."""
-    outcome = Campaign().run(limit=limit, seconds=50)
-    if outcome.command is not None:
-        seed = int(outcome.command.split("--seed ")[1].split()[0])
-        again = simulated(seed)
-        assert [placeless(text) for text in again.found] == [placeless(finding.text) for finding in outcome.found]
-    return outcome
-
-
-def placeless(text: str) -> str:
-    """A text without the addresses of objects."""
-    return re.sub(r"0x[0-9a-f]+", "0x", text)
-
-
-def words(outcome: Exploration) -> str:
-    return "\n".join(finding.text for finding in outcome.found)
+def hunt(words: str, most: int = 200) -> bool:
+    """Whether one of the first simulations finds something that says so."""
+    return any(words in text for seed in range(most) for text in simulated(seed).found)
 
 
 def _forgetful(lost: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,34 +172,31 @@ def _boasting(of: Callable[..., Ending]) -> Callable[..., Ending]:
 def test_an_element_that_a_lost_link_takes_along_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr(bound.Bound, "lost", _forgetful(bound.Bound.lost))
-    found = words(campaign())
-    assert "told done: lost" in found or "elements in doubt, and" in found
+    assert hunt("told done: lost")
 
 
 def test_an_element_that_is_doubled_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr(bound.Bound, "lost", _doubling(bound.Bound.lost))
-    assert "told done: ['received by" in words(campaign())
+    assert hunt("told done: ['received by")
 
 
 def test_a_sender_that_is_told_not_done_although_it_was_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr(Ending, "of", classmethod(_boasting(Ending.of)))
-    assert "told kept: " in words(campaign())
+    assert hunt("told kept: [")
 
 
 def test_a_link_that_never_finds_out_that_the_other_side_is_gone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr(Liveness, "next_deadline", lambda self: float("inf"))
-    assert "not finished 60 s after the line was well again" in words(campaign())
+    assert hunt("not finished 60 s after the line was well again")
 
 
 def test_an_error_that_is_only_logged_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a handler of calls fails by a mistake of the link. Row: X12."""
     monkeypatch.setattr(Node, "carry_out", lambda self, call: 1 / 0)
-    found = words(campaign())
-    assert "the handler of command 64 failed" in found
-    assert "ZeroDivisionError" in found
+    assert hunt("kcoro.link logged: the handler of command 64 failed\nTraceback")
 
 
 def test_a_simulation_that_is_not_decided_by_its_seed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +217,7 @@ def test_a_simulation_that_is_not_decided_by_its_seed_is_found(monkeypatch: pyte
 def test_a_fault_that_never_happens_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr("kcoro_core.testing.sim.campaign.ENOUGH", 10)
-    found = words(Campaign(steps=20).run(limit=10, seconds=50))
+    found = [finding.text for finding in Campaign(steps=20).run(limit=10, seconds=50).found]
     assert "'half_open' has never happened" in found
     assert "half of the simulations took less than 200 steps" in found
 
