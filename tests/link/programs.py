@@ -6,16 +6,17 @@ A program is a capacity and a few tasks, each a place (the home, or one of two l
 send, a receive, a try of either (``timeout=0``), a close, or word to and from another task that goes past the channel.
 The outcome is what each step of each task gave, what nobody took, and who waits for ever.
 
-``outcomes`` explores all orders of all steps, breadth first, over a channel that is nothing but tuples.
+``outcomes`` explores all orders of all steps over a channel that is nothing but tuples; ``allows`` only those that can
+still lead to one given outcome, which is all that a campaign has to know.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-__all__ = ["HOME", "LINKS", "Outcome", "Program", "Step", "Task", "outcomes", "random_program"]
+__all__ = ["HOME", "LINKS", "Outcome", "Program", "Step", "Task", "allows", "outcomes", "random_program"]
 
 HOME: Final = "home"
 LINKS: Final = ("link 1", "link 2")
@@ -61,19 +62,37 @@ class _State(NamedTuple):
 
 def outcomes(program: Program) -> frozenset[Outcome]:
     """Every outcome that some order of the steps has on a local channel."""
+    return frozenset(_explore(program, lambda state: True))
+
+
+def allows(program: Program, outcome: Outcome) -> bool:
+    """Whether some order of the steps has this outcome on a local channel."""
+    stays = set(outcome.left)
+
+    def may_lead_there(state: _State) -> bool:
+        for got, wanted in zip(state.results, outcome.results, strict=True):
+            if got != wanted[: len(got)]:
+                return False
+        staying = tuple(value for value in state.queue if value in stays)
+        return staying == outcome.left[: len(staying)]
+
+    return any(found == outcome for found in _explore(program, may_lead_there))
+
+
+def _explore(program: Program, worth_it: Callable[[_State], bool]) -> Iterator[Outcome]:
+    """Every outcome, perhaps several times; states that are not worth it are left out."""
     nobody = tuple[tuple[object, ...], ...](() for _ in program.tasks)
     start = _State((), (), (), False, frozenset(), nobody, frozenset())
-    seen, todo, found = {start}, deque([start]), set[Outcome]()
+    seen, todo = {start}, [start]
     while todo:
-        state = todo.popleft()
+        state = todo.pop()
         later = [after for task in range(len(program.tasks)) if (after := _step(program, state, task)) is not None]
         if not later:
-            found.add(Outcome(state.results, state.queue))
+            yield Outcome(state.results, state.queue)
         for after in later:
-            if after not in seen:
+            if after not in seen and worth_it(after):
                 seen.add(after)
                 todo.append(after)
-    return frozenset(found)
 
 
 def _step(program: Program, state: _State, task: int) -> _State | None:

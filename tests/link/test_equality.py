@@ -22,7 +22,7 @@ from kcoro_core.hosts import script
 from kcoro_core.testing.laws.harness import Tasks
 from kcoro_core.testing.laws.links import using_setting
 
-from .programs import HOME, LINKS, Outcome, Program, Step, Task, outcomes, random_program
+from .programs import HOME, LINKS, Outcome, Program, Step, Task, allows, outcomes, random_program
 
 MODES: dict[str, dict[str, Any]] = {
     "request": {},
@@ -117,13 +117,12 @@ def play(program: Program, options: dict[str, Any], seed: int) -> Outcome:
 def check(seed: int, schedules: int = 1) -> None:
     """One program, in every mode: nothing comes of it that a local channel does not allow."""
     program = random_program(seed)
-    allowed = outcomes(program)
     for mode, options in MODES.items():
         for schedule in range(schedules):
             got = play(program, options, seed + schedule)
-            assert got in allowed, (
-                f"seed {seed}, {mode}, schedule {schedule}: {got} is none of the {len(allowed)} outcomes that a local "
-                f"channel has for {program}; again: python -m tests.link.test_equality {seed}"
+            assert allows(program, got), (
+                f"seed {seed}, {mode}, schedule {schedule}: {got} is no outcome that a local channel has for {program}; "
+                f"again: python -m tests.link.test_equality {seed}"
             )
 
 
@@ -147,10 +146,28 @@ def test_the_comparison_can_fail() -> None:
     """An outcome that no order of the steps has is none. Row: N4."""
     program = Program(1, (Task(LINKS[0], (Step("send", 0), Step("send", 1))), Task(HOME, (Step("recv"),) * 2)))
     allowed = outcomes(program)
-    assert Outcome((("sent", "sent"), (0, 1)), ()) in allowed
-    assert Outcome((("sent", "sent"), (1, 0)), ()) not in allowed
-    assert Outcome((("sent",), (0,)), ()) not in allowed
+    right = Outcome((("sent", "sent"), (0, 1)), ())
+    for wrong in (
+        Outcome((("sent", "sent"), (1, 0)), ()),
+        Outcome((("sent",), (0,)), ()),
+        Outcome(right.results, (1,)),
+    ):
+        assert wrong not in allowed
+        assert not allows(program, wrong)
+    assert right in allowed
+    assert allows(program, right)
     assert play(program, {"lend": True}, 0) in allowed
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_ways_to_ask_agree(seed: int) -> None:
+    """What is allowed is what some order of the steps has, and a changed outcome is not. Row: N4."""
+    program = random_program(seed)
+    allowed = outcomes(program)
+    for outcome in sorted(allowed, key=repr)[:50]:
+        assert allows(program, outcome)
+        for changed in (outcome._replace(left=(*outcome.left, 99)), outcome._replace(results=outcome.results[::-1])):
+            assert allows(program, changed) == (changed in allowed)
 
 
 if __name__ == "__main__":
