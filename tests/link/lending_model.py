@@ -53,6 +53,10 @@ class _Clock:
     def now() -> float:
         return 0.0
 
+    @staticmethod
+    def call_at(when: float, fn: Callable[[], object]) -> None:
+        raise AssertionError(f"{fn} is to be called at {when}, and no time passes")
+
 
 @define(eq=False)
 class _Caller:
@@ -108,6 +112,9 @@ class _Line:
 
     def owe(self) -> None:
         """Everything is written at the end of each step."""
+
+    def ahead_has_news(self, over: bool) -> None:
+        """No select waits here."""
 
     def withdraw(self, number: int) -> None:
         self.wire.cancel(number, 0.0)

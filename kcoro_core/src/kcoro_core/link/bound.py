@@ -101,6 +101,8 @@ class Bound:
 
         It is reported, or goes back with the mark, in its old place among the others; returns how many did that.
         """
+        if self.kept is not None:
+            self.kept.recalled = True  # nothing that goes back is sent ahead again
         back: list[bytes] = []
         gone: list[bytes] = []
         for one in elements:
