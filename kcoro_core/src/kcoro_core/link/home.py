@@ -87,7 +87,7 @@ class Home:
         self._travelling_bytes = 0
         self._holding = False
         self._hints = Hints(self)
-        self._call_at = host.call_at
+        self._host = host
         self.handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.OpenRequested: self._on_open,
             events.SendRequested: self._on_send,
@@ -156,7 +156,7 @@ class Home:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
         """Have ``fn`` called then."""
-        return self._call_at(self._now() + seconds, fn)
+        return self._host.call_at(self._now() + seconds, fn)
 
     def notify(self, registration: int, what: Readiness, token: int) -> None:
         """Tell a registration something."""
