@@ -71,7 +71,7 @@ class Settings:
         "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, _text
     )
     max_frame: int = _setting(
-        1 << 16,
+        1 << 17,
         "largest frame payload accepted from a peer, in bytes; longer messages travel in pieces",
         int,
         _natural,

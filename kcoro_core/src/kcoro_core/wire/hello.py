@@ -93,7 +93,7 @@ class Limits:
     ``idle_ms``                silence after which the connection is dead
     """
 
-    max_frame: int = _limit(1 << 16, MAX_HELLO, MAX_FRAME_CEILING)
+    max_frame: int = _limit(1 << 17, MAX_HELLO, MAX_FRAME_CEILING)
     max_message: int = _limit(1 << 20, 1, MAX_FRAME_CEILING)
     max_channels: int = _limit(256, 1, 1 << 16)
     max_inflight_requests: int = _limit(4096, 1, 1 << 20)
