@@ -188,6 +188,10 @@ class Lending:
         """Whether nothing of this channel is on its way anywhere."""
         return not self.travelling and self.borrower is None
 
+    def _may_be_drained(self) -> bool:
+        """Closed, and only what travels decides whether anything is left."""
+        return self.closed and self.travelling > 0
+
     def _drained(self) -> None:
         """Closed and empty: tell the receivers, unless something is on its way that may still be received."""
         if self._settled():
@@ -306,6 +310,7 @@ class Lending:
         if self.given_up is not None:
             self._drained()
             self._give_up(put_back)
+            self._end_tries()
             return
         returned = deque(put_back)
         if self.keeper is None:
@@ -314,6 +319,8 @@ class Lending:
         self.queue.extendleft(reversed(returned))
         if self.closed and not self.queue:
             self._drained()
+        if self.tries:
+            self._end_tries()
 
     def end_keeping(self) -> None:
         """Nothing is kept any more: those who waited for that are served."""
@@ -334,7 +341,7 @@ class Lending:
             self.senders[op] = None
             self.tries[op] = False
             return True
-        if self.keeper is None and self.borrower is None:
+        if self.keeper is None and self.borrower is None and not self._may_be_drained():
             return False
         self.receivers[op] = None
         self.tries[op] = self.borrower is not None and not self.recalled
@@ -353,4 +360,8 @@ class Lending:
 
     def _holds_up(self, asked: bool) -> bool:
         """Whether an element that a try to receive should find may still be on its way."""
-        return self.keeper is not None or (self.borrower is not None and (asked or self.recalled))
+        return (
+            self._may_be_drained()
+            or self.keeper is not None
+            or (self.borrower is not None and (asked or self.recalled))
+        )

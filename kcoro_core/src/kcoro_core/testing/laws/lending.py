@@ -404,6 +404,26 @@ async def try_waits_for_what_is_kept(h: Harness) -> None:
         assert op.claim == claim
 
 
+@law("N4.a-try-on-a-closed-channel-waits-for-what-travels", Group.CORE)
+async def try_waits_for_what_travels(h: Harness) -> None:
+    """Closed, and its last element travels: a try to receive gets it when it comes back, else hears of the close.
+
+    Rows: N4, CH10.
+    """
+    for back in ((), ("a",)):
+        core, owner = made(2), Owner()
+        assert core.send_now("a") is OK
+        assert core.recv_now() == "a"
+        core.hand_out()
+        core.close()
+        assert core.recv_now() is WOULD_BLOCK
+        op = waiter(owner)
+        assert core.ask(op)
+        core.settle(1, back)
+        assert (op.value == "a") if back else (op.error is not None)
+        assert owner.woken == [op]
+
+
 @law("N4.a-close-waits-for-what-is-kept", Group.CORE)
 async def close_waits_for_what_is_kept(h: Harness) -> None:
     """A closed channel is drained when what was kept is settled; then its keeper is told. Rows: N4, CH10."""
