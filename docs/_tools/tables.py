@@ -202,8 +202,8 @@ SUBJECTS = {
     "clauses": "Recv Send After Triggered Done Readable Writable Signal",
     "cancellation": "CancelToken open_scope Scope Task",
     "running": "run sleep portal Portal settings Settings",
-    "links": "serve Server dial Link RemoteChannel ChannelInfo Redelivered CallFuture Call Peer Identity Joined Lost "
-    "LinkReport DrainReport LinkSnapshot PeerError",
+    "links": "serve Server dial Link RemoteChannel ChannelInfo Listed Rights Redelivered CallFuture Call Peer Identity "
+    "Joined Lost LinkReport DrainReport LinkSnapshot PeerError",
     "errors": " ".join(["KcoroError", *sorted(cls.__name__ for cls in taxonomy()), "Fault", "Outcome"]),
     "versions": "ENGINE_API TRANSPORT_API",
 }

@@ -80,6 +80,7 @@ ENCODE: dict[str, Callable[[Any], bytes]] = {
     "bye": _reply,
     "id": lambda number: number.to_bytes(4, "big"),
     "data": lambda data: messages.encode_skipped(data[0]) + data[1],
+    "listed": lambda listed: messages.encode_listed(*listed),
     "drain": lambda drain: messages.encode_drain(*drain),
     "closing": lambda closing: closing.last_seq.to_bytes(4, "big") + messages.encode_closing(closing),
 }

@@ -299,16 +299,3 @@ def test_a_server_that_cannot_tell_who_connects_needs_a_rule(monkeypatch: pytest
             await (await link.open("jobs")).send(b"v")
 
     trio.run(main)
-
-
-def test_peers_cannot_make_channels_unless_that_is_built() -> None:
-    """allow_make above 0 is NotSupported for now, and nonsense is ValueError. Row: N8."""
-
-    async def main(allow: Any, error: type[Exception]) -> None:
-        with pytest.raises(error):
-            async with serve("mem:", allow_make=allow):
-                pass
-
-    trio.run(main, 1, NotSupported)
-    trio.run(main, -1, ValueError)
-    trio.run(main, "many", ValueError)

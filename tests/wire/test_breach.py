@@ -179,7 +179,7 @@ UNBOUND: dict[str, tuple[Frame, str]] = {
     "open with a flag": (Frame(Command.OPEN, Flag.TAKEN, 5, 9, 0, (OPEN,)), "flags 0x20"),
     "send without open": (Frame(Command.SEND, 0, 5, 9, 0, (TRY,)), "channel 5, which is not open"),
     "cancel of nothing": (Frame(Command.CANCEL, 0, 5, 9, 0), "channel 5, which is not open"),
-    "unbuilt without open": (Frame(Command.LIST, 0, 5, 9, 0), "channel 5, which is not open"),
+    "unbuilt without open": (Frame(Command.NACK, 0, 5, 9, 0), "channel 5, which is not open"),
 }
 
 
@@ -198,7 +198,7 @@ def test_requests_before_the_answer_to_open_or_behind_detach_end_the_connection(
     deliver(pair.b, [Frame(Command.OPEN, 0, 1, 1, 0, (OPEN,))])
     ends(pair.b, pair.b.receive_frame(Frame(Command.RECV, 0, 1, 2, 1, (TRY,)), 0), WireCode.EPROTO, "which is asked")
 
-    for frame in (Frame(Command.RECV, request_id=9, parts=(TRY,)), Frame(Command.LIST, request_id=9), Frame(15)):
+    for frame in (Frame(Command.RECV, request_id=9, parts=(TRY,)), Frame(Command.NACK, request_id=9), Frame(15)):
         pair, channel = opened()
         pair.a.send(channel, b"x")
         pair.a.detach(channel)
@@ -252,10 +252,10 @@ def test_every_command_that_is_not_built_is_answered(command: Command) -> None:
 def test_a_home_cannot_make_the_opener_answer() -> None:
     """What is not built and comes from the home has no answer: the connection ends with ENOTSUP. Row: W2."""
     pair, channel = opened()
-    frame = Frame(Command.LIST, 0, channel, 5, after(pair, False, channel))
+    frame = Frame(Command.NACK, 0, channel, 5, after(pair, False, channel))
     events = pair.a.receive_frame(frame, 0)
     assert isinstance(only(events, ConnectionEnded).report.cause, NotSupported)
-    ends(pair.a, events, WireCode.ENOTSUP, "LIST")
+    ends(pair.a, events, WireCode.ENOTSUP, "NACK")
 
 
 @pytest.mark.parametrize("channel_id", [0, 1, 77])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcoro_core.errors import ProtocolError
+from kcoro_core.semantics import Kind
 from kcoro_core.wire.codes import WireCode
 from kcoro_core.wire.commands import ALLOWED_FLAGS, BUILT, CALL_FLAGS, Command
 from kcoro_core.wire.connection import Connection
@@ -20,6 +21,7 @@ from kcoro_core.wire.events import (
     ElementReceived,
     Event,
     InfoRequested,
+    ListRequested,
     OpenRequested,
     RecvRequested,
     RegisterRequested,
@@ -27,11 +29,11 @@ from kcoro_core.wire.events import (
 )
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import Closing, OpenFlag, OpenRequest, encode_open
+from kcoro_core.wire.messages import Closing, Listed, OpenFlag, OpenRequest, encode_open
 from kcoro_core.wire.remote_select import Readiness
 from kcoro_core.wire.states import LendState, State
 
-from .pair import BUFFERED_4, Pair, established, opened, raw, written
+from .pair import BUFFERED_4, EVERY_RIGHT, Pair, established, opened, raw, written
 
 LIMITS = Limits(max_frame=4096, max_message=64, max_channels=3, max_inflight_requests=5, receive_budget=4096)
 # Queued at most: an answer for each request in flight, a DETACH and a CLOSE per channel, PING, PONG, BYE.
@@ -91,7 +93,9 @@ def respond(connection: Connection, events: list[Event], patience: int) -> None:
                 connection.push(event.request_id, b"element")
             case ClaimRequested() if patience % 2 and event.element is not None:
                 connection.done(event.request_id)
-            case InfoRequested() | CloseRequested():
+            case ListRequested() if patience % 2:
+                connection.names(event.request_id, [Listed("jobs", Kind.BUFFERED, EVERY_RIGHT)])
+            case InfoRequested() | ListRequested() | CloseRequested():
                 connection.refuse(event.request_id, WireCode.ENOTSUP)
             case CancelRequested() if connection.is_waiting(event.request_id):
                 connection.refuse(event.request_id, WireCode.ECANCELED)
@@ -188,6 +192,7 @@ def conversation() -> list[bytes]:
     turn()
     pair.a.send_data(3, b"element")
     turn()
+    pair.a.ask_names()
     pair.a.drain()
     pair.a.detach(1)
     pair.a.bye(0)

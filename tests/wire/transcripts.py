@@ -23,7 +23,7 @@ from kcoro_core.wire.connection import Connection, Side
 from kcoro_core.wire.events import Event
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import ChannelInfo, Closing, OpenFlag, OpenRequest, Reason
+from kcoro_core.wire.messages import ChannelInfo, Closing, Listed, OpenFlag, OpenRequest, Reason, Rights
 from kcoro_core.wire.remote_select import Readiness
 
 from .pair import BUFFERED_4, NODES, NONCES, written
@@ -375,6 +375,21 @@ def selects(tape: Tape) -> None:
     left(tape)
 
 
+def named(tape: Tape) -> None:
+    """Names are asked for, page by page; a channel is made, and made again."""
+    tape.cross()
+    tape.a(lambda a: a.ask_names())
+    tape.cross()
+    tape.b(lambda b: b.names(1, [Listed(f"{i:0200}", Kind.BUFFERED, Rights.RECV) for i in range(30)]))
+    tape.cross()
+    tape.a(lambda a: a.ask_names("jobs"))
+    tape.a(lambda a: a.open(OpenRequest("jobs", OpenFlag.CREATE | OpenFlag.EXCL, Kind.BUFFERED, None, 4)))
+    tape.cross()
+    tape.b(lambda b: b.names(2, []))
+    tape.b(lambda b: b.refuse(3, WireCode.EEXIST, "the name is taken"))
+    tape.cross()
+
+
 def liveness(tape: Tape) -> None:
     """Signs of life, asked for by time and by will."""
     tape.cross()
@@ -420,7 +435,7 @@ def ahead(tape: Tape) -> None:
 
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
     talk.__name__: talk
-    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, selects, liveness, pieces)
+    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, selects, named, liveness, pieces)
 }
 """By name; each ends as it wishes."""
 

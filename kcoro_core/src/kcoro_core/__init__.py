@@ -67,7 +67,7 @@ from .semantics import (
     Undelivered,
 )
 from .transport import TRANSPORT_API, Identity
-from .wire.messages import ChannelInfo
+from .wire.messages import ChannelInfo, Listed, Rights
 
 __version__ = _version("kcoro-core")
 
@@ -112,6 +112,7 @@ __all__ = [
     "LinkLost",
     "LinkReport",
     "LinkSnapshot",
+    "Listed",
     "Lost",
     "MessageTooLong",
     "NoBuffers",
@@ -131,6 +132,7 @@ __all__ = [
     "Recv",
     "Redelivered",
     "RemoteChannel",
+    "Rights",
     "Scope",
     "SelectMode",
     "Selected",

@@ -21,7 +21,7 @@ from ..cancel import CancelToken
 from ..errors import DeadlineExceeded, WouldBlock
 from ..hosts.port import current_host
 from ..parking import check_timeout
-from ..wire.commands import Command
+from ..wire.commands import WAITING_ONLY
 from ..wire.events import LossReport
 from ..wire.messages import milliseconds
 from .ending import Ending
@@ -80,7 +80,7 @@ class Drain:
 
     def lost(self, loss: LossReport, ending: Ending) -> None:
         """The link has ended, and what was under way is about to be given up."""
-        ours = [one.request_id for one in loss.requests if one.command != Command.RECV]
+        ours = [one.request_id for one in loss.requests if one.command not in WAITING_ONLY]
         if not self._said:
             self._said = True
             self._left = self._peers()

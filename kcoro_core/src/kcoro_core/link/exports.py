@@ -20,6 +20,7 @@ from ..channel import Channel
 from ..errors import NotSupported
 from ..halves import Receiver, Sender
 from ..hosts.port import Host
+from ..wire.frame import MAX_FRAME_CEILING
 from ..wire.messages import Rights
 from .arguments import REQUEUE, check_export, check_name, check_redelivery
 
@@ -37,6 +38,7 @@ class Export:
     channel: Channel[Any]
     rights: Rights
     requeues: bool = False
+    max_message: int = MAX_FRAME_CEILING
 
 
 Exports = dict[str, Export]

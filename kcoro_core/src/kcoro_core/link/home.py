@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from attrs import define
@@ -29,7 +30,7 @@ from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode
 from ..wire.connection import Connection
-from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, OpenFlag, OpenRequest, Rights
+from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, Listed, OpenFlag, OpenRequest, Rights
 from ..wire.remote_select import Readiness
 from .bound import Bound
 from .closing import reason_of
@@ -38,8 +39,12 @@ from .hints import Hints
 from .identity import Authorize, allowed
 from .kept import Kept
 from .lent import lend
+from .made import Made
 
 __all__ = ["Home"]
+
+MOST_NAMES = 1000
+"""More than fit into one page: what the rule need not be asked about for this answer."""
 
 _WOULD_WAIT = {True: "no receiver waits and there is no room", False: "there is nothing to receive"}
 
@@ -81,6 +86,7 @@ class Home:
         self._flush = flush
         self._owe = owe
         self._identity = Identity("none")
+        self.made: Made | None = None
         self._max_message = 0
         self._bound: dict[int, Bound] = {}
         self._parked: dict[int, tuple[_Parked, Operation]] = {}
@@ -93,6 +99,7 @@ class Home:
             events.SendRequested: self._on_send,
             events.RecvRequested: self._on_recv,
             events.InfoRequested: self._on_info,
+            events.ListRequested: self._on_list,
             events.CloseRequested: self._on_close,
             events.ElementTaken: self._on_taken,
             events.ElementsReturned: self._on_returned,
@@ -171,9 +178,18 @@ class Home:
 
     def _on_open(self, asked: events.OpenRequested) -> None:
         export = self._exports.get(asked.wanted.name)
-        if export is None:
+        if export is None and asked.wanted.flags & OpenFlag.CREATE and self.made is not None:
+            made = self.made.make(self._identity, asked.wanted)
+            if isinstance(made, Export):
+                self._bind(asked, made, made.rights)
+            else:
+                self._wire.refuse(asked.request_id, *made)
+        elif export is None:
             self._wire.refuse(asked.request_id, WireCode.ENOENT, f"nothing is exported as {asked.wanted.name!r}")
-            return
+        else:
+            self._open(asked, export)
+
+    def _open(self, asked: events.OpenRequested, export: Export) -> None:
         rights = allowed(self._authorize, self._identity, export.name, export.rights)
         if not rights:
             self._wire.refuse(asked.request_id, WireCode.EACCES, f"you may not use {export.name!r}")
@@ -183,14 +199,22 @@ class Home:
             self._bind(asked, export, rights)
 
     def _bind(self, asked: events.OpenRequested, export: Export, rights: Rights) -> None:
-        channel = export.channel
-        attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, self._max_message)
+        channel, size = export.channel, min(self._max_message, export.max_message)
+        attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, size)
         if self._wire.accept(asked.request_id, attributes):
-            bound = Bound(asked.channel_id, export.name, channel, self._max_message, export.requeues, self._wire)
+            bound = Bound(asked.channel_id, export.name, channel, size, export.requeues, self._wire)
             self._bound[asked.channel_id] = bound
             if asked.wanted.flags & OpenFlag.LEND:
                 bound.lent = lend(asked.channel_id, channel, self._wire, _room(channel), (self._owe, self._flush))
             bound.watch_close(self._flush)
+
+    def _on_list(self, asked: events.ListRequested) -> None:
+        after = asked.after.encode()
+        behind = sorted(name.encode() for name in self._exports if name.encode() > after)
+        exports = (self._exports[name.decode()] for name in behind)
+        offered = ((one, allowed(self._authorize, self._identity, one.name, one.rights)) for one in exports)
+        page = islice((Listed(one.name, one.channel.kind, rights) for one, rights in offered if rights), MOST_NAMES)
+        self._wire.names(asked.request_id, list(page))
 
     def detached(self, channel_id: int) -> None:
         """The peer gave a handle up; its requests were cancelled and its elements returned before."""
@@ -406,10 +430,12 @@ class Home:
     # -- the end
 
     def refuse_receives(self, text: str) -> int:
-        """Tell each receive of the peer that waits that it will not be done; how many there were."""
+        """Tell each receive and clause of the peer that waits that it will not be done; how many there were."""
         waiting = [request_id for request_id, (_, op) in self._parked.items() if not op.sending]
         for request_id in waiting:
             self._withdraw(request_id)
+        waiting += self._hints.leave()
+        for request_id in waiting:
             self._wire.refuse(request_id, WireCode.EPIPE, text)
         if waiting:
             self._flush()
@@ -437,6 +463,8 @@ class Home:
         for one in bound.values():
             requeued += one.lost([element for element in report.elements if element.channel_id == one.id])
             one.release()
+        if self.made is not None:
+            self.made.end()
         self._travelling_bytes = 0
         return requeued
 

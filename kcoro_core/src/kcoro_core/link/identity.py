@@ -23,7 +23,8 @@ Authorize = Callable[[Identity, str, str], bool]
 
 ``operation`` is ``"send"``, ``"recv"`` or ``"close"``: asked when the peer opens a channel, once for each right that
 the export offers; what it denies then stays denied for that handle. Or it is ``"call"``, asked for each call, where
-``name`` is the number of the command, as in ``"64"``.
+``name`` is the number of the command, as in ``"64"``; or ``"make"``, asked when the peer makes a channel of that name,
+to which it then has every right.
 """
 
 

@@ -12,24 +12,24 @@ Rule 2: the end of a link is told once to everybody who is concerned, each with 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, cast, overload
 
 from ..cancel import CancelToken
 from ..claiming import RemoteSelect
 from ..config import Settings
-from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
+from ..errors import AccessDenied, ChannelClosed, LinkLost
 from ..hosts.port import Host, current_host
-from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
-from ..semantics import Undelivered
+from ..parking import HomeBound
+from ..semantics import Kind, Overflow, Undelivered
 from ..transport import Capability, Identity, Vtable
 from ..wire import events
 from ..wire.codes import WireCode, error_of
 from ..wire.commands import Command, is_call
 from ..wire.connection import Connection, ConnectionConfig, Side
 from ..wire.hello import NODE_ID_SIZE, NONCE_SIZE
-from ..wire.messages import MAX_WEIGHT, OpenFlag, OpenRequest
+from ..wire.messages import MAX_WEIGHT, Listed, OpenFlag, OpenRequest
 from ..wire.states import State
 from .answering import Answering
 from .arguments import check_count, check_hook, check_name
@@ -40,6 +40,8 @@ from .draining import DRAINING, Drain, DrainReport, drain
 from .ending import LEFT, LEFT_HERE, Ending, left_error
 from .home import Home
 from .identity import same_user
+from .made import Made
+from .making import ask, make, names
 from .offer import Offer, limits_of, shares_of
 from .pending import Pending
 from .prefetch import Prefetch
@@ -105,6 +107,7 @@ class Link(HomeBound):
             self.pump.flush,
             self.pump.owe,
         )
+        self._exporting.made = Made(host, offer.exports, offer.rule, offer.allow_make, settings.receive_budget)
         self.calling = Calling()
         self._answering = Answering(
             host,
@@ -130,6 +133,7 @@ class Link(HomeBound):
             events.ElementReceived: self._on_element,
             events.InfoReceived: self._on_info,
             events.Notified: self._on_notified,
+            events.NamesReceived: self._on_names,
             events.ChannelCloseHeard: self._on_close_heard,
             events.RequestInDoubt: self._on_in_doubt,
             events.DataInDoubt: self._on_data_in_doubt,
@@ -192,28 +196,44 @@ class Link(HomeBound):
         check_hook(on_undelivered)
         if check_count(weight, 1, "weight, in shares") > MAX_WEIGHT:
             raise ValueError(f"weight, in shares: at most {MAX_WEIGHT}, not {weight}")
-        what = f"open {name!r} over {self.uri}"
-        limit = check_timeout(timeout)
-        host = current_host()
-        self._enter(host)
-        if cancel is not None and token_is_set(cancel, host):
-            await host.spend()
-            raise cancelled_error(cancel, what)
-        await host.cancel_point()
-        try:
-            self.check_usable(self)
-            number = self.wire.open(OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0), weight=weight))
-        except KcoroError:
-            await host.spend()
-            raise
-        op = self.request(number, False, name)
-        await park(host, op, op.forget, limit, cancel)
-        channel: RemoteChannel = await result(host, op, cancel, what)
+        wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0), weight=weight)
+        channel: RemoteChannel = await ask(
+            self, lambda: self.wire.open(wanted), name, f"open {name!r} over {self.uri}", timeout, cancel
+        )
         channel._on_undelivered = on_undelivered
         if prefetch:
             channel._prefetch = Prefetch(channel, prefetch)
             channel._prefetch.top_up()
         return channel
+
+    async def make(
+        self,
+        name: str,
+        kind: Kind,
+        capacity: int | None = None,
+        overflow: Overflow | None = None,
+        exist_ok: bool = False,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RemoteChannel:
+        """Make a channel at the other side, and open it, with every right; needs its ``allow_make``.
+
+        Other peers find it under ``name``, as far as the other side lets them. It ends with this link, or when it is
+        closed or destroyed. The other side bounds it: it takes no UNLIMITED, and ``max_message`` of the handle may be
+        less than what the link carries. ``exist_ok`` opens what is there, if it is the same.
+
+        :raises AlreadyExists: the name is taken. AccessDenied: you may not make it.
+        :raises NoBuffers: you have made as many as you may, or its capacity is too much.
+        :raises ValueError: kind, capacity and overflow do not fit each other, or what is there.
+        """
+        return cast(RemoteChannel, await make(self, (name, kind, capacity, overflow), exist_ok, timeout, cancel))
+
+    async def list(self, timeout: float | None = None, cancel: CancelToken | None = None) -> Sequence[Listed]:
+        """The names that you may open at the other side, sorted, with the kind and your rights; one request a page.
+
+        Names that you may not use are not told.
+        """
+        return await names(self, timeout, cancel)
 
     @overload
     def rpc_send(
@@ -521,6 +541,11 @@ class Link(HomeBound):
             select = next(iter(self.expectant))
             del self.expectant[select]
             select.look()
+
+    def _on_names(self, news: events.NamesReceived) -> None:
+        op = self._requests.pop(news.request_id, None)
+        if op is not None:
+            op.succeed(news)
 
     def _on_in_doubt(self, news: events.RequestInDoubt) -> None:
         channel = self._channels.get(news.channel_id)

@@ -27,6 +27,7 @@ class Offer:
     exports: Exports
     authorize: Authorize | None = None
     handlers: Handlers = field(factory=dict)
+    allow_make: int = 0
 
     @property
     def rule(self) -> Authorize:

@@ -162,6 +162,19 @@ class RemoteChannel(Receiving):
         self._link.pump.flush()
         self._shut = closing if self._shut is None else Closing(self._shut.reason, self._shut.text, cancel=True)
 
+    async def destroy(self, timeout: float | None = None, cancel: CancelToken | None = None) -> None:
+        """Cancel the channel at its home, wait until that is done, and give the handle up.
+
+        What is queued goes to ``on_undelivered`` there. A channel that a peer has made is gone with it, and its name
+        is free; any other stays under its name, closed.
+
+        Raises as ``close`` does, and as every wait; unless it returns, the handle is kept.
+        """
+        self._check_attached()
+        closing = closing_of(None, cancel=True)
+        await self._ask(lambda: self._link.wire.close(self._id, closing), False, timeout, cancel, counted=False)
+        self.detach()
+
     def detach(self) -> None:
         """Give the handle up: what waits on it ends with ChannelClosed, and the channel at the home goes on.
 

@@ -262,6 +262,7 @@ async def serve(
     of peers. ``authorize(identity, name, operation)`` decides who may do what; without it only processes of the same
     user may connect. ``redelivery`` says what becomes of an element that was handed to a peer and not confirmed when
     the link is lost: ``"drop"`` reports it, ``"requeue"`` puts it back as Redelivered; or a mapping of names to these.
+    ``allow_make`` is how many channels each peer may have made by ``link.make``; they end with its link.
     ``max_links`` bounds the connections at one time; ``options`` are those of the transport.
 
     At the end of the block the address is freed and every link is closed in good order.
@@ -271,8 +272,7 @@ async def serve(
     :raises AlreadyExists: somebody listens there. AccessDenied: the place cannot be made safe.
     :raises ValueError: the address, an option, an export or a handler makes no sense; nothing was started.
     """
-    if check_count(allow_make, 0, "allow_make, channels that a peer may make"):
-        raise NotSupported("peers cannot make channels yet; export them by name")
+    check_count(allow_make, 0, "allow_make, channels that a peer may make")
     check_count(max_links, 1, "max_links, connections at one time")
     check_address(uri)
     check_authorize(authorize)
@@ -284,7 +284,7 @@ async def serve(
             f"{vtable.info.name}: cannot tell who connects, so a server over it needs authorize=; "
             "pass a function (identity, name, operation) -> bool"
         )
-    offer = Offer(exports_of(export, host, redelivery), authorize, check_handlers(handlers))
+    offer = Offer(exports_of(export, host, redelivery), authorize, check_handlers(handlers), allow_make)
     await host.cancel_point()
     config = settings()
     limits_of(config)  # a setting that no link could offer is told now, and not to each peer

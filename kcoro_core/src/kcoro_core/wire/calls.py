@@ -46,8 +46,8 @@ class Calls:
         self._limits = Limits()
         self._peer_budget = 0
         # Channel 0, seen as a handle that each side has at the other: requests and their answers need no second way.
-        self._mine = Handle(0, mine=True, state=HandleState.OPEN)
-        self._theirs = Handle(0, mine=False, state=HandleState.OPEN)
+        self.mine = Handle(0, mine=True, state=HandleState.OPEN)
+        self.theirs = Handle(0, mine=False, state=HandleState.OPEN)
         self._untold = self._untold_bytes = 0  # calls without an answer that are not written
 
     def agree(self, limits: Limits, peer_budget: int) -> None:
@@ -86,7 +86,7 @@ class Calls:
     def _target(self, channel_id: int, command: int, payload: bytes) -> Handle:
         if not is_call(command):
             raise ValueError(f"calls are the commands {FIRST_CALL} to {LAST_CALL}, not {command}")
-        handle = self._handles.mine(channel_id) if channel_id else self._mine
+        handle = self._handles.mine(channel_id) if channel_id else self.mine
         limit = self._limit(handle)
         if len(payload) > limit:
             raise MessageTooLong(f"{len(payload)} bytes; a call here carries {limit}")
@@ -112,15 +112,15 @@ class Calls:
         if frame.flags & ~_NOREPLY:
             raise ProtocolError(f"{command_name(frame.command)} carries the flags {frame.flags:#x}")
         if self._life.state is State.OPEN:  # behind our BYE nobody is left to work on it
-            self._on_call(self._theirs, frame, Fields(frame.payload, "a call"), events)
+            self._on_call(self.theirs, frame, Fields(frame.payload, "a call"), events)
 
     def _on_reply(self, frame: Frame, _now: float, events: list[Event]) -> None:
         _check_bare(frame)
-        self._opener.on_reply(self._mine, frame, Fields(frame.payload, "REPLY"), events)
+        self._opener.on_reply(self.mine, frame, Fields(frame.payload, "REPLY"), events)
 
     def _on_cancel(self, frame: Frame, _now: float, events: list[Event]) -> None:
         _check_bare(frame)
-        self._home.on_cancel(self._theirs, frame, Fields(frame.payload, "CANCEL"), events)
+        self._home.on_cancel(self.theirs, frame, Fields(frame.payload, "CANCEL"), events)
 
 
 def _check_bare(frame: Frame) -> None:

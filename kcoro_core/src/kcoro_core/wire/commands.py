@@ -26,6 +26,7 @@ __all__ = [
     "IN_PIECES",
     "LAST_CALL",
     "REQUESTS",
+    "WAITING_ONLY",
     "Command",
     "Flag",
     "command_name",
@@ -103,8 +104,8 @@ class Command(enum.IntEnum):
     """Gives lent slots back, behind all data of the channel.
     Use: as the one answer to a RECALL, and to a CLOSE from the home of lent slots; with KEEP it gives up nothing."""
     LIST = 19
-    """Asks which names are exported.
-    Not built: belongs to discovery. OPEN by name answers ENOENT for what is absent."""
+    """Asks which names the peer may open, page by page, behind a name.
+    Use: to find out what is there; OPEN by name answers ENOENT for what is absent."""
     PUTBACK = 20
     """Gives an element back that came too late for its cancelled receive; named by its req_id.
     Use: when nobody is left to take it; the home puts it at the head, with the redelivered mark."""
@@ -156,14 +157,14 @@ BUILT: Final = frozenset(
         Command.HELLO, Command.REPLY, Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.CANCEL,
         Command.PING, Command.PONG, Command.DRAIN, Command.BYE, Command.DETACH, Command.INFO, Command.PUTBACK,
         Command.CONFIRM, Command.TAKEN, Command.DATA, Command.CREDIT, Command.RECALL, Command.RETURN,
-        Command.SELECT_REGISTER, Command.SELECT_CANCEL, Command.SELECT_NOTIFY, Command.SELECT_CLAIM,
+        Command.SELECT_REGISTER, Command.SELECT_CANCEL, Command.SELECT_NOTIFY, Command.SELECT_CLAIM, Command.LIST,
     }
 )  # fmt: skip
 """The commands that this version carries out; the others are named so that nobody uses their numbers."""
 
 REQUESTS: Final = frozenset(
     {
-        Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO, Command.SELECT_REGISTER,
+        Command.OPEN, Command.CLOSE, Command.SEND, Command.RECV, Command.INFO, Command.LIST, Command.SELECT_REGISTER,
         Command.SELECT_CLAIM,
     }
 )  # fmt: skip
@@ -186,6 +187,9 @@ BETWEEN_PIECES: Final = frozenset(
 _PIECES: Final = int(Flag.FIRST | Flag.MORE)
 _FROM_OPENER: Final = int(Flag.TAKEN)  # OPEN cannot carry one, since nothing was received there yet
 _FROM_HOME: Final = int(Flag.GRANT)
+
+WAITING_ONLY: Final = frozenset({Command.RECV, Command.SELECT_REGISTER})
+"""Requests that may wait for ever with nothing under way: no drain waits for them."""
 
 ALLOWED_FLAGS: Final[Mapping[int, int]] = {
     Command.REPLY: int(Flag.REDELIVERED) | _FROM_HOME | _PIECES,

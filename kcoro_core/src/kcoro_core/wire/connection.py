@@ -24,6 +24,7 @@ Normative twin: docs/spec/wire.md.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import evolve, frozen
@@ -34,7 +35,7 @@ from .ahead import Ahead
 from .borrower import Borrower, Sent
 from .calls import Calls
 from .codes import WireCode, code_of, error_of
-from .commands import Command, Flag, command_name
+from .commands import WAITING_ONLY, Command, Flag, command_name
 from .draining import Draining
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
 from .fields import Fields
@@ -45,12 +46,14 @@ from .hello import Agreement, Hello, Limits
 from .home import Home
 from .lender import Lender
 from .life import Life
+from .listing import Listing, page_of
 from .liveness import Liveness
 from .messages import (
     FOREVER_MS,
     Attributes,
     ChannelInfo,
     Closing,
+    Listed,
     OpenRequest,
     decode_bye,
     encode_bye,
@@ -150,6 +153,7 @@ class Connection:
         self._pieces = Pieces(self._home.takes)
         self._selects = OpenerSelects(self._opener)
         self._hints = HomeSelects(self._home)
+        self._listing = Listing(self._life, self._calls, self._opener, self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
         self._writer = Writer(self._outbox, self._handles, self._order, riders)
         self._routes = self._make_routes()
@@ -170,6 +174,7 @@ class Connection:
         )
         self._calls.fill(routes)
         self._draining.fill(routes)
+        self._listing.fill(routes)
         routes.extensions.append((int(Flag.GRANT), self._borrower.read_grant))
         routes.extensions.append((int(Flag.FIRST), self._pieces.read_total))
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
@@ -237,8 +242,8 @@ class Connection:
 
     @property
     def unanswered(self) -> int:
-        """Requests of ours that wait for an answer, without those that only wait for an element."""
-        return sum(request.command is not Command.RECV for request in self._opener.requests)
+        """Requests of ours that wait for an answer, without those that only wait for an element, or for a turn."""
+        return sum(request.command not in WAITING_ONLY for request in self._opener.requests)
 
     @property
     def refused_late(self) -> int:
@@ -424,6 +429,11 @@ class Connection:
         self._life.check_open()
         return self._opener.info(channel_id)
 
+    def ask_names(self, after: str = "") -> int:
+        """Ask which names may be opened at the peer, behind this one; ends with NamesReceived or ReplyReceived."""
+        self._life.check_open()
+        return self._listing.ask(after)
+
     def close(self, channel_id: int, closing: Closing) -> int:
         """Ask the home to close (or, ``closing.cancel``, to cancel) the channel; ends with ReplyReceived."""
         self._life.check_open()
@@ -512,6 +522,10 @@ class Connection:
         False: the receiver is gone, nothing was queued, and the element is still yours.
         """
         return self._life.answering and self._home.push(request_id, element, redelivered)
+
+    def names(self, request_id: int, names: Sequence[Listed]) -> bool:
+        """Answer ListRequested with all names behind the one it told, in the order of their bytes; a page goes out."""
+        return self._life.answering and self._home.names(request_id, *page_of([*names]))
 
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer InfoRequested."""

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from .codes import WireCode
 from .hello import Agreement, Hello
-from .messages import Attributes, ChannelInfo, Closing, OpenRequest
+from .messages import Attributes, ChannelInfo, Closing, Listed, OpenRequest
 
 __all__ = [
     "AheadRecalled",
@@ -40,10 +40,12 @@ __all__ = [
     "Fate",
     "InfoReceived",
     "InfoRequested",
+    "ListRequested",
     "LossReport",
     "LostData",
     "LostElement",
     "LostRequest",
+    "NamesReceived",
     "Notified",
     "OpenRequested",
     "Opened",
@@ -174,6 +176,14 @@ class InfoRequested(Event):
 
     request_id: int
     channel_id: int
+
+
+@frozen
+class ListRequested(Event):
+    """The peer wants the names behind ``after`` that it may open. Answer with names or refuse."""
+
+    request_id: int
+    after: str
 
 
 @frozen
@@ -310,6 +320,15 @@ class InfoReceived(Event):
     request_id: int
     channel_id: int
     info: ChannelInfo
+
+
+@frozen
+class NamesReceived(Event):
+    """A page of names, in the order of their bytes; ``more``: ask again, behind the last of them."""
+
+    request_id: int
+    names: tuple[Listed, ...]
+    more: bool
 
 
 @frozen

@@ -109,6 +109,10 @@ class Fields:
             items[kind] = self.raw(size, f"item {kind}")
         return items
 
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._at == len(self._payload)
+
     def end(self) -> None:
         """Nothing may be left."""
         if self._at != len(self._payload) or self._tail:

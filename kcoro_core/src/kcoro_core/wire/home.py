@@ -29,6 +29,7 @@ from .events import (
     Event,
     Fate,
     InfoRequested,
+    ListRequested,
     LostElement,
     OpenRequested,
     ParkedRequest,
@@ -44,16 +45,19 @@ from .messages import (
     Attributes,
     ChannelInfo,
     Closing,
+    Listed,
     OpenRequest,
     Rights,
     decode_closing,
     decode_id,
+    decode_list,
     decode_open,
     decode_taken,
     decode_timeout,
     encode_attributes,
     encode_closing,
     encode_info,
+    encode_listed,
     encode_reply,
 )
 from .order import is_newer, next_serial
@@ -206,6 +210,13 @@ class Home:
         if asked.stage is Stage.WAITING:
             events.append(InfoRequested(asked.id, handle.id))
 
+    def on_list(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """The peer wants to know what it may open."""
+        after = decode_list(fields)
+        asked = self.admit(handle, frame)
+        if asked.stage is Stage.WAITING:
+            events.append(ListRequested(asked.id, after))
+
     def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer closes the channel."""
         closing = decode_closing(fields)
@@ -315,6 +326,10 @@ class Home:
         asked.answer_cost = charge(len(result))
         self.answer_bytes += asked.answer_cost
         return self._answer(asked, (_OK, result))
+
+    def names(self, request_id: int, names: list[Listed], more: bool) -> bool:
+        """Answer LIST with a page."""
+        return self._answer(self._waiting(request_id, Command.LIST), (_OK, encode_listed(names, more)))
 
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer INFO."""

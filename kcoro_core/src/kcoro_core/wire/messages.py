@@ -34,6 +34,7 @@ __all__ = [
     "Attributes",
     "ChannelInfo",
     "Closing",
+    "Listed",
     "OpenFlag",
     "OpenRequest",
     "Reason",
@@ -45,6 +46,8 @@ __all__ = [
     "decode_drain",
     "decode_id",
     "decode_info",
+    "decode_list",
+    "decode_listed",
     "decode_open",
     "decode_reply",
     "decode_taken",
@@ -54,6 +57,8 @@ __all__ = [
     "encode_closing",
     "encode_drain",
     "encode_info",
+    "encode_list",
+    "encode_listed",
     "encode_open",
     "encode_reply",
     "encode_skipped",
@@ -87,6 +92,8 @@ _OPEN: Final = struct.Struct(">BBHIBB")
 _ATTRIBUTES: Final = struct.Struct(">BBBBIIB")
 _DRAIN: Final = struct.Struct(">II")
 _CLOSING: Final = struct.Struct(">IBB")
+_LISTED: Final = struct.Struct(">BBB")
+_MORE: Final = struct.Struct(">B")
 _INFO: Final = struct.Struct(">BBBBIQQIIQQQ")
 
 
@@ -164,6 +171,15 @@ class Closing:
     text: str = ""
     cancel: bool = False
     last_seq: int = 0
+
+
+@frozen
+class Listed:
+    """A name that may be opened: what is there, and what may be done with it."""
+
+    name: str
+    kind: Kind
+    rights: Rights
 
 
 @frozen
@@ -350,6 +366,40 @@ def decode_info(fields: Fields) -> ChannelInfo:
     return ChannelInfo(
         _answered(Kind, kind), _answered(Overflow, overflow), bool(closed), _capacity_in(capacity), *counters
     )
+
+
+def encode_list(after: str) -> bytes:
+    """The payload of LIST: the last name that was seen, empty for the first page."""
+    return after.encode()
+
+
+def decode_list(fields: Fields) -> str:
+    """Read the payload of a LIST; ProtocolError when it is no name, and not empty."""
+    after = fields.rest()
+    return Fields(after, "LIST").text(len(after), "name", MAX_NAME)
+
+
+def encode_listed(names: list[Listed], more: bool) -> bytes:
+    """The body of the answer to LIST: whether more are left, then names in the order of their bytes."""
+    entries = [(one, one.name.encode()) for one in names]
+    return _MORE.pack(more) + b"".join(
+        _LISTED.pack(one.kind.value, one.rights, len(name)) + name for one, name in entries
+    )
+
+
+def decode_listed(fields: Fields) -> tuple[list[Listed], bool]:
+    """Read the body of the answer to LIST; ProtocolError when it is out of order, or would never end."""
+    (more,) = fields.take(_MORE)
+    names: list[Listed] = []
+    while not fields.at_end():
+        kind, rights, size = fields.take(_LISTED)
+        name = fields.text(size, "name", MAX_NAME)
+        if not name or (names and name.encode() <= names[-1].name.encode()) or rights & ~sum(Rights):
+            raise ProtocolError(f"the answer to LIST has {name!r} out of order, or rights {rights:#x}")
+        names.append(Listed(name, _answered(Kind, kind), Rights(rights)))
+    if more > 1 or (more and not names):
+        raise ProtocolError(f"the answer to LIST says that {more} follow behind {len(names)} names")
+    return names, bool(more)
 
 
 def encode_taken(request_ids: list[int]) -> bytes:

@@ -31,6 +31,7 @@ from .events import (
     Fate,
     InfoReceived,
     LostRequest,
+    NamesReceived,
     Opened,
     ReplyReceived,
     RequestInDoubt,
@@ -48,6 +49,7 @@ from .messages import (
     decode_attributes,
     decode_closing,
     decode_info,
+    decode_listed,
     decode_reply,
     encode_closing,
     encode_open,
@@ -371,6 +373,10 @@ class Opener:
             info = decode_info(fields)
             self._over(request)
             return InfoReceived(request.id, handle.id, info)
+        if request.command is Command.LIST:
+            names, more = decode_listed(fields)
+            self._over(request)
+            return NamesReceived(request.id, tuple(names), more)
         if is_call(request.command):
             self._over(request)
             return CallAnswered(request.id, handle.id, request.command, fields.rest())
