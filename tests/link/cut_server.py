@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 import trio
+from attrs import asdict
 
-from kcoro_core import UNLIMITED, Channel, channel, serve
+from kcoro_core import UNLIMITED, Call, Channel, Redelivered, channel, serve
+
+from .ledgers import COMMAND, Books
 
 
 def main(uri: str, labels: list[str], elements: int) -> None:
     """Serve two channels for each run."""
     reported: dict[str, list[str]] = {label: [] for label in labels}
+    called: list[str] = []
     ways: dict[str, tuple[Channel[bytes], Channel[bytes]]] = {}
     for label in labels:
         out = channel(UNLIMITED, on_undelivered=lambda value, why, of, into=reported[label]: into.append(name(value)))
@@ -30,10 +35,10 @@ def main(uri: str, labels: list[str], elements: int) -> None:
             for i in range(elements):
                 out.try_send(f"{label} out {i}".encode() + b"." * (i * 37 % 101))
             out.close()
-        async with serve(uri, export):
+        async with serve(uri, export, handlers={COMMAND: keep(called)}):
             tell("ready")
             await trio.to_thread.run_sync(sys.stdin.read)
-        tell(json.dumps({label: ledger(*ways[label], reported[label]) for label in labels}))
+        tell(json.dumps({label: asdict(books(label, *ways[label], reported[label], called)) for label in labels}))
 
     trio.run(run)
 
@@ -44,13 +49,26 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def ledger(into: Channel[bytes], out: Channel[bytes], reported: list[str]) -> dict[str, list[str]]:
-    """What arrived, what is left, what was reported."""
-    return {
-        "arrived": [name(into.try_recv()) for _ in range(len(into))],
-        "left": [name(out.try_recv()) for _ in range(len(out))],
-        "reported": reported,
-    }
+def keep(called: list[str]) -> Callable[[Call], bytes]:
+    """A handler that remembers what it was called with, and answers that."""
+
+    def handle(call: Call) -> bytes:
+        called.append(call.payload.decode())
+        return call.payload
+
+    return handle
+
+
+def books(label: str, into: Channel[bytes], out: Channel[bytes], reported: list[str], called: list[str]) -> Books:
+    """What arrived, what is left, what was reported, what was called."""
+    left = [out.try_recv() for _ in range(len(out))]
+    return Books(
+        arrived=[name(into.try_recv()) for _ in range(len(into))],
+        left=[name(one) for one in left],
+        reported=reported,
+        called=[one for one in called if one.startswith(f"{label} ")],
+        marked=[name(one) for one in left if isinstance(one, Redelivered)],
+    )
 
 
 def name(element: bytes) -> str:

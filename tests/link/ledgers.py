@@ -2,8 +2,9 @@
 # Copyright (c) the kcoro authors
 """Both ledgers of a link that is cut while elements go both ways, and what must hold between them.
 
-The dialling side sends elements to the channel ``in`` with several tasks, and receives those of ``out`` with several
-others, until the link ends. Its ledger says of each element what its own calls said; the serving side's what arrived.
+The dialling side sends elements to the channel ``in`` with several tasks, receives those of ``out`` with several
+others, and calls, until the link ends. Its ledger says what became of each there, the serving side's what arrived.
+Each mode does that in another way: asking for each element, over slots that were lent, with elements sent ahead, both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from kcoro_core import Link, LinkLost, Outcome, TransportError, dial
 from kcoro_core.hosts.port import current_host
 
 ELEMENTS = 40
+CALLS = 10
+COMMAND = 64
+MODES = ((False, 0), (True, 0), (False, 3), (True, 3))
+"""Whether slots are asked for, and how many elements may be sent ahead."""
 TASKS = 4
 
 
@@ -27,23 +32,26 @@ class Ledger:
     done: list[str] = field(factory=list)
     in_doubt: list[str] = field(factory=list)
     not_done: list[str] = field(factory=list)
+    lost: list[str] = field(factory=list)  # their send had completed, over a lent slot; reported when the link was lost
     received: list[str] = field(factory=list)
+    called: dict[str, str] = field(factory=dict)  # what became of each call
     errors: list[LinkLost] = field(factory=list)
 
 
-async def exchange(uri: str, label: str) -> Ledger:
-    """Send and receive until everything is through, or the link is lost."""
+async def exchange(uri: str, label: str, mode: int = 0) -> Ledger:
+    """Send, receive and call until everything is through, or the link is lost."""
     ledger = Ledger()
     try:
         async with dial(uri) as link:
-            await _use(link, label, ledger)
+            await _use(link, label, ledger, *MODES[mode])
     except (LinkLost, TransportError):
         pass  # cut in the handshake, or in an open: nothing was sent, which the ledger says
     return ledger
 
 
-async def _use(link: Link, label: str, ledger: Ledger) -> None:
-    into, out = await link.open(f"in {label}"), await link.open(f"out {label}")
+async def _use(link: Link, label: str, ledger: Ledger, lend: bool, prefetch: int) -> None:
+    into = await link.open(f"in {label}", lend=lend, on_undelivered=lambda one, why, of: ledger.lost.append(_name(one)))
+    out = await link.open(f"out {label}", prefetch=prefetch)
 
     async def send(names: list[str]) -> None:
         while names:
@@ -59,27 +67,68 @@ async def _use(link: Link, label: str, ledger: Ledger) -> None:
     async def receive() -> None:
         try:
             async for element in out:
-                ledger.received.append(element.rstrip(b".").decode())
+                ledger.received.append(_name(element))
         except LinkLost:
             return
+
+    async def call() -> None:
+        for i in range(CALLS):
+            name = f"{label} call {i}"
+            try:
+                answer = await link.rpc_send(COMMAND, 0, name.encode()).wait()
+            except LinkLost as error:
+                ledger.called[name] = error.outcome.value
+                return
+            ledger.called[name] = "done" if answer == name.encode() else "another one's answer"
 
     async with current_host().open_nursery() as nursery:
         for task in range(TASKS):
             nursery.start_soon(send, [f"{label} {task} {i}" for i in range(ELEMENTS // TASKS)])
             nursery.start_soon(receive)
+        nursery.start_soon(call)
 
 
-def check(ledger: Ledger, arrived: list[str], sent: list[str], left: list[str], reported: list[str]) -> None:
-    """Compare both ledgers: ``arrived`` through "in"; of "out" what was ``sent``, is ``left``, and was ``reported``."""
-    done, doubt = set(ledger.done), set(ledger.in_doubt)
-    assert max(Counter(arrived).values(), default=1) == 1, "doubled on the way in"
-    assert done <= set(arrived), "acknowledged, but never arrived"
-    assert set(arrived) <= done | doubt, "arrived, although it was said not to have been done"
+def _name(element: bytes) -> str:
+    return element.rstrip(b".").decode()
+
+
+@define
+class Books:
+    """What the serving side knows at the end: ``arrived`` through "in"; of "out" what is left, and what was reported.
+
+    ``marked`` of those left may have been received: they were put back because nobody knew. ``called``: handled.
+    """
+
+    arrived: list[str]
+    left: list[str]
+    reported: list[str]
+    called: list[str]
+    marked: list[str] = field(factory=list)
+
+
+def check(ledger: Ledger, books: Books, sent: list[str]) -> None:
+    """Compare both ledgers; ``sent`` is what there was in "out"."""
+    done, doubt, lost = set(ledger.done), set(ledger.in_doubt), set(ledger.lost)
+    arrived = set(books.arrived)
+    assert len(books.arrived) == len(arrived), "doubled on the way in"
+    assert len(ledger.lost) == len(lost), "reported twice"
+    assert lost <= done, "reported, although its send had not completed"
+    assert done - lost <= arrived, "acknowledged, but never arrived"
+    assert arrived <= done | doubt, "arrived, although it was said not to have been done"
     for error in ledger.errors:
-        assert (error.acked, error.in_doubt) == (len(done), len(doubt)), "the error counts something else"
+        assert (error.acked, error.in_doubt) == (len(done - lost), len(doubt | lost)), "the error counts something else"
         assert error.acked <= len(arrived) <= error.acked + error.in_doubt
-    got = set(ledger.received)
+    got, left, reported = set(ledger.received), set(books.left), set(books.reported)
     assert len(got) == len(ledger.received), "doubled on the way out"
-    assert not got & set(left), "received, and still at home"
-    assert not set(reported) & set(left), "in doubt, and still at home"
-    assert got | set(left) | set(reported) == set(sent), "lost without a word"
+    assert not got & (left - set(books.marked)), "received, and still at home"
+    assert not reported & left, "in doubt, and still at home"
+    assert got | left | reported == set(sent), "lost without a word"
+    check_calls(ledger.called, books.called)
+
+
+def check_calls(called: dict[str, str], handled: list[str]) -> None:
+    """Each call was handled at most once, and what its caller was told is true."""
+    assert max(Counter(handled).values(), default=1) == 1, "handled twice"
+    assert set(called.values()) <= {"done", "in doubt", "not done"}
+    assert {name for name, how in called.items() if how == "done"} <= set(handled), "answered, but never handled"
+    assert set(handled) <= {name for name, how in called.items() if how != "not done"}, "handled, and said not to be"

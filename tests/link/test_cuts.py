@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Cuts anywhere: whatever byte the connection ends at, both ledgers agree (rows N6, CH6).
+"""Cuts anywhere: whatever byte the connection ends at, both ledgers agree (rows N6, CH6, X4).
 
 Acknowledged elements arrived, those that were not done did not, only those in doubt may have; nothing is doubled, and
-nothing that the home gave out is lost without a report.
+nothing that the home gave out is lost without a report. The same is said of calls. The campaign has 1,000 cuts, 120 of
+them between processes; a few of each are made in every run of the tests. A seed that fails is replayed by
+the id of its test: ``pytest -m '' 'tests/link/test_cuts.py::NAME[SEED]'``, as pytest prints it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,51 +27,80 @@ from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER, Direction
 from kcoro_core.transports.mem import faults
 
 from . import cut_server
-from .ledgers import ELEMENTS, Ledger, check, exchange
+from .ledgers import COMMAND, ELEMENTS, MODES, Books, Ledger, check, exchange
 from .world import World, settle
 
+ROOT = Path(__file__).resolve().parents[2]
 DIRECTIONS: tuple[Direction, Direction] = (TO_LISTENER, TO_DIALER)
+SHORT, CAMPAIGN = 60, 880
+"""Cuts inside the process: in every run, and all of them."""
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_a_cut_inside_the_process_leaves_two_ledgers_that_agree(mem_world: World, seed: int) -> None:
-    """60 cuts at random bytes of a frame stream, in either direction, in virtual time. Rows: N6, T6, X4."""
-    chance = random.Random(seed)
+def cut_once(world: World, seed: int) -> Ledger:
+    """One cut in virtual time; ``seed`` decides direction, byte, mode and policy. Gives the ledger, which agreed."""
+    chance = random.Random(f"cut {seed}")
+    mode, requeues = seed // 2 % len(MODES), seed // 8 % 2
     reported: list[str] = []
+    called: list[str] = []
     into: Channel[bytes] = channel(UNLIMITED)
     out = channel(UNLIMITED, on_undelivered=lambda value, why, of: reported.append(cut_server.name(value)))
     sent = [f"{seed} out {i}" for i in range(ELEMENTS)]
+    policy = {f"out {seed}": "requeue" if requeues else "drop"}
 
-    async def main() -> None:
+    async def main() -> Ledger:
         for element in sent:
             out.try_send(element.encode())
         out.close()
         with faults("world") as line:
             line.cut(DIRECTIONS[seed % 2], after_bytes=chance.randrange(4000))
-            async with serve(mem_world.uri, {f"in {seed}": into, f"out {seed}": out}):
+            export = {f"in {seed}": into, f"out {seed}": out}
+            async with serve(world.uri, export, redelivery=policy, handlers={COMMAND: cut_server.keep(called)}):
                 with trio.fail_after(20):
-                    ledger = await exchange(mem_world.uri, str(seed))
+                    ledger = await exchange(world.uri, str(seed), mode)
                 await settle()
-        books = cut_server.ledger(into, out, reported)
-        check(ledger, books["arrived"], sent, books["left"], books["reported"])
+        check(ledger, cut_server.books(str(seed), into, out, reported, called), sent)
+        assert not (requeues and reported)
+        return ledger
 
-    mem_world.run(main)
+    ledgers: list[Ledger] = []
+
+    async def keep() -> None:
+        ledgers.append(await main())
+
+    world.run(keep)
+    return ledgers[0]
+
+
+@pytest.mark.parametrize("seed", range(SHORT))
+def test_a_cut_inside_the_process_leaves_two_ledgers_that_agree(mem_world: World, seed: int) -> None:
+    """Cuts at random bytes of a frame stream, in either direction, in virtual time. Rows: N6, T6, X4."""
+    cut_once(mem_world, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SHORT, CAMPAIGN))
+def test_the_campaign_of_cuts_leaves_two_ledgers_that_agree(mem_world: World, seed: int) -> None:
+    """All other cuts inside the process. Row: X4."""
+    cut_once(mem_world, seed)
+
+
+def test_the_cuts_see_everything_that_may_happen(mem_world: World) -> None:
+    """Done, not done, in doubt, reported behind its send, received, called: each is there in some cut. Row: X4."""
+    ledgers = [cut_once(mem_world, seed) for seed in range(0, SHORT, 2)]
+    for what in ("done", "in_doubt", "not_done", "lost", "received"):
+        assert any(getattr(ledger, what) for ledger in ledgers), f"no cut left anything {what}: nothing was seen"
+    assert {how for ledger in ledgers for how in ledger.called.values()} == {"done", "in doubt", "not done"}
 
 
 class TestBetweenProcesses:
     """The same over Unix sockets and a proxy that knows nothing of frames, with the home in another process."""
 
-    CUTS = 20
-    LABELS = tuple(str(i) for i in range(CUTS + 1))
-
-    @pytest.fixture
-    def home(self, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    @contextmanager
+    def home(self, tmp_path: Path, labels: list[str]) -> Iterator[subprocess.Popen[str]]:
         """A serving process; its input is kept open until its ledger is wanted."""
         tmp_path.chmod(0o700)
-        command = [sys.executable, "-m", "cut_server", f"uds:{tmp_path}/home", str(ELEMENTS), *self.LABELS]
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
-        )
+        command = [sys.executable, "-m", "tests.link.cut_server", f"uds:{tmp_path}/home", str(ELEMENTS), *labels]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
@@ -77,36 +109,48 @@ class TestBetweenProcesses:
             child.kill()
             child.communicate()
 
-    def test_cuts_at_random_bytes_leave_two_ledgers_that_agree(
-        self, home: subprocess.Popen[str], tmp_path: Path
-    ) -> None:
-        """20 cuts at random bytes between two processes; first one without a cut, to know how many bytes there are.
-
-        Rows: N6, CH6.
-        """
-        chance = random.Random(20)
+    def cut(self, tmp_path: Path, seed: int, cuts: int) -> list[Ledger]:
+        """So many cuts at random bytes; first each mode without a cut, to know how many bytes there are."""
+        chance = random.Random(f"cuts {seed}")
+        labels = [str(i) for i in range(len(MODES) + cuts)]
         ledgers: dict[str, Ledger] = {}
-        with FaultProxy(f"uds:{tmp_path}/home", tmp_path / "proxy") as proxy:
+        lengths: list[dict[Direction, int]] = []
+        with self.home(tmp_path, labels) as home:
+            with FaultProxy(f"uds:{tmp_path}/home", tmp_path / "proxy") as proxy:
 
-            def run(label: str) -> Ledger:
-                async def main() -> Ledger:
-                    with trio.fail_after(20):
-                        return await exchange(proxy.uri, label)
+                def run(label: str) -> None:
+                    async def main() -> Ledger:
+                        with trio.fail_after(20):
+                            return await exchange(proxy.uri, label, int(label) % len(MODES))
 
-                return trio.run(main)
+                    ledgers[label] = trio.run(main)
 
-            ledgers["0"] = run("0")
-            lengths = {direction: proxy.passed_bytes(direction) for direction in DIRECTIONS}
-            for label in self.LABELS[1:]:
-                direction = DIRECTIONS[int(label) % 2]
-                proxy.cut(direction, after_bytes=chance.randrange(lengths[direction]))
-                ledgers[label] = run(label)
-        out, _ = home.communicate(timeout=20)
-        books = json.loads(out)
-        assert len(ledgers["0"].done) == len(ledgers["0"].received) == ELEMENTS
-        for label, ledger in ledgers.items():
-            sent = [f"{label} out {i}" for i in range(ELEMENTS)]
-            check(ledger, books[label]["arrived"], sent, books[label]["left"], books[label]["reported"])
-        cut = [ledgers[label] for label in self.LABELS[1:]]
-        assert sum(bool(ledger.errors) for ledger in cut) > self.CUTS / 2, "most cuts came when all was over"
-        assert any(ledger.in_doubt for ledger in cut), "no cut left anything in doubt: the check has seen nothing"
+                for label in labels:
+                    mode, direction = int(label) % len(MODES), chance.choice(DIRECTIONS)
+                    if len(lengths) == len(MODES):
+                        proxy.cut(direction, after_bytes=chance.randrange(lengths[mode][direction]))
+                    run(label)
+                    if len(lengths) < len(MODES):
+                        lengths.append({one: proxy.passed_bytes(one) for one in DIRECTIONS})
+            out, _ = home.communicate(timeout=20)
+        for label, books in json.loads(out).items():
+            check(ledgers[label], Books(**books), [f"{label} out {i}" for i in range(ELEMENTS)])
+        whole = [ledgers[label] for label in labels[: len(MODES)]]
+        assert {len(one.done) for one in whole} == {len(one.received) for one in whole} == {ELEMENTS}
+        return [ledgers[label] for label in labels[len(MODES) :]]
+
+    def test_cuts_at_random_bytes_leave_two_ledgers_that_agree(self, tmp_path: Path) -> None:
+        """20 cuts between two processes. Rows: N6, CH6, X4."""
+        cut = self.cut(tmp_path, 20, 20)
+        assert sum(bool(ledger.errors) for ledger in cut) >= 5, "most cuts came when all was over"
+        assert any(ledger.in_doubt or ledger.lost for ledger in cut), (
+            "no cut left anything in doubt: the check has seen nothing"
+        )
+
+    @pytest.mark.long
+    @pytest.mark.timeout(600)
+    @pytest.mark.parametrize("seed", range(1, 5))
+    def test_the_campaign_between_processes_leaves_two_ledgers_that_agree(self, tmp_path: Path, seed: int) -> None:
+        """30 cuts for each seed. Row: X4."""
+        cut = self.cut(tmp_path, seed, 30)
+        assert any(ledger.in_doubt or ledger.lost for ledger in cut)

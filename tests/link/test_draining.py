@@ -291,7 +291,7 @@ def test_the_reason_of_a_goodbye_is_in_the_report_of_the_other_side(world: World
     world.run(main)
 
 
-def test_a_drain_is_prompt_in_a_busy_link(world: World) -> None:
+def test_a_drain_of_a_busy_link_loses_nothing(world: World) -> None:
     """While four tasks send and receive all the time: every element is somewhere, and every error is known. Row: X4."""
     jobs = channel(BUFFERED, capacity=8)
     sent: list[bytes] = []
@@ -324,8 +324,8 @@ def test_a_drain_is_prompt_in_a_busy_link(world: World) -> None:
                     some.start(receive)
                 await busy.wait()
                 report = await there.drain(5)
-            assert report.in_time
-            assert report.in_doubt == 0
+            assert report.in_doubt == 0  # a send that finds no room any more is ended by the deadline, not done
+            assert report.finished + report.refused > 0
         assert outcomes == [Outcome.NOT_DONE] * 4
         left = [jobs.try_recv() for _ in range(len(jobs))]
         assert sorted(sent) == sorted(got + left)
