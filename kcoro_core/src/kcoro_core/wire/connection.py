@@ -6,7 +6,7 @@ How it is driven, by whoever owns the medium (all from one thread; no call suspe
 
 1. ``start(now)`` when the medium is up; then write what ``poll_transmit`` gives.
 2. For each frame that was read: ``events = receive(raw, now)``; handle them in order, then write.
-3. Commands (``open`` to ``bye``) and answers (``accept`` to ``tell_closed``) at any time; then write.
+3. Commands (``asking.py``, ``ping``, ``drain``, ``bye``) and answers (``answering.py``) at any time; then write.
 4. Write: ``while (frame := poll_transmit(flush)): hand it to the medium; mark_written()``, until the medium is full.
    ``flush=False`` holds acknowledgements back that no frame carries yet; call with True within one loop turn.
 5. ``handle_timeout(now)`` at ``next_deadline()``, which changes with every call.
@@ -23,16 +23,16 @@ Normative twin: docs/spec/wire.md.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
 from .ahead import Ahead
-from .borrower import Borrower, Sent
+from .answering import Answering
+from .asking import Asking
+from .borrower import Borrower
 from .calls import Calls
 from .codes import WireCode, code_of, error_of
 from .commands import WAITING_ONLY, Command, Flag, command_name
@@ -46,80 +46,33 @@ from .hello import Agreement, Hello, Limits
 from .home import Home
 from .lender import Lender
 from .life import Life
-from .listing import Listing, page_of
+from .listing import Listing
 from .liveness import Liveness
 from .messages import (
     FOREVER_MS,
     Attributes,
-    ChannelInfo,
-    Closing,
-    Listed,
-    OpenRequest,
     decode_bye,
     encode_bye,
 )
 from .opener import Opener
 from .order import Order
 from .outbox import Entry, Outbox
+from .parameters import ConnectionConfig, ConnectionStats, Side
 from .pieces import Pieces
-from .remote_select import HomeSelects, OpenerSelects, Readiness
+from .remote_select import HomeSelects, OpenerSelects
 from .riders import Rider
 from .routes import Routes
-from .slots import Slots
 from .states import HandleState, State, Step
 from .writer import Writer
 
 __all__ = ["Connection", "ConnectionConfig", "ConnectionStats", "Side"]
 
 _PING_SIZE: Final = 8
-
-
-class Side(enum.Enum):
-    """Which end of a connection this is: decides the parity of channel ids and whose HELLO is hashed first."""
-
-    CONNECTING = "connecting"
-    """Dialled; opens channels with odd ids."""
-    ACCEPTING = "accepting"
-    """Listened; opens channels with even ids."""
-
-
-@frozen
-class ConnectionConfig:
-    """What one end decides alone, in seconds of the clock that is passed in.
-
-    ``hello_limit``   how long the handshake may take
-    ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
-    ``bye_limit``     how long our BYE waits for room and for the peer's
-    ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
-    ``software``      what HELLO tells people, at most 64 bytes
-    """
-
-    hello_limit: float = 5.0
-    cancel_grace: float = 1.0
-    bye_limit: float = 5.0
-    lending_budget: int = 8 << 20
-    software: str = ""
-
-
 _DEFAULTS: Final = ConnectionConfig()
 _ALL_LIMITS: Final = Limits()
 
 
-@frozen
-class ConnectionStats:
-    """Counters of one connection at one instant; frames and bytes include headers and control frames."""
-
-    frames_written: int
-    frames_read: int
-    bytes_written: int
-    bytes_read: int
-    requests_in_flight: int
-    queued_frames: int
-    late_replies: int
-    ignored_cancels: int
-
-
-class Connection:
+class Connection(Asking, Answering):
     """The protocol of one connection, from HELLO to BYE; see the module for how it is driven."""
 
     def __init__(
@@ -376,215 +329,6 @@ class Connection:
     def mark_written(self) -> None:
         """The frame that poll_transmit gave last was taken by the medium, whole. Raises ValueError without one."""
         self._writer.mark_written()
-
-    # --- commands of the opener ---------------------------------------------------------------------------------------
-
-    def open(self, wanted: OpenRequest) -> int:
-        """Ask for a channel by name; ends with Opened or ReplyReceived. Returns the request id.
-
-        Raises NoBuffers at max_channels or max_inflight_requests, ValueError for a name or codec that is too long,
-        LinkLost once the connection ends. Like all commands: what raises has changed nothing.
-        """
-        self._life.check_open()
-        return self._opener.open(wanted)
-
-    def send(self, channel_id: int, element: bytes, timeout_ms: int = FOREVER_MS) -> int:
-        """Ask the home to accept an element; ends with ReplyReceived. ``timeout_ms`` 0 is the exact try.
-
-        Raises ChannelClosed when the close was heard, AccessDenied without the right, MessageTooLong, NoBuffers when
-        too many requests or bytes wait, LinkLost; ValueError for what is no open handle of ours.
-        """
-        self._life.check_open()
-        return self._opener.send(channel_id, element, timeout_ms)
-
-    def send_data(self, channel_id: int, element: bytes) -> Sent:
-        """Send an element against a lent slot; its send is done with that. Without a slot nothing happens: use send.
-
-        On a CONFLATED channel it may replace an older one that waits here, which nobody will receive. Raises like send.
-        """
-        self._life.check_open()
-        return self._opener.data(channel_id, element)
-
-    def slots(self, channel_id: int) -> int:
-        """How many elements of this handle of ours may be sent now without asking, as far as slots go."""
-        handle = self._handles.find(channel_id)
-        return 0 if handle is None or handle.window is None else handle.window.slots
-
-    def recv(self, channel_id: int, timeout_ms: int = FOREVER_MS, ahead: bool = False) -> int:
-        """Ask the home for an element; ends with ElementReceived or ReplyReceived. Raises like send.
-
-        ``ahead``: nobody waits for it yet; leave its element unsettled until somebody does. Raises ValueError once that
-        was recalled.
-        """
-        self._life.check_open()
-        return self._opener.recv(channel_id, timeout_ms, ahead)
-
-    def give_back_ahead(self, channel_id: int) -> None:
-        """Answer AheadRecalled: what nobody took was put back, what nobody waits for was cancelled."""
-        if self._report is None:
-            self._ahead.give_back(channel_id)
-
-    def info(self, channel_id: int) -> int:
-        """Ask for state and counters of a channel; ends with InfoReceived or ReplyReceived."""
-        self._life.check_open()
-        return self._opener.info(channel_id)
-
-    def ask_names(self, after: str = "") -> int:
-        """Ask which names may be opened at the peer, behind this one; ends with NamesReceived or ReplyReceived."""
-        self._life.check_open()
-        return self._listing.ask(after)
-
-    def close(self, channel_id: int, closing: Closing) -> int:
-        """Ask the home to close (or, ``closing.cancel``, to cancel) the channel; ends with ReplyReceived."""
-        self._life.check_open()
-        return self._opener.close(channel_id, closing)
-
-    def call(self, channel_id: int, command: int, payload: bytes) -> int:
-        """Call ``command`` (64 to 127) at the home of a handle, or with 0 at the peer; ends with CallAnswered.
-
-        Or with ReplyReceived. Raises ValueError for what is no call or no open handle, and as send does.
-        """
-        self._life.check_open()
-        return self._calls.call(channel_id, command, payload)
-
-    def tell(self, channel_id: int, command: int, payload: bytes) -> None:
-        """Call without an answer: the peer may drop it. Raises as call does; NoBuffers when many wait unwritten."""
-        self._life.check_open()
-        self._calls.tell(channel_id, command, payload)
-
-    def register(self, channel_id: int, serial: int, mask: Readiness) -> int:
-        """Have a clause of a select stand at the home; Notified may follow. Returns the id of the registration.
-
-        ``serial`` orders the selects of this node. Ends with unregister, or with ReplyReceived, which is no success.
-        Raises like send.
-        """
-        self._life.check_open()
-        return self._selects.register(channel_id, serial, mask)
-
-    def unregister(self, registration: int) -> None:
-        """The select is over: no news of this registration follows. Harmless when it has ended by itself."""
-        if self._report is None:
-            self._selects.unregister(registration)
-
-    def claim(self, registration: int, token: int, event: Readiness, element: bytes | None = None) -> int:
-        """Claim what Notified told of, with the element if the clause sends; the home may hold the claim for a while.
-
-        Ends like send or recv: granted by ReplyReceived with code 0 or ElementReceived, denied with EAGAIN.
-        """
-        self._life.check_open()
-        return self._selects.claim(registration, token, event, element)
-
-    def cancel(self, request_id: int, now: float) -> bool:
-        """Give a request of ours up. True: it was not written, is gone, known not done, and no event follows.
-
-        False: its answer decides, whatever it is, or RequestInDoubt after ``cancel_grace``. Repeating is harmless.
-        Raises ValueError when the request is over, or its element is here and waits to be settled.
-        """
-        return self._opener.cancel(request_id, now)
-
-    def taken(self, request_id: int) -> None:
-        """Settle ElementReceived: somebody has it. The acknowledgement goes with the next frame of that channel.
-
-        Raises ValueError when there is nothing to settle, as after detach, which gave the element back.
-        """
-        if self._report is None:
-            self._opener.taken(request_id)
-
-    def putback(self, request_id: int) -> None:
-        """Settle ElementReceived: nobody can have it any more; it goes back to the head. Raises like taken."""
-        if self._report is None:
-            self._opener.putback(request_id)
-
-    def detach(self, channel_id: int) -> tuple[int, ...]:
-        """Give a handle up; Detached follows when the home has answered everything.
-
-        Returns the receives that end by it: nothing was taken for them, and no event follows. Elements that were not
-        settled go back. Other requests of the handle are cancelled by the home, and still end with their answer.
-        """
-        self._life.check_open()
-        return self._opener.detach(channel_id)
-
-    # --- answers of the home ------------------------------------------------------------------------------------------
-    # Each returns False, without effect, when nobody is left to hear: the connection ended, or (push) the receiver
-    # detached. Each raises ValueError for a request that waits for no answer, or for another one.
-
-    def accept(self, request_id: int, attributes: Attributes) -> bool:
-        """Answer OpenRequested. ``max_message`` is lowered to what this link carries."""
-        return self._life.answering and self._home.accept(request_id, attributes)
-
-    def done(self, request_id: int) -> bool:
-        """Answer SendRequested (the element is accepted) or CloseRequested."""
-        return self._life.answering and self._home.done(request_id)
-
-    def push(self, request_id: int, element: bytes, redelivered: bool = False) -> bool:
-        """Answer RecvRequested with an element: its slot is held until ElementTaken or ElementsReturned.
-
-        False: the receiver is gone, nothing was queued, and the element is still yours.
-        """
-        return self._life.answering and self._home.push(request_id, element, redelivered)
-
-    def names(self, request_id: int, names: Sequence[Listed]) -> bool:
-        """Answer ListRequested with all names behind the one it told, in the order of their bytes; a page goes out."""
-        return self._life.answering and self._home.names(request_id, *page_of([*names]))
-
-    def inform(self, request_id: int, info: ChannelInfo) -> bool:
-        """Answer InfoRequested."""
-        return self._life.answering and self._home.inform(request_id, info)
-
-    def answer(self, request_id: int, result: bytes) -> bool:
-        """Answer CallRequested, if its id is not 0, with the result."""
-        return self._life.answering and self._home.answer(request_id, result)
-
-    def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
-        """Answer any request with an error; the text is for people, and cut to 256 bytes."""
-        return self._life.answering and self._home.refuse(request_id, code, text)
-
-    def notify(self, registration: int, events: Readiness, token: int) -> bool:
-        """Tell a registration of the peer that it has the turn, or (CLOSED) will have none any more."""
-        return self._life.answering and self._hints.notify(registration, events, token)
-
-    def tell_closed(self, channel_id: int, closing: Closing) -> bool:
-        """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
-        return self._life.answering and self._home.tell_closed(channel_id, closing)
-
-    # --- the home lends -----------------------------------------------------------------------------------------------
-    # All raise ValueError for what is no open handle of the peer, or not in the state that ``states.py`` demands.
-
-    def start_lending(self, channel_id: int, window: int, consumes: bool = False) -> bool:
-        """Begin to lend at most ``window`` slots at a time, right behind accept; False where that cannot be.
-
-        ``consumes``: bytes are granted again when ``note_held`` says that elements have been taken.
-        """
-        return self._life.answering and self._lender.start(channel_id, window, consumes)
-
-    def lend(self, channel_id: int, free: float) -> int:
-        """Lend of ``free`` slots as many as are worth telling, and grant bytes again; returns how many slots."""
-        return self._lender.lend(channel_id, free) if self._life.answering else 0
-
-    def lent(self, channel_id: int) -> Slots:
-        """What is lent to a handle of the peer, to look at; ValueError where lending was not started."""
-        return self._lender.slots(channel_id)
-
-    def note_held(self, channel_id: int, held: int) -> None:
-        """Elements of this handle hold so many bytes, by ``charge``, in a channel that has no bound of its own."""
-        self._lender.hold(channel_id, held)
-
-    @property
-    def lending_window(self) -> int:
-        """Bytes, by ``charge``, that one handle of the peer is granted at most."""
-        return self._lender.budget.window
-
-    def recall(self, channel_id: int) -> bool:
-        """Ask for the slots back; SlotsReturned follows. False: the connection is ending, they are lost with it."""
-        return self._life.answering and self._lender.recall(channel_id)
-
-    def recall_ahead(self, channel_id: int) -> bool:
-        """Ask for elements that the peer has ahead, and push nothing more before AheadReturned. False as for recall."""
-        return self._life.answering and self._ahead.recall(channel_id)
-
-    def ask(self, channel_id: int) -> bool:
-        """Ask for an answer behind all data; SlotsReturned with ``keep`` follows. False as for recall."""
-        return self._life.answering and self._lender.ask(channel_id)
 
     # --- both sides ---------------------------------------------------------------------------------------------------
 

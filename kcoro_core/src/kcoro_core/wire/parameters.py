@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What one end of a connection is told when it is made, and what it counts while it lives."""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import frozen
+
+__all__ = ["ConnectionConfig", "ConnectionStats", "Side"]
+
+
+class Side(enum.Enum):
+    """Which end of a connection this is: decides the parity of channel ids and whose HELLO is hashed first."""
+
+    CONNECTING = "connecting"
+    """Dialled; opens channels with odd ids."""
+    ACCEPTING = "accepting"
+    """Listened; opens channels with even ids."""
+
+
+@frozen
+class ConnectionConfig:
+    """What one end decides alone, in seconds of the clock that is passed in.
+
+    ``hello_limit``   how long the handshake may take
+    ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
+    ``bye_limit``     how long our BYE waits for room and for the peer's
+    ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
+    ``software``      what HELLO tells people, at most 64 bytes
+    """
+
+    hello_limit: float = 5.0
+    cancel_grace: float = 1.0
+    bye_limit: float = 5.0
+    lending_budget: int = 8 << 20
+    software: str = ""
+
+
+@frozen
+class ConnectionStats:
+    """Counters of one connection at one instant; frames and bytes include headers and control frames."""
+
+    frames_written: int
+    frames_read: int
+    bytes_written: int
+    bytes_read: int
+    requests_in_flight: int
+    queued_frames: int
+    late_replies: int
+    ignored_cancels: int
