@@ -602,6 +602,29 @@ def test_an_element_larger_than_the_bytes_that_are_granted_asks(world: World) ->
     world.run(main)
 
 
+def test_a_reader_that_keeps_up_does_not_keep_the_slots_from_being_renewed(world: World) -> None:
+    """An element that went by request to somebody who waited has used a slot, and has asked for bytes. Row: N4."""
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 4)
+        async with world.linked({"jobs": ch}) as (_, link):
+            jobs = await link.open("jobs", lend=True)
+            async with tasks() as some:
+
+                async def consume() -> None:
+                    for _ in range(12):
+                        await ch.recv()
+
+                some.start(consume)
+                for _ in range(11):
+                    await settle()
+                    await jobs.send(bytes(1 << 20))
+                await settle()
+                jobs.try_send(bytes(1 << 20))
+
+    world.run(main)
+
+
 def test_a_wrong_hook_is_refused_before_anything_is_sent(world: World) -> None:
     """``on_undelivered`` has to be callable. Row: N8."""
 

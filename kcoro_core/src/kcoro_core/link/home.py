@@ -93,7 +93,7 @@ class Home:
         self._travelling_bytes = 0
         self._holding = False
         self._hints = Hints(self)
-        self._host = host
+        self._call_at = host.call_at
         self.handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.OpenRequested: self._on_open,
             events.SendRequested: self._on_send,
@@ -163,7 +163,7 @@ class Home:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
         """Have ``fn`` called then."""
-        return self._host.call_at(self._now() + seconds, fn)
+        return self._call_at(self._now() + seconds, fn)
 
     def notify(self, registration: int, what: Readiness, token: int) -> None:
         """Tell a registration something."""
@@ -230,6 +230,8 @@ class Home:
         answer = bound.core.send_now(asked.element) if lent is None or lent.ended else lent.on_send(asked)
         if answer is OK:
             self._wire.done(asked.request_id)
+            if lent is not None:
+                lent.answered()
         elif answer is CLOSED:
             bound.refuse_closed(asked.request_id)
         else:

@@ -85,6 +85,11 @@ class Lent:
         self.note_cost(len(asked.element))
         return answer
 
+    def answered(self) -> None:
+        """A SEND was done at once: if it had to ask, more is lent now; a receiver that waited for it frees no slot."""
+        if not self.ended:
+            self._renew()
+
     def on_returned(self, news: SlotsReturned) -> None:
         """The slots are back, or a question is answered."""
         if news.keep:
