@@ -419,7 +419,7 @@ def _line_mark(line: _Line) -> object:
         (mine.ahead, theirs.ahead, mine.closing is None),
         None if ahead is None else (tuple(ahead._ready), tuple(ahead._standing), ahead._over),
         tuple(line.home._parked),
-        (tuple(mine.acks), tuple(line.far._lender.grants._owing)),
+        (tuple(mine.acks), tuple(line.far._lender.grants.owing)),
     )
 
 

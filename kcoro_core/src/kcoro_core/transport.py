@@ -18,7 +18,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 __all__ = [
     "COMMIT_BYTES",
@@ -112,9 +112,9 @@ class PollSpec:
     shared: bool = False
 
 
-@frozen
+@define
 class RawFrame:
-    """One frame as the medium delivered it: the 20-byte header, not yet checked, and the payload."""
+    """One frame as the medium delivered it: the 20-byte header, not yet checked, and the payload; nobody changes it."""
 
     header: bytes
     payload: bytes

@@ -43,18 +43,15 @@ class Acks:
     def __init__(self, is_one_too_many: Callable[[Entry], bool], on_paid: Callable[[int], None]) -> None:
         self._is_one_too_many = is_one_too_many
         self._on_paid = on_paid
-        self._owing: dict[int, Handle] = {}
+        self.owing: dict[int, Handle] = {}
         self._unpaid: dict[int, None] = {}
         self._passed: tuple[Entry, int] | None = None
         self._patience = PATIENCE
 
-    def __bool__(self) -> bool:
-        return bool(self._owing)
-
     def owe(self, handle: Handle, request_id: int) -> None:
         """The element of this receive was taken."""
         handle.acks.append(request_id)
-        self._owing[handle.id] = handle
+        self.owing[handle.id] = handle
         self._unpaid[request_id] = None
 
     def unpaid(self) -> tuple[int, ...]:
@@ -63,7 +60,7 @@ class Acks:
 
     def clear(self) -> None:
         """Nothing is written any more; what is unpaid stays so, for the report."""
-        self._owing.clear()
+        self.owing.clear()
 
     # -- as a rider
 
@@ -78,7 +75,7 @@ class Acks:
     def first(self, entry: Entry, /) -> Alone | None:
         """A TAKEN frame that must not come behind this entry."""
         if entry.command is Command.DETACH:
-            handle = self._owing.get(entry.channel_id)
+            handle = self.owing.get(entry.channel_id)
             return self._frame(handle) if handle is not None and len(handle.acks) > 1 else None
         frame = (entry, entry.sent)  # a frame of it: a long message has many
         if frame != self._passed:
@@ -90,7 +87,7 @@ class Acks:
 
     def alone(self) -> Alone | None:
         """A TAKEN frame of the channel that has waited longest."""
-        handle = next(iter(self._owing.values()), None)
+        handle = next(iter(self.owing.values()), None)
         return None if handle is None else self._frame(handle)
 
     # -- inside
@@ -106,5 +103,5 @@ class Acks:
             self._unpaid.pop(request_id, None)
         del handle.acks[:count]
         if not handle.acks:
-            self._owing.pop(handle.id, None)
+            self.owing.pop(handle.id, None)
         self._on_paid(count)

@@ -15,7 +15,7 @@ import struct
 from collections import deque
 from typing import Final, NamedTuple
 
-from attrs import field, frozen
+from attrs import define, field
 
 from ..errors import ProtocolError
 from ..transport import RawFrame
@@ -64,11 +64,12 @@ def _joined(parts: tuple[bytes, ...]) -> bytes:
     return parts[0] if len(parts) == 1 and type(parts[0]) is bytes else b"".join(parts)
 
 
-@frozen
+@define
 class Frame:
     """One frame: its header fields and its payload, in parts so that a large element is never copied to be framed.
 
     ``command`` is a Command where that is known, else the plain number. Two frames are equal when their bytes are.
+    Nobody changes one; that attrs forbids it would cost more than the rest of making it, and one is made each time.
     """
 
     command: int

@@ -36,14 +36,11 @@ class Grants:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._owing: dict[int, Slots] = {}
+        self.owing: dict[int, Slots] = {}
         self._first: set[int] = set()
         self._loaded: dict[int, Grant] = {}
         self._passed: tuple[Entry, int] | None = None
         self._patience = PATIENCE
-
-    def __bool__(self) -> bool:
-        return bool(self._owing)
 
     def begin(self, channel_id: int, slots: Slots) -> None:
         """The first grant of a handle whose OPEN is about to be answered."""
@@ -52,23 +49,23 @@ class Grants:
 
     def owe(self, channel_id: int, slots: Slots) -> None:
         """There is something new to tell on this handle."""
-        self._owing[channel_id] = slots
+        self.owing[channel_id] = slots
 
     def forget(self, channel_id: int) -> None:
         """The handle is gone."""
-        self._owing.pop(channel_id, None)
+        self.owing.pop(channel_id, None)
         self._first.discard(channel_id)
 
     def clear(self) -> None:
         """Nothing is written any more."""
-        self._owing.clear()
+        self.owing.clear()
         self._first.clear()
 
     # -- as a rider
 
     def load(self, handle: Handle, /) -> bytes:
         """The grant of this channel."""
-        slots = self._owing.get(handle.id)
+        slots = self.owing.get(handle.id)
         if slots is None:
             return b""
         grant = self._loaded[handle.id] = slots.grant
@@ -91,7 +88,7 @@ class Grants:
 
     def alone(self) -> Alone | None:
         """A CREDIT frame with what is owed on all channels that are open, oldest first."""
-        told = ((channel_id, slots.grant) for channel_id, slots in self._owing.items() if channel_id not in self._first)
+        told = ((channel_id, slots.grant) for channel_id, slots in self.owing.items() if channel_id not in self._first)
         grants = list(islice(told, MAX_CREDITS))
         if not grants:
             return None
@@ -103,6 +100,6 @@ class Grants:
     def _pay(self, grants: list[tuple[int, Grant]]) -> None:
         self._patience = PATIENCE
         for channel_id, grant in grants:
-            slots = self._owing.get(channel_id)
+            slots = self.owing.get(channel_id)
             if slots is not None and slots.grant == grant:
-                del self._owing[channel_id]
+                del self.owing[channel_id]

@@ -11,7 +11,7 @@ Rule 2: nothing is paid before its frame is written: a frame that was only offer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Protocol
 
 from attrs import frozen
@@ -41,8 +41,9 @@ class Rider(Protocol):
         """Which flag announces the extension."""
         ...
 
-    def __bool__(self) -> bool:
-        """Whether anything is owed, on whatever channel."""
+    @property
+    def owing(self) -> Sized:
+        """What is owed, on whatever channel, and mostly nothing: the same container for ever, asked for each frame."""
         ...
 
     def load(self, handle: Handle, /) -> bytes:

@@ -51,14 +51,15 @@ class Writer:
         self._handles = handles
         self._order = order
         self._riders = riders
+        self._owing = tuple(rider.owing for rider in riders)
         self._offer: _Offer | Alone | None = None
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, what rides along included."""
         if len(self._outbox):
             return True
-        for rider in self._riders:  # noqa: SIM110 - asked for each frame, and any() takes twice as long
-            if rider:
+        for owing in self._owing:  # noqa: SIM110 - asked for each frame, and any() takes twice as long
+            if owing:
                 return True
         return False
 
@@ -69,7 +70,7 @@ class Writer:
         if entry is None:
             offer = self._alone() if flush else None
         else:
-            owing = [rider for rider in self._riders if rider]
+            owing = [rider for rider in self._riders if rider.owing]
             offer = (_ahead_of(entry, owing) if owing else None) or self._entry(entry, owing)
         self._offer = offer
         return None if offer is None else offer.frame
@@ -98,7 +99,7 @@ class Writer:
 
     def _alone(self) -> Alone | None:
         for rider in self._riders:
-            if rider and (alone := rider.alone()) is not None:
+            if rider.owing and (alone := rider.alone()) is not None:
                 return alone
         return None
 
@@ -122,15 +123,16 @@ class Writer:
 
     def _piece(self, entry: Entry, handle: Handle | None, order: Order) -> _Offer:
         """The next piece of a message that does not go out in one."""
-        parts = cut(entry.parts, entry.sent, entry.offered)
+        length = entry.offered
+        parts = cut(entry.parts, entry.sent, length)
         flags, riding = 0, list[tuple[Rider, Handle]]()
         if not entry.sent:
             extensions, riding = self._extensions(entry, handle)
             parts = (*(extensions[flag] for flag in sorted(extensions)), *parts)
-            flags = entry.flags | sum(extensions)
+            flags, length = entry.flags | sum(extensions), -1
         if entry.sent + entry.offered < entry.size:
             flags |= _MORE
-        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts)
+        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts, length)
         return _Offer(frame, order, entry, riding)
 
     def _extensions(self, entry: Entry, handle: Handle | None) -> tuple[dict[int, bytes], list[tuple[Rider, Handle]]]:
