@@ -98,7 +98,7 @@ class Acks:
         return Alone(frame, handle.order, partial(self._pay, handle, len(ids)))
 
     def _pay(self, handle: Handle, count: int) -> None:
-        self._patience = PATIENCE
+        self._patience, self._passed = PATIENCE, None  # which would keep a message alive that was written long ago
         for request_id in handle.acks[:count]:
             self._unpaid.pop(request_id, None)
         del handle.acks[:count]
