@@ -37,7 +37,7 @@ class Gate:
     """The faults of ``sabotage`` that have to make it fail."""
 
 
-FAULTS = ("fairness", "credits", "claim")
+FAULTS = ("fairness", "credits", "claim", "grants")
 GATES = {
     "D1": Gate("concurrent requests and cancelling", ("ipc/posix_co",), ("mem", "uds"), ("credits", "claim")),
     "D2": Gate("every lab over each transport, with nothing changed but the address", tuple(LABS), TRANSPORTS, FAULTS),

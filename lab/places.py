@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ TRANSPORTS = ("mem", "uds", "sim")
 MAX_STEPS = 50_000_000
 LONGEST_SECONDS = 60.0
 """For one scenario, on its clock; it takes seconds."""
+
+
+def _anybody(identity: Any, name: str, operation: str) -> bool:
+    return True
 
 
 @define
@@ -73,10 +77,16 @@ class Place:
         self, export: Mapping[str, object], impairments: str = "", handlers: Mapping[int, Any] | None = None
     ) -> AsyncIterator[Pair]:
         """A server that exports this, and a link to it."""
-        options: dict[str, Any] = {"authorize": lambda identity, name, operation: True, "handlers": handlers or {}}
+        options: dict[str, Any] = {"authorize": _anybody, "handlers": handlers or {}}
         async with serve(self.uri(impairments), export, **options) as server, dial(server.uri) as link:
             joined = await server.events.recv()
             yield Pair(link, joined.link)
+
+    @asynccontextmanager
+    async def links(self, export: Mapping[str, object], number: int) -> AsyncIterator[list[Link]]:
+        """A server that exports this, and several links to it."""
+        async with serve(self.uri(), export, authorize=_anybody) as server, AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(dial(server.uri)) for _ in range(number)]
 
     def counts(self) -> Counter[str]:
         """How often each kind of fault has happened on the line in use; nothing where lines are good."""

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
+from weakref import WeakKeyDictionary
 
+from kcoro_core.link.hints import Hint
 from kcoro_core.reference import channel as reference_channel
 from kcoro_core.reference.waiter import Arm, Operation
 from kcoro_core.semantics import WAITING, limit_of
@@ -48,6 +50,23 @@ def _blind(waiter: Any, value: Any = None) -> bool:
     return True
 
 
+def _grants(stack: ExitStack) -> None:
+    """A claim of a select over a link that came too late is granted all the same, with what another has got."""
+    granted, last = Hint.granted, WeakKeyDictionary[Any, Any]()
+
+    def remembered(hint: Hint, request_id: int, value: Any) -> None:
+        if not hint.sending:
+            last[hint.registration.bound.channel] = value
+        granted(hint, request_id, value)
+
+    def again(hint: Hint, request_id: int) -> None:
+        hint.release()
+        granted(hint, request_id, last.get(hint.registration.bound.channel, b"nothing"))
+
+    stack.enter_context(mock.patch.object(Hint, "granted", remembered))
+    stack.enter_context(mock.patch.object(Hint, "deny", again))
+
+
 def _fairness(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(Outbox, "_next", _first_comes_first))
 
@@ -61,10 +80,16 @@ def _claim(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(reference_channel.Channel, "withdraw", _stays))
     for waiter in (Operation, Arm):
         stack.enter_context(mock.patch.object(waiter, "complete", _blind))
+    _grants(stack)
 
 
-FAULTS: dict[str, Callable[[ExitStack], None]] = {"fairness": _fairness, "credits": _credits, "claim": _claim}
-"""What can be planted: turns that never end, room that is not there, a claim that is won twice."""
+FAULTS: dict[str, Callable[[ExitStack], None]] = {
+    "fairness": _fairness,
+    "credits": _credits,
+    "claim": _claim,
+    "grants": _grants,
+}
+"""What can be planted: turns that never end, room that is not there, a claim that is won twice, here or at a home."""
 
 
 @contextmanager

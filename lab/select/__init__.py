@@ -2,7 +2,7 @@
 # Copyright (c) the kcoro authors
 """Contended selects: many tasks want the same elements, and each element has one winner (row L3).
 
-Selectors stand at the home of the channels and at the other end of a link, and all take from the same channels.
+Selectors stand at the home of the channels and at the other ends of links, and all take from the same channels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from kcoro_core import (
 
 from ..book import Book, jain
 from ..places import Place
+from .judging import judge
+from .over_links import both_ways_over_links, one_winner_over_links
 
 __all__ = ["SCENARIOS"]
 
@@ -82,13 +84,6 @@ async def one_winner(place: Place, book: Book) -> None:
     book.check("selects at home and receives over the link both won", both == {"local", "remote"}, sorted(both))
 
 
-def judge(book: Book, taken: list[bytes], wanted: set[bytes]) -> None:
-    """Each element once."""
-    book.figure("elements", len(taken))
-    book.check("no element was taken twice", len(taken) == len(set(taken)), len(taken) - len(set(taken)))
-    book.check("no element was lost", set(taken) == wanted, len(wanted - set(taken)))
-
-
 async def both_ways(place: Place, book: Book) -> None:
     """Selects that would send or receive, whichever is first: each takes one effect, and the sums agree."""
     tasks, each = 16, 25 if place.quick else 250
@@ -116,5 +111,10 @@ async def both_ways(place: Place, book: Book) -> None:
     book.check("what was sent was received once, or is still there", sorted(sent) == sorted(taken + left), len(sent))
 
 
-SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {"one-winner": one_winner, "both-ways": both_ways}
+SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {
+    "one-winner": one_winner,
+    "both-ways": both_ways,
+    "one-winner-over-links": one_winner_over_links,
+    "both-ways-over-links": both_ways_over_links,
+}
 """By name, in the order in which they run."""
