@@ -46,9 +46,9 @@ from kcoro_core.testing.laws.harness import Call, collect
 from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER, Direction, Faults
 from kcoro_core.transports.mem import faults
 from kcoro_core.wire.codes import WireCode
-from kcoro_core.wire.commands import Command
+from kcoro_core.wire.commands import Command, Flag
 from kcoro_core.wire.frame import decode_header
-from kcoro_core.wire.messages import OpenRequest, encode_open, encode_reply
+from kcoro_core.wire.messages import FOREVER_MS, OpenFlag, OpenRequest, encode_open, encode_reply, encode_timeout
 from kcoro_core.wire.remote_select import Readiness, encode_claim, encode_notify, encode_register
 
 from .raw import LARGEST, RawPeer
@@ -407,6 +407,48 @@ def test_an_element_by_slot_reaches_a_clause_that_stands(world: World) -> None:
             await lent.send(b"1")
             await settle()
             assert call.value.value == b"1"
+
+    world.run(main)
+
+
+def test_whoever_waits_for_slots_to_come_back_is_no_turn_yet(world: World) -> None:
+    """Told too early, a select would be denied and told again, as fast as the line goes, until they are back.
+
+    Rows: N4, N5.
+    """
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(UNLIMITED)
+        async with standing(world.uri, ch, Readiness.RECV_READY) as peer, tasks() as run:
+            silent = RawPeer(world.uri)  # has slots, and does not answer when they are called back
+            await silent.shake()
+            await silent.send(Command.OPEN, 1, OPEN, encode_open(OpenRequest("jobs", OpenFlag.LEND)))
+            await settle()
+            call = run.start(ch.send, b"v")
+            assert (await notified(peer), call.waits) == ([], True)
+            silent.close()
+            assert await notified(peer) == [encode_notify(Readiness.RECV_READY, 1)]
+
+    world.run(main)
+
+
+def test_whoever_waits_for_elements_to_come_back_is_no_turn_yet(world: World) -> None:
+    """The same for a clause that would send to somebody who waits behind elements at another end. Rows: N4, N5."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=1)
+        ch.try_send(b"1")
+        async with standing(world.uri, ch, Readiness.SEND_READY) as peer, tasks() as run:
+            silent = RawPeer(world.uri)
+            await silent.shake()
+            await silent.send(Command.OPEN, 1, OPEN, encode_open(OpenRequest("jobs")))
+            await silent.send(Command.RECV, 1, STANDS, encode_timeout(FOREVER_MS), flags=Flag.AHEAD)
+            await settle()
+            call = run.start(ch.recv)
+            assert (await notified(peer), call.waits) == ([], True)
+            silent.close()
+            assert await notified(peer) == [encode_notify(Readiness.SEND_READY, 1)]
+            run.cancel()
 
     world.run(main)
 

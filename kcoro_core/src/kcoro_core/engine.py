@@ -221,6 +221,14 @@ class ChannelCore(Protocol):
         """Those who wait in one direction, oldest first, also those that cannot be won now; do not keep it."""
         ...
 
+    def may_meet(self, sending: bool, /) -> bool:
+        """Whether somebody in that direction may be matched with who waits in the other: not before what is under way.
+
+        While lent slots are called back nobody takes from a waiting sender, and while a link keeps elements nobody
+        gives to a waiting receiver: what the link has comes first.
+        """
+        ...
+
     def close(self, reason: object = None) -> None:
         """Take no more sends; parked senders fail, receivers drain. May be repeated; the first reason stays."""
         ...

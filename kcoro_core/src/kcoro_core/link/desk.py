@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -255,7 +255,7 @@ class Desk:
 
         And, in order, the tickets of the selects of peers that stand the other way.
         """
-        met = [_ticket(w) for w in self.core.waiting(not sending) if w.claim == WAITING]
+        met = [_ticket(w) for w in self._across(sending) if w.claim == WAITING]
         facing = [] if self.core.closed else sorted(self._selects_facing(sending, standing=True))
         return self.core.there(sending) + len(met), Counter(ticket for ticket in met if ticket is not None), facing
 
@@ -264,11 +264,15 @@ class Desk:
         there = self.core.there(hint.sending)
         if self.core.is_shared(hint.sending) or (hint.sending and self.core.closed):
             return 0
-        for w in self.core.waiting(not hint.sending):
+        for w in self._across(hint.sending):
             if there >= enough:
                 break
             there += w.claim == WAITING and _ticket(w) != hint.ticket
         return there
+
+    def _across(self, sending: bool) -> Iterable[Any]:
+        """Those who wait the other way, unless they wait for a link first: a claim would be denied until then."""
+        return self.core.waiting(not sending) if self.core.may_meet(sending) else ()
 
     def _may_hold(self, hint: Hint) -> bool:
         return any(ticket > hint.ticket for ticket in self._selects_facing(hint.sending))

@@ -190,6 +190,10 @@ class Channel(Lending):
         """Those who wait in one direction, oldest first."""
         return self.senders if sending else self.receivers
 
+    def may_meet(self, sending: bool, /) -> bool:
+        """Whether those who wait in the other direction do not wait for a link first."""
+        return self.keeper is None if sending else not self.recalled
+
     # -- the end
 
     def close(self, reason: object = None) -> None:
