@@ -76,6 +76,16 @@ def test_a_bad_line_is_repeated_by_its_seed_and_another_seed_is_another_line() -
     assert one["scenarios"]["bad-line"]["figures"] != other["scenarios"]["bad-line"]["figures"]
 
 
+def test_selects_of_several_links_contend_at_one_home_and_have_even_shares() -> None:
+    """One winner each, wherever it is; and two selects that only have each other meet. Rows: L3, D3."""
+    report = run_lab("select", "sim", seed=2, quick=True)
+    assert report.passed
+    books = {book.scenario: book.figures for book in report.books}
+    assert books["one-winner-over-links"]["effects of selects over links"] > 0
+    assert books["one-winner-over-links"]["evenness among the links (Jain)"] >= 0.8
+    assert books["both-ways-over-links"]["selects"] == 200
+
+
 @pytest.mark.long
 @pytest.mark.timeout(2 * SECONDS)
 def test_many_channels_share_a_line_fairly_and_in_bounded_memory() -> None:
@@ -106,6 +116,15 @@ def test_a_planted_fault_makes_every_other_gate_fail(gate: str, fault: str) -> N
     """Rows: D2, D3."""
     code, report = lab(gate, "--quick", "--transport", "sim", "--sabotage", fault)
     assert (code, report["verdicts"], bool(failed(report))) == (1, {gate: False}, True)
+
+
+@pytest.mark.parametrize("fault", ["claim", "grants"])
+def test_a_home_that_grants_a_claim_twice_is_found(fault: str) -> None:
+    """Elements are taken twice by selects over handles, and everything else that is wrong is found besides. Row: L3."""
+    code, report = lab("select", "--quick", "--transport", "sim", "--sabotage", fault)
+    assert (code, report["verdicts"]) == (1, {"select": False})
+    over_links = [one for one in failed(report) if "one-winner-over-links: no element was taken twice" in one]
+    assert len(over_links) == 1
 
 
 def test_every_gate_names_the_faults_that_it_has_to_find() -> None:
