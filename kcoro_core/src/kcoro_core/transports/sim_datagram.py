@@ -10,20 +10,48 @@ possible over it.
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import TransportError
 from ..hookspecs import hookimpl
-from ..transport import TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
+from ..transport import TRANSPORT_API, Capability, TransportInfo
 from .faults import TO_DIALER, TO_LISTENER
+
+# What the two kinds of simulated lines have in common; what is not here stands below, in the same order.
+from .sim import (
+    kcoro_abort,
+    kcoro_accept,
+    kcoro_close,
+    kcoro_local_uri,
+    kcoro_peer,
+    kcoro_poll_handle,
+    kcoro_pump,
+    kcoro_recv_frame,
+    kcoro_send_frame,
+    kcoro_set_waker,
+    kcoro_tx_backlog,
+)
 
 if TYPE_CHECKING:
     from .sim_network import Listener, Medium, Network
     from .sim_pair import Connection
 
-__all__ = ["TO_DIALER", "TO_LISTENER", "network"]
+__all__ = [
+    "TO_DIALER",
+    "TO_LISTENER",
+    "kcoro_abort",
+    "kcoro_accept",
+    "kcoro_close",
+    "kcoro_local_uri",
+    "kcoro_peer",
+    "kcoro_poll_handle",
+    "kcoro_pump",
+    "kcoro_recv_frame",
+    "kcoro_send_frame",
+    "kcoro_set_waker",
+    "kcoro_tx_backlog",
+    "network",
+]
 
 MAX_DATAGRAM: Final = 65507
 """The largest datagram, header of the frame included, in bytes: that of UDP over IPv4."""
@@ -69,71 +97,3 @@ def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
 def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
     """Take a name of this process; an empty one asks for a fresh name."""
     return _medium().listen(uri, config)
-
-
-@hookimpl
-def kcoro_accept(listener: Listener) -> Connection | None:
-    """The oldest connection that waits."""
-    if listener.closed:
-        raise TransportError(f"the listener of {listener.uri} is closed")
-    return listener.pending.popleft() if listener.pending else None
-
-
-@hookimpl
-def kcoro_send_frame(conn: Connection, header: bytes, parts: Sequence[bytes], lane: int) -> bool:
-    """Queue a frame; ``pump`` sends it."""
-    return conn.send(header, parts)
-
-
-@hookimpl
-def kcoro_recv_frame(conn: Connection, limit: int) -> RawFrame | None:
-    """Take the datagram that has arrived first."""
-    return conn.receive(limit)
-
-
-@hookimpl
-def kcoro_pump(endpoint: Connection | Listener, now: float, ready: int) -> None:
-    """Let the simulation catch up with ``now``; a listener needs no pumping."""
-    endpoint.pump(now)
-
-
-@hookimpl
-def kcoro_poll_handle(endpoint: Connection | Listener) -> PollSpec:
-    """What is there now, and when the next packet leaves or arrives."""
-    return endpoint.poll()
-
-
-@hookimpl
-def kcoro_tx_backlog(conn: Connection) -> int:
-    """Bytes that have not left this end."""
-    return conn.tx.queue_bytes if conn.end is None else 0
-
-
-@hookimpl
-def kcoro_peer(conn: Connection) -> Identity:
-    """This process itself."""
-    return Identity("process", verified=True, uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
-
-
-@hookimpl
-def kcoro_set_waker(endpoint: Connection | Listener, callback: Callable[[], object] | None) -> None:
-    """Who is told."""
-    endpoint.waker = callback
-
-
-@hookimpl
-def kcoro_local_uri(listener: Listener) -> str:
-    """The address with its name and its impairments, also when the name was chosen here."""
-    return listener.uri
-
-
-@hookimpl
-def kcoro_close(endpoint: Connection | Listener) -> None:
-    """End in good order; what was sent still arrives."""
-    endpoint.close()
-
-
-@hookimpl
-def kcoro_abort(conn: Connection) -> None:
-    """End at once; what has not left is lost."""
-    conn.abort()
