@@ -239,8 +239,10 @@ class Desk:
             standing = [hint for hint in self._hints if hint.sending is sending]
             if not standing or self.core.is_shared(sending) or (sending and self.core.closed):
                 continue
-            told = sum(hint.token > 0 for hint in standing)
             there, own, facing = self._look_across(sending)
+            # A select that waits the other way as well cannot meet itself there: its turn takes nothing from others.
+            across = {*own, *facing}
+            told = sum(hint.token > 0 and hint.ticket not in across for hint in standing)
             for hint in standing:
                 if hint.may_be_told:
                     offers = there - own[hint.ticket]
@@ -248,7 +250,7 @@ class Desk:
                         offers += len(facing) - bisect_right(facing, hint.ticket)
                     if told < offers:
                         hint.tell()
-                        told += 1
+                        told += hint.ticket not in across
 
     def _look_across(self, sending: bool) -> tuple[float, Counter[Any], list[Any]]:
         """What there is for one direction: how many could be met at once, how many of these each select is itself.

@@ -301,9 +301,10 @@ async def reuse_does_not_grow(h: Harness, mode: SelectMode) -> None:
     await waits(50)
     await h.settle()
     before = _objects()
-    await waits(500 if h.remote else 5000)
+    await waits(200 if h.remote else 5000)
     await h.settle()
-    assert _objects() == before
+    # A link may hold a frame or a timer more or less at this moment; a leak would be one for each of the waits.
+    assert abs(_objects() - before) <= (8 if h.remote else 0)
     for ch in (a, b):
         await h.waiting(ch)
 
