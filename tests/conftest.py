@@ -71,6 +71,13 @@ def refuse_skip(report: Report) -> Report:
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The usual limit is for tests of seconds; a campaign that names no limit of its own has half an hour."""
+    for item in items:
+        if item.get_closest_marker("long") is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 class RefuseSkips:
     """A plugin and not hooks of this file: those would not reach the kit, whose tests lie in an installed package."""
 

@@ -23,14 +23,15 @@ class Fault:
 
 
 CHANNEL = "reference/channel.py"
+LENDING = "reference/lending.py"
 WAITER = "reference/waiter.py"
 
 FAULTS = [
     Fault(
         "barging-into-the-buffer",
         CHANNEL,
-        "            if self.senders:\n                self._refill()\n            elif",
-        "            if",
+        "            value = queue.popleft()\n            if self.senders:\n                self._refill()\n",
+        "            value = queue.popleft()\n",
         "a freed slot does not go to the oldest waiting sender: it stays parked beside a free slot",
     ),
     Fault(
@@ -69,10 +70,10 @@ FAULTS = [
         "receivers that are parked when a channel closes wait for ever",
     ),
     Fault(
-        "close-throws-the-queue-away",
-        CHANNEL,
-        "        return CLOSED if self.closed and not self.travelling else WOULD_BLOCK\n\n    def send_must_wait",
-        "        return CLOSED if self.closed else WOULD_BLOCK\n\n    def send_must_wait",
+        "close-forgets-what-travels",
+        LENDING,
+        "        return CLOSED if self.closed and self._settled() else WOULD_BLOCK\n\n    def _accept",
+        "        return CLOSED if self.closed else WOULD_BLOCK\n\n    def _accept",
         "a closed channel answers CLOSED while an element may still come back over a link",
     ),
     Fault(
