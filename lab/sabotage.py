@@ -22,13 +22,15 @@ from kcoro_core.wire.outbox import Entry, Outbox
 
 __all__ = ["FAULTS", "planted"]
 
+_next = Outbox._next
+
 
 def _first_comes_first(box: Any) -> Entry:
     """Whoever has frames keeps the turn for as long as he has some."""
-    lane = next(iter(box._ring.values()))
-    box._in_turn = True
-    lane.deficit = math.inf
-    return next(iter(lane.entries))  # type: ignore[no-any-return]
+    for lane in list(box._ring.values())[:1]:
+        box._in_turn = True
+        lane.deficit = math.inf
+    return _next(box)
 
 
 def _generous(kind: Any, capacity: int | None) -> float:
