@@ -78,7 +78,7 @@ def test_64_channels_are_one_descriptor_and_no_thread(uds_world: World) -> None:
                     await handle.send(b"v")
                 assert [await handle.recv() for handle in handles] == [b"v"] * 64
                 assert len(descriptors() - before) == 2  # both ends are in this process
-                assert threading.active_count() == threads
+                assert threading.active_count() <= threads  # idle ones of earlier runs may end meanwhile
 
     uds_world.run(main)
 
@@ -232,7 +232,7 @@ def test_others_go_on_while_a_peer_is_stopped_in_mid_frame(uds_world: World, tmp
                         await sleep(0.002)
                     assert {call.outcome for call in big} == {"waits"}
                     assert link.snapshot().tx_backlog_bytes > 0
-                    assert threading.active_count() == threads
+                    assert threading.active_count() <= threads  # idle ones of earlier runs may end meanwhile
                     proxy.resume(TO_LISTENER)
                     with trio.fail_after(10):
                         while any(call.waits for call in big):
