@@ -65,6 +65,8 @@ class RemoteEnd(Protocol):
 
     node: bytes
     grace: float
+    given_up: bool
+    """Whether the program has given the handle up; whoever stands there is told by the link."""
 
     def flush(self) -> None:
         """Write what was queued for the home."""
@@ -289,11 +291,19 @@ class RemoteSelect:
                 return
         for index in self._order:
             token = self._turns.pop(index, None)
-            if token is not None and self._begin_claim(index, lambda i=index, t=token: self._standing[i].claim(t)):
+            if token is None or self._given_up(self._clauses[index]):
+                continue
+            if self._begin_claim(index, lambda i=index, t=token: self._standing[i].claim(t)):
                 return
+
+    @staticmethod
+    def _given_up(clause: Any) -> bool:
+        return is_remote(clause) and clause.end.given_up
 
     def _poll(self, index: int) -> None:
         clause, arm = self._clauses[index], self._arms[index]
+        if self._given_up(clause):
+            return
         again = getattr(clause, "poll_again", None)
         if again is None:
             clause.poll(arm)

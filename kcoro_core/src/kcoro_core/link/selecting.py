@@ -40,6 +40,11 @@ class End:
         return self.handle._link.node
 
     @property
+    def given_up(self) -> bool:
+        """Whether the handle was detached."""
+        return self.handle._detached
+
+    @property
     def grace(self) -> float:
         """How long a home may take to answer, in seconds."""
         return self.handle._link.grace
