@@ -150,7 +150,7 @@ async def a_run_leaves_nothing_behind(h: Harness) -> None:
         assert sorted(cleaned) == list(range(5))
         assert isinstance(in_thread(partial(run, fails, host=host)), ZeroDivisionError)
         assert len(cleaned) == 10
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @law("SC7.scopes-wait-before-a-run-ends", Group.LOOP)
