@@ -95,8 +95,7 @@ def test_chaos_kills_processes_and_the_count_is_exact(place: Place, tmp_path: Pa
     ends = [worker["end"] for worker in report["workers"] if worker["end"]]
     assert ends == ["killed by --chaos"] * len(ends)
     assert report["chaos"] == {"seed": seed, "killed": len(ends)}
-    assert len(ends) >= 1
-    assert report["jobs"]["reissued"] >= 1
+    assert len(ends) >= 1  # whether one of them held a job then is luck; test_coordinator has those that do
 
 
 def test_a_count_that_the_proof_does_not_confirm_is_exit_code_1(
