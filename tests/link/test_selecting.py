@@ -712,6 +712,33 @@ def test_a_handle_that_is_given_up_ends_its_clause(
     mem_world.run(main)
 
 
+@pytest.mark.parametrize("first", [Recv, lambda end: Send(end, b"w")], ids=["recv", "send"])
+def test_a_try_asks_nobody_over_a_handle_that_was_given_up_under_it(mem_world: World, first: Any) -> None:
+    """``detach`` while a try has asked: what it would ask next over that handle is closed. Rows: N5, N1b, SE5."""
+
+    async def main() -> None:
+        jobs, other = channel(), channel(BUFFERED, capacity=1)
+        other.try_send(b"v")
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": jobs, "other": other}) as (_, link), tasks() as run:
+                given, kept = await link.open("jobs"), await link.open("other")
+                clauses = first(given), Send(given, b"w"), Recv(given), Recv(kept)
+                line.stall(TO_DIALER)
+                calls = [run.start(select, *clauses, timeout=0, closed=rule) for rule in (SKIP, RETURN)]
+                await settle()
+                given.detach()
+                line.resume(TO_DIALER)
+                await settle()
+                assert (calls[0].value.index, calls[0].value.value) == (3, b"v")
+                assert type(calls[1].value.error) is ChannelClosed
+                assert calls[1].value.error.reason == "detached"
+                assert link.snapshot().requests_in_flight == 0
+        assert untouched(jobs)
+        assert untouched(other)
+
+    mem_world.run(main)
+
+
 def test_closing_the_handle_of_a_clause_closes_the_clause(world: World) -> None:
     """``handle.close()`` during a select: closed at the home, so the clause raises. Rows: N5, CH9."""
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from kcoro_core.hosts.script import ScriptHost
 from kcoro_core.link import bound
@@ -23,7 +24,7 @@ from kcoro_core.testing.laws.links import using_setting
 from kcoro_core.testing.sim import SECONDS, SIMULATIONS, Campaign
 from kcoro_core.testing.sim.campaign import LEAST_STEPS, SOMETIMES
 from kcoro_core.testing.sim.ledger import Claim, Ledger
-from kcoro_core.testing.sim.moves import MOVES
+from kcoro_core.testing.sim.moves import MOVES, Task
 from kcoro_core.testing.sim.node import Node
 from kcoro_core.testing.sim.play import SETTINGS, Simulation
 from kcoro_core.testing.sim.scenario import random_scenario
@@ -63,6 +64,12 @@ def test_simulating_the_link_engine_finds_nothing() -> None:
     assert (outcome.found, outcome.about, outcome.command) == ((), "", None)
     assert campaign.missing() == []
     assert outcome.replayed == outcome.schedules // 20
+
+
+@pytest.mark.parametrize("seed", [177, 417])
+def test_a_simulation_that_has_found_something_finds_nothing_any_more(seed: int) -> None:
+    """Both had a handle given up under a select over it; another table of moves makes them others. Rows: X12, N5."""
+    assert simulated(seed).found == []
 
 
 def test_a_simulation_leaves_the_same_trace_in_every_process() -> None:
@@ -197,6 +204,18 @@ def test_an_error_that_is_only_logged_is_found(monkeypatch: pytest.MonkeyPatch) 
     """As when a handler of calls fails by a mistake of the link. Row: X12."""
     monkeypatch.setattr(Node, "carry_out", lambda self, call: 1 / 0)
     assert hunt("kcoro.link logged: the handler of command 64 failed\nTraceback")
+
+
+def test_an_error_that_leaves_a_move_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the simulation goes to its end, whoever waits for what has failed. Row: X12."""
+
+    async def fails(task: Task) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setitem(MOVES, "pause", evolve(MOVES["pause"], act=fails))
+    simulation = simulated(3)
+    assert simulation.over.is_set()
+    assert {text.splitlines()[-1] for text in simulation.found} == {"ValueError: planted"}
 
 
 def test_a_simulation_that_is_not_decided_by_its_seed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

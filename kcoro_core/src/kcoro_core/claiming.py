@@ -291,18 +291,12 @@ class RemoteSelect:
                 return
         for index in self._order:
             token = self._turns.pop(index, None)
-            if token is None or self._given_up(self._clauses[index]):
-                continue
-            if self._begin_claim(index, lambda i=index, t=token: self._standing[i].claim(t)):
+            if token is not None and self._begin_claim(index, lambda i=index, t=token: self._standing[i].claim(t)):
                 return
-
-    @staticmethod
-    def _given_up(clause: Any) -> bool:
-        return is_remote(clause) and clause.end.given_up
 
     def _poll(self, index: int) -> None:
         clause, arm = self._clauses[index], self._arms[index]
-        if self._given_up(clause):
+        if is_remote(clause) and clause.end.given_up:
             return
         again = getattr(clause, "poll_again", None)
         if again is None:

@@ -222,6 +222,10 @@ class Asking(HomeBound):
         """A new error that says that this channel is closed, and why; ``text`` is what the home answered."""
         return closed_error(repr(self), self._closing or self._shut, text)
 
+    def detached_error(self) -> ChannelClosed:
+        """A new error for what was under way when this handle was given up."""
+        return ChannelClosed(f"{self!r} was detached while this waited", reason="detached")
+
     def _check_attached(self) -> None:
         if self._detached:
             raise ValueError(f"{self!r} was detached; open the name again")

@@ -398,8 +398,8 @@ class Link(HomeBound):
             return
         for number in self.wire.detach(channel._id):
             if (op := self._requests.pop(number, None)) is not None:
-                op.refuse(_detached_error(channel))
-        channel._core.lost(lambda: _detached_error(channel))
+                op.refuse(channel.detached_error())
+        channel._core.lost(channel.detached_error)
         self.pump.flush()
 
     def check_usable(self, about: object, channel_id: int = 0) -> None:
@@ -476,7 +476,7 @@ class Link(HomeBound):
         if news.code == WireCode.EPIPE:
             return channel.closed_error(news.text)
         if news.code == WireCode.ECANCELED and channel._detached:
-            return _detached_error(channel)
+            return channel.detached_error()
         return error_of(news.code, f"{news.text or 'refused'}: {channel!r}")
 
     def _on_element(self, news: events.ElementReceived) -> None:
@@ -612,7 +612,3 @@ class Link(HomeBound):
         self.wire.forget()
         self._decided.trigger()
         self._on_news(self)
-
-
-def _detached_error(channel: RemoteChannel) -> ChannelClosed:
-    return ChannelClosed(f"{channel!r} was detached while this waited", reason="detached")

@@ -96,7 +96,7 @@ class End:
     def stand(self, select: RemoteSelect, index: int, sending: bool, value: Any) -> Stand:
         """Have a clause stand at the home, until the select is over."""
         stand = Stand(self, select, index, self._fit(value) if sending else None)
-        self.handle._link.check_usable(self.handle, self.handle._id)
+        self.check_usable()
         if sending or not self.handle._comes_ahead():
             self._register(stand)
         self.stands[stand] = None
@@ -112,8 +112,8 @@ class End:
     def ask(self, select: RemoteSelect, index: int, sending: bool, value: Any) -> Asked:
         """Make an exact try at the home."""
         element = self._fit(value) if sending else None
+        self.check_usable()
         link, number = self.handle._link, self.handle._id
-        link.check_usable(self.handle, number)
         asked = link.wire.recv(number, 0) if element is None else link.wire.send(number, element, 0)
         return self.asked(select, asked, sending)
 
@@ -123,6 +123,12 @@ class End:
         self.handle._link.follow(number, request)
         self.flush()
         return request
+
+    def check_usable(self) -> None:
+        """Raise why nothing can be asked over this handle any more: it was given up meanwhile, or its link has ended."""
+        if self.handle._detached:
+            raise self.handle.detached_error()
+        self.handle._link.check_usable(self.handle, self.handle._id)
 
     def _fit(self, value: Any) -> bytes:
         element = self.outgoing(value)
@@ -189,8 +195,8 @@ class Stand(Followed):
 
     def claim(self, token: int) -> Asked:
         """Ask for what the turn was about."""
+        self.end.check_usable()
         link = self.end.handle._link
-        link.check_usable(self.end.handle, self.channel_id)
         event = Readiness.RECV_READY if self.element is None else Readiness.SEND_READY
         number = link.wire.claim(self.number, token, event, self.element)
         return self.end.asked(self.select, number, self.element is not None)

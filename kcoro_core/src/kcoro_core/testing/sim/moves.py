@@ -29,6 +29,7 @@ from ...errors import (
 )
 from ...run import sleep
 from ...select import select
+from ...semantics import BIASED, RAISE, RETURN, SKIP, UNBIASED
 from .ledger import Way
 from .node import CALL
 
@@ -47,6 +48,8 @@ _OUTCOMES: Final[dict[type[KcoroError], str]] = {
     NoBuffers: "no buffers",
     MessageTooLong: "too long",
 }
+
+_TAKEN: Final[dict[type[object], str]] = {Send: "sent", Recv: "received"}
 
 
 @frozen
@@ -92,6 +95,8 @@ class Task:
                 await chosen.act(self)
             except tuple(_OUTCOMES) as error:
                 self.judge(chosen.name, error)
+            except Exception as error:  # noqa: BLE001 - no move lets any other out: it is what is looked for
+                self.play.failed(f"{self.name}, {chosen.name}", error)
             if self.rng.random() < 0.2:
                 await sleep(self.rng.choice((0.0, 0.01, 0.1)))
 
@@ -146,8 +151,17 @@ class Task:
             self.count("send in doubt")
         else:
             ledger.tell(number, "kept")
-        if isinstance(error, LinkLost) and (way := ledger.offers[number].way) is not None:
+        if isinstance(error, LinkLost) and (way := self.lost_way(error) or ledger.offers[number].way) is not None:
             self.play.claim(way, error)
+
+    def lost_way(self, error: LinkLost) -> Way | None:
+        """The way whose elements the error of a select counts: that of the clause which has it."""
+        end = getattr(error.clause, "channel", None)
+        return next((way for way, handle in self.node.handles.items() if handle is end), None)
+
+    def place(self, channel: str, way: Way | None) -> str:
+        """Which channel of that name: several diallers have one, and a link tells which of them it is."""
+        return channel if way is None or self.node.server is None else f"{channel} over link {way[0]}"
 
     def got(self, value: Any, channel: str) -> None:
         """Enter what was received."""
@@ -187,8 +201,7 @@ async def _recv(task: Task) -> None:
             if way is not None:
                 task.play.ledger.disturb(channel)  # what was on its way goes back to the head
             raise
-        # Several diallers have a channel of that name; a link tells which of them it is.
-        task.got(value, channel if way is None or task.node.server is None else f"{channel} over link {way[0]}")
+        task.got(value, task.place(channel, way))
         task.count("recv done")
 
 
@@ -239,6 +252,39 @@ async def _local_select(task: Task) -> None:
     if won.index > 1:
         task.got(won.value, names[won.index - 2])
     task.count("local select done")
+
+
+@move("remote select", 12, "sent", "received", "neither", "deadline", "cancelled", "closed", "lost", "would block")
+async def _remote_select(task: Task) -> None:
+    opened = [await task.node.handle(task.rng.choice(task.node.far)) for _ in range(task.rng.choice((1, 2, 3)))]
+    ends = [(end, way) for end, way in opened if task.node.handles.get(way) is end]  # others were given up meanwhile
+    if not ends:
+        return
+    near = task.rng.choice(list(task.node.specs))
+    number = task.play.ledger.offer(task.name, ends[0][1][1], ends[0][1])
+    clauses: list[Clause] = [Send(ends[0][0], task.play.element(number)), *(Recv(end) for end, _ in ends)]
+    clauses += [Recv(task.node.channels[near]), After(task.rng.choice((0.0, 0.1, 1.0)))]
+    places = [task.place(way[1], way) for _, way in ends] + [near]
+    # Without the first one nothing is sent; where the last two are ready no home is asked.
+    first, last = task.rng.choice((0, 0, 1)), len(clauses) - task.rng.choice((0, 1, 2, 2))
+    modes: dict[str, Any] = {
+        "mode": task.rng.choice((BIASED, UNBIASED)),
+        "closed": task.rng.choice((RAISE, RAISE, RETURN, SKIP)),
+    }
+    with task.scope():
+        try:
+            won = await select(*clauses[first:last], **modes, **task.limits())
+            if won.error is not None:
+                raise won.error
+        except BaseException as error:
+            for _, way in ends:
+                task.play.ledger.disturb(way[1])  # what was on its way goes back to the head
+            task.sent(number, error)
+            raise
+        task.play.ledger.tell(number, "done" if isinstance(won.clause, Send) else "kept")
+        if isinstance(won.clause, Recv):
+            task.got(won.value, places[first + won.index - 1])
+        task.count(f"remote select {_TAKEN.get(type(won.clause), 'neither')}")
 
 
 @move("call", 8, "done", "deadline", "cancelled", "lost")

@@ -115,6 +115,11 @@ class Simulation:
         if not holds:
             self.found.append(otherwise)
 
+    def failed(self, who: str, error: Exception) -> None:
+        """Something raised what it should not: book it, with no more faults from here on, and go on to the end."""
+        self.found.append(f"{who}: " + "".join(traceback.format_exception(error)))
+        self._faulty.trigger()
+
     def channel(self, spec: ChannelSpec, name: str) -> Channel[bytes]:
         """A channel whose undelivered elements go into the ledger."""
         made: Channel[bytes] = channel(spec.kind, spec.capacity, spec.overflow, self._undelivered, name)
