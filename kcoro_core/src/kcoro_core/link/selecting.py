@@ -125,7 +125,7 @@ class End:
         return request
 
     def check_usable(self) -> None:
-        """Raise why nothing can be asked over this handle any more: it was given up meanwhile, or its link has ended."""
+        """Raise why nothing can be asked over this handle any more: it was given up, or its link has ended."""
         if self.handle._detached:
             raise self.handle.detached_error()
         self.handle._link.check_usable(self.handle, self.handle._id)
