@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, cast, overload
 from ..cancel import CancelToken
 from ..claiming import RemoteSelect
 from ..config import Settings
-from ..errors import AccessDenied, ChannelClosed, KcoroError, LinkLost
+from ..errors import AccessDenied, KcoroError, LinkLost
 from ..hosts.port import Host, current_host
 from ..parking import HomeBound
 from ..semantics import Kind, Overflow, Undelivered
