@@ -295,7 +295,8 @@ class RemoteSelect:
                 return
 
     def _poll(self, index: int) -> None:
-        clause, arm = self._clauses[index], self._arms[index]
+        clause: Any = self._clauses[index]
+        arm = self._arms[index]
         if is_remote(clause) and clause.end.given_up:
             return
         again = getattr(clause, "poll_again", None)
