@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import plain
 import trio
 from attrs import define, field, frozen
+from processes import running
 from rounds import Bound, Figure, Sample, run_rounds
 
 import kcoro_core
@@ -75,7 +73,6 @@ class Server:
     """The other process."""
 
     directory: str
-    process: subprocess.Popen[bytes]
     samples: list[Sample] = field(factory=list)
     growths: list[tuple[float, float]] = field(factory=list)
 
@@ -128,19 +125,8 @@ def serving(channels: int = 0, budget: int = 8 << 20) -> Iterator[Server]:
     os.environ["KCORO_MAX_CHANNELS"] = str(channels + 1024)
     os.environ["KCORO_RECEIVE_BUDGET"] = str(budget)
     config.reload()
-    script = Path(__file__).with_name("links_server.py")
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, str(script), directory, str(channels)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            try:
-                assert process.stdout is not None
-                if process.stdout.readline() != b"ready\n":
-                    raise RuntimeError("the other process did not start; see above")
-                yield Server(directory, process)
-            finally:
-                assert process.stdin is not None
-                process.stdin.close()
-                process.wait(10)
+    with tempfile.TemporaryDirectory() as directory, running("links_server.py", directory, channels):
+        yield Server(directory)
 
 
 # -- what is sent, the same for both sides

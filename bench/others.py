@@ -11,18 +11,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.util
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import links
 from links import SMALL, TASKS
+from processes import running
 from rounds import Figure, Missing, Sample, run_rounds
 
 TITLE = "| another over a link | ratio of times | must | goal | reached | other, us | link, us |"
@@ -40,16 +38,8 @@ def other_process(module: str) -> Iterator[str]:
     """The other side of a peer, in a process of its own; gives the path at which it can be reached."""
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/socket"
-        command = [sys.executable, str(Path(__file__).with_name("others_server.py")), module, path]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                process.stdout.readline()
-                yield path
-            finally:
-                process.stdin.close()
-                process.wait(10)
+        with running("others_server.py", module, path):
+            yield path
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-__all__ = ["Bound", "Figure", "Missing", "Ratio", "Sample", "ratio", "run_rounds", "timed"]
+__all__ = ["Bound", "Figure", "Level", "Missing", "Ratio", "Sample", "ratio", "run_rounds", "timed"]
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -30,6 +30,11 @@ class Ratio:
     median: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Ratio:
+        """What these values say together."""
+        return cls(statistics.median(values), min(values), max(values))
 
     def __str__(self) -> str:
         return f"{self.median:.2f} [{self.low:.2f} .. {self.high:.2f}]"
@@ -74,6 +79,32 @@ class Figure:
         if self.ratio.median >= self.must:
             return "must"
         return "must, within the interval" if self.ratio.high >= self.must else "MISSED"
+
+
+@frozen
+class Level:
+    """A number of each round, and what was aimed at, or None: not to be above that, or with ``least`` not below."""
+
+    name: str
+    ratio: Ratio
+    must: float | None = None
+    goal: float | None = None
+    least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """It misses its must only if its whole interval does."""
+        if self.must is None:
+            return ""
+        if self._reaches(self.ratio.median, self.goal):
+            return "goal"
+        if self._reaches(self.ratio.median, self.must):
+            return "must"
+        best = self.ratio.high if self.least else self.ratio.low
+        return "must, within the interval" if self._reaches(best, self.must) else "MISSED"
+
+    def _reaches(self, value: float, aim: float | None) -> bool:
+        return aim is not None and (value >= aim if self.least else value <= aim)
 
 
 @frozen
@@ -135,5 +166,4 @@ def run_rounds(candidates: Sequence[C], rounds: int, label: str, measure: Callab
 
 def ratio(peer: Sequence[float], ours: Sequence[float]) -> Ratio:
     """The peer's time over ours, round by round."""
-    ratios = [p / o for p, o in zip(peer, ours, strict=True)]
-    return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+    return Ratio.of([p / o for p, o in zip(peer, ours, strict=True)])

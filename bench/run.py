@@ -18,17 +18,20 @@ from pathlib import Path
 
 import attrs
 import channels
+import fair
 import links
 import others
-from rounds import Bound, Figure, Missing
+from rounds import Bound, Figure, Level, Missing
 
-Found = Sequence[Figure | Bound | Missing]
+One = Figure | Bound | Level | Missing
+Found = Sequence[One]
 
 SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "channels": (channels.TITLE, channels.figures),
     "links": (links.TITLE, links.figures),
     "many": (links.TITLE_OF_MANY, links.many),
     "memory": (links.TITLE_OF_MEMORY, links.memory),
+    "fair": (fair.TITLE, fair.figures),
     "others": (others.TITLE, others.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
@@ -48,13 +51,16 @@ def machine() -> dict[str, str]:
     }
 
 
-def row(found: Figure | Bound | Missing) -> str:
+def row(found: One) -> str:
     """One line of a Markdown table."""
     if isinstance(found, Missing):
         return f"| {found.name} |"
     if isinstance(found, Bound):
         most = "" if found.most is None else f"{found.most:.0f}"
         return f"| {found.name} | {found.value:.0f} | {most} | {found.verdict} |"
+    if isinstance(found, Level):
+        aims = ["" if aim is None else f"{aim:g}" for aim in (found.must, found.goal)]
+        return f"| {found.name} | {found.ratio} | {aims[0]} | {aims[1]} | {found.verdict} |"
     goals = f"{found.must:.3g} | {found.goal:.3g} | {found.verdict}" if found.must else " | | "
     cells = f"| {found.name} | {found.ratio} | {goals} | {found.peer_microseconds:.2f} | {found.our_microseconds:.2f} |"
     for processor in (found.peer_processor, found.our_processor):
