@@ -12,6 +12,7 @@ import pytest
 
 from kcoro_core import (
     BUFFERED,
+    DROP_OLDEST,
     RETURN,
     SKIP,
     UNLIMITED,
@@ -501,6 +502,65 @@ def test_a_turn_that_lapses_goes_to_the_next(world: World) -> None:
     world.run(main)
 
 
+@asynccontextmanager
+async def beside(uri: str, mask: int, serial: int) -> AsyncIterator[RawPeer]:
+    """One more peer that registers by hand at a server that is there already."""
+    peer = RawPeer(uri)
+    await peer.shake()
+    await peer.send(Command.OPEN, 1, OPEN, encode_open(OpenRequest("jobs")))
+    await peer.send(Command.SELECT_REGISTER, 1, STANDS, encode_register(serial, Readiness(mask)))
+    await settle()
+    yield peer
+    peer.close()
+
+
+def test_nobody_is_told_of_what_is_kept_for_somebody_else(world: World) -> None:
+    """A claim for it would be denied, and told again, and denied, as long as it is kept. Rows: N5, X1."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=1, overflow=DROP_OLDEST)
+        both = Readiness.RECV_READY | Readiness.SEND_READY  # what it is told of to receive counts for nobody else
+        async with standing(world.uri, ch, both) as dead, beside(world.uri, Readiness.RECV_READY, 2) as other:
+            for _ in range(PASSES):
+                ch.try_send(b"u")
+                ch.try_recv()
+            ch.try_send(b"v")
+            assert encode_notify(Readiness.RECV_READY, 2) in await notified(dead)
+            told = len(await notified(other))
+            await other.send(Command.SELECT_CLAIM, 1, CLAIMS, encode_claim(STANDS, told, Readiness.RECV_READY))
+            assert len(await notified(other)) == told
+            await sleep(LAPSE)
+            assert (await notified(other))[told:] == [encode_notify(Readiness.RECV_READY, told + 1)]
+
+    world.run(main)
+
+
+def test_nobody_is_told_of_whoever_waits_behind_a_kept_turn(world: World) -> None:
+    """A sender may not overtake the clause that a receiver is kept for, so a claim could not meet it. Rows: N5, X1."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel()
+        async with standing(world.uri, ch, Readiness.SEND_READY) as dead, tasks() as run:
+            receives = [run.start(ch.recv) for _ in range(PASSES + 1)]
+            await settle()
+            for _ in range(PASSES):
+                ch.try_send(b"u")
+            late = run.start(ch.send, b"v")
+            await settle()
+            assert late.waits
+            async with beside(world.uri, Readiness.RECV_READY, 2) as other:
+                assert await notified(other) == []
+                await sleep(LAPSE)
+                assert sorted(call.value for call in receives) == [b"u"] * PASSES + [b"v"]
+                assert await notified(other) == []
+                run.start(ch.send, b"w")
+                assert await notified(other) == [encode_notify(Readiness.RECV_READY, 1)]
+            assert len(await notified(dead)) == 1
+            run.cancel()
+
+    world.run(main)
+
+
 def test_a_claim_behind_its_lapse_is_granted_if_something_is_there(world: World) -> None:
     """The token is not what decides, the state at arrival is; a turn that was used is told anew. Row: N5."""
 
@@ -854,6 +914,23 @@ def test_elements_ahead_are_clauses_of_this_side(world: World) -> None:
             ch.close()
             await settle()
             assert (last.outcome, last.error.index) == (ChannelClosed, 0)  # type: ignore[union-attr]
+
+    world.run(main)
+
+
+def test_whoever_stands_for_room_recalls_nothing_that_went_ahead(world: World) -> None:
+    """Also while the home looks whether a closed channel is drained: that is a look, no receive. Rows: N4, N5b."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=4)
+        async with standing(world.uri, ch, Readiness.SEND_READY) as peer, dial(world.uri) as link:
+            for value in (b"a", b"b"):
+                ch.try_send(value)
+            ch.close()
+            assert (await notified(peer))[-1:] != []
+            jobs = await link.open("jobs", prefetch=3)
+            assert [element async for element in jobs] == [b"a", b"b"]
+            assert not link.closed
 
     world.run(main)
 

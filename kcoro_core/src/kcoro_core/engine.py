@@ -213,6 +213,10 @@ class ChannelCore(Protocol):
         """Whether a link has slots lent, or keeps elements, so that nobody else is served in that direction."""
         ...
 
+    def is_drained(self) -> bool:
+        """Whether it is closed and nothing will ever be received any more; asking has no effect."""
+        ...
+
     def want(self, sending: bool, /) -> None:
         """Have a link that has a share give it up: somebody waits whom this channel cannot see."""
         ...

@@ -7,7 +7,8 @@ through it. The channel knows of such a clause only a waiter that it passes over
 by looking at what the channel holds before and after each step.
 
 Rule 1: one turn for each element (or room, or partner), to the oldest that has none; a turn is no reservation.
-Rule 2: whoever was passed over PASSES times has what its turn is about kept for it, for the rest of that turn.
+Rule 2: whoever was passed over PASSES times has what its turn is about kept for it, for the rest of that turn. Until
+then nobody has a turn whose claim would be denied for that: it would be told again at once, and so on without end.
 Rule 3: a turn lapses after LAPSE seconds: its clause goes to the tail, with its count at 0, and is not told again
 before its claim has come. So a dead clause holds anybody else up once.
 Rule 4: a claim is judged by the state at its arrival: what can be matched is matched, turn or not.
@@ -25,6 +26,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from ..channel import Channel
@@ -228,7 +230,7 @@ class Desk:
                     self._due = True
 
     def _tell_closed(self) -> None:
-        drained = not len(self.core) and self._step(self.core.recv_now) is CLOSED
+        drained = self.core.is_drained()
         for registration in tuple(self._standing):
             if not registration.over and (drained or not registration.receives):
                 registration.tell_closed()
@@ -238,6 +240,8 @@ class Desk:
         for sending in (False, True):
             standing = [hint for hint in self._hints if hint.sending is sending]
             if not standing or self.core.is_shared(sending) or (sending and self.core.closed):
+                continue
+            if self._keeper(sending) is not None:
                 continue
             there, own, facing = self._look_across(sending)
             # A select that waits the other way as well cannot meet itself there: its turn takes nothing from others.
@@ -273,8 +277,10 @@ class Desk:
         return there
 
     def _across(self, sending: bool) -> Iterable[Any]:
-        """Those who wait the other way, unless they wait for a link first: a claim would be denied until then."""
-        return self.core.waiting(not sending) if self.core.may_meet(sending) else ()
+        """Those who wait the other way and could be met now: not behind a link, nor behind whom something is kept for."""
+        waiters = self.core.waiting(not sending) if self.core.may_meet(sending) else ()
+        keeper = self._keeper(not sending)
+        return waiters if keeper is None else takewhile(lambda w: w is not keeper.op, waiters)
 
     def _may_hold(self, hint: Hint) -> bool:
         return any(ticket > hint.ticket for ticket in self._selects_facing(hint.sending))

@@ -179,6 +179,10 @@ class Channel(Lending):
         """Whether a link has a share in this direction."""
         return (self.borrower if sending else self.keeper) is not None
 
+    def is_drained(self) -> bool:
+        """Whether it is closed and nothing will ever be received any more; asking has no effect."""
+        return self.closed and not self.queue and self._settled()
+
     def want(self, sending: bool, /) -> None:
         """A share in this direction is wanted back."""
         if sending and self.borrower is not None:
