@@ -20,6 +20,8 @@ from attrs import evolve
 from kcoro_core.hosts.script import ScriptHost
 from kcoro_core.link import bound
 from kcoro_core.link.ending import Ending
+from kcoro_core.link.home import Home
+from kcoro_core.semantics import Undelivered
 from kcoro_core.testing.laws.links import using_setting
 from kcoro_core.testing.sim import SECONDS, SIMULATIONS, Campaign
 from kcoro_core.testing.sim.campaign import LEAST_STEPS, SOMETIMES
@@ -66,9 +68,9 @@ def test_simulating_the_link_engine_finds_nothing() -> None:
     assert outcome.replayed == outcome.schedules // 20
 
 
-@pytest.mark.parametrize("seed", [177, 417])
+@pytest.mark.parametrize("seed", [177, 417, 3979, 6975, 8969])
 def test_a_simulation_that_has_found_something_finds_nothing_any_more(seed: int) -> None:
-    """Both had a handle given up under a select over it; another table of moves makes them others. Rows: X12, N5."""
+    """Handles given up under selects, kept turns, a drain that recalled; new moves make them others. Rows: X12, N5."""
     assert simulated(seed).found == []
 
 
@@ -188,6 +190,18 @@ def test_an_element_that_is_doubled_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert hunt("told done: ['received by")
 
 
+def test_an_element_that_comes_again_without_its_mark_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what is in doubt goes back to the head. Rows: X12, X4."""
+    monkeypatch.setattr("kcoro_core.link.link.Redelivered", bytes)
+    assert hunt("told done: ['received by")
+
+
+def test_an_end_of_a_link_that_counts_too_few_that_went_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows: X12, X4."""
+    monkeypatch.setattr(Home, "lost", lambda self, report, lost=Home.lost: lost(self, report) and 0)
+    assert hunt("elements have arrived again")
+
+
 def test_a_sender_that_is_told_not_done_although_it_was_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row: X12."""
     monkeypatch.setattr(Ending, "of", classmethod(_boasting(Ending.of)))
@@ -258,3 +272,22 @@ def test_the_ledger_knows_each_way_of_not_adding_up() -> None:
         "LinkLost says of link 0, 'c': 1 acked and 0 in doubt; 3 have arrived",
         "channel c: b got the elements of a as [3, 4, 4, 2]",
     ]
+
+
+def test_the_ledger_knows_what_may_come_again() -> None:
+    """Where the channel requeues, with the mark each time but one, and no oftener than links count. Row: X4."""
+    ledger = Ledger(requeues=frozenset("c"), requeued=2)
+    for channel, told in (("c", "done"), ("c", "doubt"), ("c", "done"), ("d", "done"), ("c", "kept"), ("c", "done")):
+        ledger.tell(ledger.offer("a", channel, None), told)
+    for number, marked in ((1, False), (1, True), (2, True), (3, False), (3, False), (4, False), (4, True), (5, True)):
+        ledger.receive(number, "b", ledger.offers[number].channel, marked)
+    ledger.leave(1, marked=True)
+    ledger.report(6, Undelivered.IN_DOUBT)
+    found = list(ledger.complaints())
+    assert [text.partition(",")[0] for text in found if text.startswith("element ")] == [
+        "element 3 of a",
+        "element 4 of a",
+        "element 5 of a",
+        "element 6 of a",
+    ]
+    assert "elements have arrived again 3 times, and went back to the head 2 times" in found

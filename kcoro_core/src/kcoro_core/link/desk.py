@@ -277,7 +277,7 @@ class Desk:
         return there
 
     def _across(self, sending: bool) -> Iterable[Any]:
-        """Those who wait the other way and could be met now: not behind a link, nor behind whom something is kept for."""
+        """Those who wait the other way and could be met now: not behind a link, nor behind a clause that keeps."""
         waiters = self.core.waiting(not sending) if self.core.may_meet(sending) else ()
         keeper = self._keeper(not sending)
         return waiters if keeper is None else takewhile(lambda w: w is not keeper.op, waiters)

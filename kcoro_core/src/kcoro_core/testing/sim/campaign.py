@@ -48,6 +48,8 @@ SOMETIMES: Final = (
         "undelivered cancelled",
         "undelivered here in doubt",
         "undelivered here conflated",
+        "requeued",
+        "received again",
         "scope cancelled",
         "late replies",
         "dial LinkLost",

@@ -10,7 +10,9 @@ to a receiver may have been received as well; that is what the word means.
 The same holds for calls, and how often their handler has come to its end.
 Rule 2: what an end of a link counts holds: of the elements that a handle has sent at least ``acked``, and at most
 ``acked + in_doubt`` have arrived.
-Rule 3: between one sender and one receiver of a channel order holds, unless something on its way back has disturbed it.
+Rule 3: where what a lost link leaves in doubt goes back to the head, an element may arrive again, each time but one
+with the mark, and no more often than links have counted; nothing is reported in doubt there.
+Rule 4: between one sender and one receiver of a channel order holds, unless something on its way back has disturbed it.
 """
 
 from __future__ import annotations
@@ -66,6 +68,11 @@ class Ledger:
     calls: dict[int, Offer] = field(factory=dict)
     # How often the handler has come to the end of a call.
     carried_out: Counter[int] = field(factory=Counter)
+    # Channels to whose head goes back what a lost link leaves in doubt, and how often that has happened.
+    requeues: frozenset[str] = frozenset()
+    requeued: int = 0
+    # How often an element has arrived with the mark of one that came back.
+    marked: Counter[int] = field(factory=Counter)
     # Elements that were replaced before they left the side of their sender.
     never_left: set[int] = field(factory=set)
     claims: list[Claim] = field(factory=list)
@@ -92,11 +99,22 @@ class Ledger:
         if self.offers[number].told != "doubt":  # told first, when the link was lost before its task went on
             self.offers[number].told = told
 
-    def receive(self, number: int, receiver: str, channel: str) -> None:
-        """Somebody has received it."""
+    def receive(self, number: int, receiver: str, channel: str, marked: bool = False) -> None:
+        """Somebody has received it; ``marked``: as one that came back."""
         self.received[number].append(receiver)
+        self.marked[number] += marked
         if channel.partition(" ")[0] not in self.disturbed:
             self.order[channel, receiver].append(number)
+
+    def report(self, number: int, why: Undelivered, marked: bool = False) -> None:
+        """The hook of its channel has told that it reaches nobody."""
+        self.reported[number].append(why)
+        self.marked[number] += marked
+
+    def leave(self, number: int, marked: bool = False) -> None:
+        """It is left in its channel at the end."""
+        self.left[number] += 1
+        self.marked[number] += marked
 
     def disturb(self, channel: str) -> None:
         """Something may go back to the head of that channel, and then comes later than what was behind it."""
@@ -115,8 +133,12 @@ class Ledger:
         known = set(self.offers)
         for number in {*self.received, *self.reported, *self.left} - known - {NOBODYS}:
             yield f"element {number} was never offered"
+        again = 0
         for number in known:
             yield from self._complaints_of(number)
+            again += max(0, self._ends(number) - 1) if self.offers[number].channel in self.requeues else 0
+        if again > self.requeued:
+            yield f"elements have arrived again {again} times, and went back to the head {self.requeued} times"
         for claim in self.claims:
             if claim.way not in self.given_up:
                 yield from self._check(claim)
@@ -129,11 +151,20 @@ class Ledger:
         ends = [*(f"received by {who}" for who in got), *(f"reported {why.value}" for why in reported)]
         ends += ["left in its channel"] * left
         text = f"element {number} of {offer.sender}, channel {offer.channel}, told {offer.told}: {ends or 'lost'}"
-        doubtful = reported == [Undelivered.IN_DOUBT]
-        # Received and reported in doubt is one end, seen from both sides.
-        arrivals = len(got) + left + len(reported) - (doubtful and len(got) == 1)
+        arrivals = self._ends(number)
+        if offer.channel in self.requeues and arrivals:
+            if Undelivered.IN_DOUBT in reported:
+                yield f"{text}, and its channel requeues"
+            if arrivals - self.marked[number] <= 1:
+                arrivals = 1  # in doubt, each time but one, for whoever gave it out
         if arrivals not in _ARRIVALS.get(offer.told, ()):
             yield text
+
+    def _ends(self, number: int) -> int:
+        """How often it has arrived; received and reported in doubt is one end, seen from both sides."""
+        got, reported = self.received.get(number, []), self.reported.get(number, [])
+        doubtful = reported == [Undelivered.IN_DOUBT] and len(got) == 1
+        return len(got) + self.left[number] + len(reported) - doubtful
 
     def _check(self, claim: Claim) -> Iterator[str]:
         sent = [number for number, offer in self.offers.items() if offer.way == claim.way]

@@ -27,6 +27,7 @@ from ...errors import (
     Outcome,
     WouldBlock,
 )
+from ...link.bound import Redelivered
 from ...run import sleep
 from ...select import select
 from ...semantics import BIASED, RAISE, RETURN, SKIP, UNBIASED
@@ -167,7 +168,7 @@ class Task:
         """Enter what was received."""
         for node in (self.play.server, *self.play.diallers):
             node.live()  # a link that has ended may have put something back
-        self.play.ledger.receive(self.play.number_in(value), self.name, channel)
+        self.play.ledger.receive(self.play.number_in(value), self.name, channel, isinstance(value, Redelivered))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ and reach those of the others by whatever link is up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...cancel import CancelToken
 from ...channel import Channel
@@ -62,7 +62,7 @@ class Node:
         """Make a channel, or another one in place of one that was closed."""
         self.channels[name] = self.play.channel(self.specs[name], name)
         if self.server is not None:
-            self.server.export(name, self.channels[name])
+            self.server.export(name, self.channels[name], self.redelivery().get(name, "drop"))
 
     def renew_closed(self) -> None:
         """Make others in place of those that were closed; over the links that are up a dialler still offers the old."""
@@ -73,6 +73,10 @@ class Node:
     def exports(self) -> dict[str, Channel[bytes]]:
         """What it lets the other sides open."""
         return dict(self.channels)
+
+    def redelivery(self) -> dict[str, str]:
+        """What becomes of an element that a lost link leaves in doubt, by channel; those left out are reported."""
+        return {name: "requeue" for name in self.specs if name in self.play.ledger.requeues}
 
     # -- links
 
@@ -151,7 +155,8 @@ class Node:
         """Dial, use the link until it ends or is left, and dial again, until all is over."""
         while not self.play.over.is_set():
             try:
-                async with dial(uri, export=self.exports(), handlers={CALL: self.carry_out}) as link:
+                offer: dict[str, Any] = {"export": self.exports(), "redelivery": self.redelivery()}
+                async with dial(uri, handlers={CALL: self.carry_out}, **offer) as link:
                     self.joined(link)
                     self.leave = CancelToken()
                     await select(Triggered(link.pump.gone), Triggered(self.leave), Triggered(self.play.over))
@@ -170,6 +175,7 @@ class Node:
             if report is None:
                 self.play.found.append(f"{self.name}: {link!r} has no report")
                 continue
+            self.play.ledger.requeued += report.requeued
             number = self.play.number(link)
             for name, acked in report.acked.items():
                 if name != PROOF:

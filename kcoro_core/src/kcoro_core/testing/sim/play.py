@@ -28,6 +28,7 @@ from ...clauses import Recv, Triggered
 from ...errors import ChannelClosed, LinkLost, WouldBlock
 from ...hosts.port import Nursery
 from ...hosts.script import Deadlock, ScriptHost, StepLimit
+from ...link.bound import Redelivered
 from ...link.link import Link
 from ...link.report import Joined
 from ...link.serve import Server, serve
@@ -88,7 +89,7 @@ class Simulation:
         self.host = ScriptHost(seed=seed, quantum=self.scenario.quantum, max_steps=steps + _MAX_STEPS)
         self.found: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.ledger = Ledger()
+        self.ledger = Ledger(requeues=frozenset(self.scenario.requeues))
         self.channels: list[Channel[bytes]] = []
         self.healed = False
         self.over = CancelToken()
@@ -127,7 +128,7 @@ class Simulation:
         return made
 
     def _undelivered(self, value: bytes, why: Undelivered, of: Channel[bytes] | None) -> None:
-        self.ledger.reported[self.number_in(value)].append(why)
+        self.ledger.report(self.number_in(value), why, isinstance(value, Redelivered))
         self._in_doubt += why is Undelivered.IN_DOUBT
         self.count(f"undelivered {why.value}")
 
@@ -209,8 +210,8 @@ class Simulation:
         with sim.network(_NAME) as network:
             network.impairments = self.scenario.impairments
             network.counts = self.counts
-            handlers = {CALL: self.server.carry_out}
-            async with serve(f"sim:{_NAME}", export=self.server.exports(), handlers=handlers) as server:
+            offer: dict[str, Any] = {"export": self.server.exports(), "redelivery": self.server.redelivery()}
+            async with serve(f"sim:{_NAME}", handlers={CALL: self.server.carry_out}, **offer) as server:
                 self.server.server = server
                 await self._live(network, server)
             self.expect(not network.pairs, f"{len(network.pairs)} connections are left")
@@ -273,17 +274,20 @@ class Simulation:
             left = state.requests_in_flight, state.waiting_here, state.tx_backlog_bytes
             self.expect(left == (0, 0, 0), f"link {number} leaves requests, waiters and bytes behind: {left}")
             self.counts["late replies"] += state.late_replies
-            in_doubt += 0 if link.report is None else link.report.undelivered_in_doubt
+            in_doubt += 0 if link.report is None else link.report.undelivered_in_doubt - link.report.requeued
         self.expect(
             in_doubt == self._in_doubt,
             f"the ends of links count {in_doubt} elements in doubt, and {self._in_doubt} were reported",
         )
+        self.counts["requeued"] += self.ledger.requeued
+        self.counts["received again"] += sum(len(who) > 1 for who in self.ledger.received.values())
         self.found += self.ledger.complaints()
 
     def _drain(self, number: int, made: Channel[bytes]) -> None:
         try:
             while True:
-                self.ledger.left[self.number_in(made.try_recv())] += 1
+                value = made.try_recv()
+                self.ledger.leave(self.number_in(value), isinstance(value, Redelivered))
         except ChannelClosed:
             return
         except WouldBlock as error:

@@ -37,7 +37,10 @@ _TIMES: Final = {"latency": 0.05, "jitter": 0.03}
 
 @frozen
 class Scenario:
-    """One simulation: its line, the channels of the server and those of each dialler, tasks, and leaps of the clock."""
+    """One simulation: its line, the channels of the server and those of each dialler, tasks, and leaps of the clock.
+
+    ``requeues`` names the channels to whose head goes back what a lost link leaves in doubt.
+    """
 
     seed: int
     impairments: Impairments
@@ -47,13 +50,14 @@ class Scenario:
     tasks: int
     quantum: int
     leaps: tuple[tuple[int, float], ...]
+    requeues: tuple[str, ...]
 
     def __str__(self) -> str:
         channels = ", ".join(map(str, self.served)), ", ".join(map(str, self.dialled))
         line = {name: value for name, value in _fields(self.impairments).items() if value}
         return (
             f"line: {line}\nserver: {channels[0]}\n{self.diallers} diallers, each: {channels[1]}\n"
-            f"{self.tasks} tasks a side, quantum {self.quantum}, leaps {self.leaps}"
+            f"{self.tasks} tasks a side, quantum {self.quantum}, leaps {self.leaps}, requeued: {self.requeues}"
         )
 
 
@@ -75,6 +79,7 @@ def random_scenario(seed: int, steps: int = STEPS) -> Scenario:
         leaps=tuple(
             (rng.randrange(steps), rng.choice((0.01, 0.3, 5.0, 60.0))) for _ in range(rng.choice((0, 0, 1, 4)))
         ),
+        requeues=tuple(name for name in ("s0", "s1", "s2", "d0", "d1") if rng.random() < 0.5),
     )
 
 
