@@ -446,3 +446,30 @@ def test_after_the_link_every_call_says_how_it_ended(world: World) -> None:
 def test_a_lost_link_is_never_an_orderly_close() -> None:
     """LinkLost is no ChannelClosed, so that no program takes a cut cable for an end. Row: N6."""
     assert not issubclass(LinkLost, ChannelClosed)
+
+
+def test_a_snapshot_has_the_last_numbers_of_its_channel(world: World) -> None:
+    """Each channel and direction counts its own frames; the last numbers stay when the link is over. Row: N3b."""
+
+    def last(of: Any) -> tuple[int | None, int | None]:
+        state = of.snapshot()
+        return state.last_seq_written, state.last_seq_read
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        async with world.linked({"jobs": ch, "other": channel(UNLIMITED)}) as (server, link):
+            jobs, other = await link.open("jobs"), await link.open("other")
+            for count in range(1, 4):
+                await jobs.send(b"v")
+                assert last(jobs) == (count, count)  # OPEN and its answer were 0
+            await jobs.recv()
+            await settle()
+            assert last(jobs) == (5, 4)  # RECV and TAKEN, and the element
+            home = server.links[0].wire.order(jobs.id)
+            assert home is not None
+            assert (home.last_read, home.last_written) == last(jobs)
+            assert last(other) == (0, 0)
+        assert last(jobs)[0] >= 5
+        assert last(ch) == (None, None)
+
+    world.run(main)

@@ -45,6 +45,18 @@ def test_frames_are_read_in_order_and_a_gap_or_a_double_is_named() -> None:
     order.read(1)
 
 
+def test_the_last_numbers_are_known_across_the_wrap() -> None:
+    """Of either direction, as they stood on the frames. Row: N3b."""
+    order = Order(outgoing=LAST, expected=LAST)
+    seen = []
+    for number in (LAST, 0, 1):
+        order.read(number)
+        order.written()
+        seen.append((order.last_written, order.last_read))
+
+    assert seen == [(LAST, LAST), (0, 0), (1, 1)]
+
+
 # --- outbox ----------------------------------------------------------------------------------------------------------
 
 

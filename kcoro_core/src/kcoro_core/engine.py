@@ -86,6 +86,9 @@ class ChannelSnapshot:
     ``sent`` counts sends that returned success, ``received`` elements that reached a receiver, ``dropped`` elements
     that were reported as undelivered, ``handoffs`` elements that went straight from a sender to a waiting receiver.
     ``peak_length`` is the largest ``length`` so far. The ``failed_*`` counters count operations that ended so.
+
+    Of a handle of a link, ``last_seq_written`` and ``last_seq_read`` are the numbers of the last frames of this channel
+    that this side wrote and read, modulo 2^32; None for a channel of this process, whose elements need no numbers.
     """
 
     kind: Kind
@@ -104,6 +107,8 @@ class ChannelSnapshot:
     failed_deadline: int
     failed_cancelled: int
     failed_closed: int
+    last_seq_written: int | None = None
+    last_seq_read: int | None = None
 
     @property
     def failed(self) -> int:

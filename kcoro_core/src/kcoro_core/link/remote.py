@@ -40,7 +40,7 @@ class RemoteChannel(Receiving):
     ChannelClosed. Leaving a ``with`` block gives the handle up (``detach``) and closes nothing at the home.
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_core", "_order")
 
     is_remote: ClassVar[bool] = True
     _engine: ClassVar = AnyEngine()
@@ -48,6 +48,7 @@ class RemoteChannel(Receiving):
     def __init__(self, link: Link, name: str, channel_id: int, attributes: Attributes) -> None:
         super().__init__(link, name, channel_id, attributes)
         self._core = End(self)  # for the clauses of a select
+        self._order = link.wire.order(channel_id)  # None if the link ended meanwhile
 
     def __len__(self) -> int:
         return 0 if self._prefetch is None else len(self._prefetch)
@@ -79,6 +80,8 @@ class RemoteChannel(Receiving):
             failed_deadline=deadline,
             failed_cancelled=cancelled,
             failed_closed=closed,
+            last_seq_written=None if self._order is None else self._order.last_written,
+            last_seq_read=None if self._order is None else self._order.last_read,
         )
 
     async def info(self, timeout: float | None = None, cancel: CancelToken | None = None) -> ChannelInfo:

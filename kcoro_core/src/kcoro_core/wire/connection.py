@@ -178,6 +178,11 @@ class Connection(Asking, Answering):
         handle = self._handles.find(channel_id)
         return None if handle is None or handle.state is HandleState.ASKED else handle.attributes
 
+    def order(self, channel_id: int) -> Order | None:
+        """The counts of a handle, to be read only, or None when it is gone; whoever has them keeps the last ones."""
+        handle = self._handles.find(channel_id)
+        return None if handle is None else handle.order
+
     def accepted(self, channel_id: int) -> int:
         """How many sends on this handle of ours the home has accepted; 0 when it is gone."""
         handle = self._handles.find(channel_id)

@@ -37,6 +37,16 @@ class Order:
     outgoing: int = 0
     expected: int = 0
 
+    @property
+    def last_written(self) -> int:
+        """The number of the last frame that was written, once there was one."""
+        return (self.outgoing - 1) & _MASK
+
+    @property
+    def last_read(self) -> int:
+        """The number of the last frame that was read, once there was one."""
+        return (self.expected - 1) & _MASK
+
     def read(self, seq: int) -> None:
         """Accept the next frame of the peer. Raises ProtocolError, and counts nothing, for any other number."""
         if seq != self.expected:
