@@ -4,7 +4,8 @@
 
 The dialling side sends elements to the channel ``in`` with several tasks, receives those of ``out`` with several
 others, and calls, until the link ends. Its ledger says what became of each there, the serving side's what arrived.
-Each mode does that in another way: asking for each element, over slots that were lent, with elements sent ahead, both.
+Each mode does that in another way: asking for each element, over slots that were lent, with elements sent ahead, both;
+and each of these with plain calls, or with selects in which a send and a receive stand beside each other.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ from zlib import crc32
 
 from attrs import define, field
 
-from kcoro_core import Link, LinkLost, Outcome, TransportError, dial
+from kcoro_core import (
+    Channel,
+    ChannelClosed,
+    Link,
+    LinkLost,
+    Outcome,
+    Recv,
+    Send,
+    TransportError,
+    channel,
+    dial,
+    select,
+)
 from kcoro_core.hosts.port import current_host
 
 ELEMENTS = 40
 CALLS = 10
 COMMAND = 64
-MODES = ((False, 0), (True, 0), (False, 3), (True, 3))
-"""Whether slots are asked for, and how many elements may be sent ahead."""
+MODES = tuple((selects, lend, prefetch) for selects in (False, True) for prefetch in (0, 3) for lend in (False, True))
+"""Whether sends and receives are clauses, whether slots are asked for, how many elements may be sent ahead."""
 TASKS = 4
 
 
@@ -37,6 +50,10 @@ class Ledger:
     called: dict[str, str] = field(factory=dict)  # what became of each call
     errors: list[LinkLost] = field(factory=list)
 
+    def failed(self, name: str, error: LinkLost) -> None:
+        """A send has ended with the link: what its error says of it."""
+        (self.in_doubt if error.outcome is Outcome.IN_DOUBT else self.not_done).append(name)
+
 
 async def exchange(uri: str, label: str, mode: int = 0) -> Ledger:
     """Send, receive and call until everything is through, or the link is lost."""
@@ -49,17 +66,19 @@ async def exchange(uri: str, label: str, mode: int = 0) -> Ledger:
     return ledger
 
 
-async def _use(link: Link, label: str, ledger: Ledger, lend: bool, prefetch: int) -> None:
+async def _use(link: Link, label: str, ledger: Ledger, selects: bool, lend: bool, prefetch: int) -> None:
     into = await link.open(f"in {label}", lend=lend, on_undelivered=lambda one, why, of: ledger.lost.append(_name(one)))
     out = await link.open(f"out {label}", prefetch=prefetch)
+
+    never: Channel[bytes] = channel()
 
     async def send(names: list[str]) -> None:
         while names:
             name = names.pop(0)
             try:
-                await into.send(name.encode() + b"." * (crc32(name.encode()) % 97))
+                await into.send(_element(name))
             except LinkLost as error:
-                (ledger.in_doubt if error.outcome is Outcome.IN_DOUBT else ledger.not_done).append(name)
+                ledger.failed(name, error)
                 ledger.errors.append(error)
                 return
             ledger.done.append(name)
@@ -70,6 +89,27 @@ async def _use(link: Link, label: str, ledger: Ledger, lend: bool, prefetch: int
                 ledger.received.append(_name(element))
         except LinkLost:
             return
+
+    async def send_or_receive(names: list[str], receives_first: bool) -> None:
+        receiving = True
+        while names or receiving:
+            clauses = [Send(into, _element(names[0]))] if names else []
+            clauses.insert(0 if receives_first else 1, Recv(out if receiving else never))
+            try:
+                won = await select(*clauses)
+            except ChannelClosed:
+                receiving = False
+            except LinkLost as error:
+                if names:
+                    ledger.failed(names[0], error)
+                if error.clause.channel is into:  # else it counts the sends of the other handle
+                    ledger.errors.append(error)
+                return
+            else:
+                if isinstance(won.clause, Send):
+                    ledger.done.append(names.pop(0))
+                else:
+                    ledger.received.append(_name(won.value))
 
     async def call() -> None:
         for i in range(CALLS):
@@ -83,9 +123,17 @@ async def _use(link: Link, label: str, ledger: Ledger, lend: bool, prefetch: int
 
     async with current_host().open_nursery() as nursery:
         for task in range(TASKS):
-            nursery.start_soon(send, [f"{label} {task} {i}" for i in range(ELEMENTS // TASKS)])
-            nursery.start_soon(receive)
+            names = [f"{label} {task} {i}" for i in range(ELEMENTS // TASKS)]
+            if selects:
+                nursery.start_soon(send_or_receive, names, task % 2 == 0)
+            else:
+                nursery.start_soon(send, names)
+                nursery.start_soon(receive)
         nursery.start_soon(call)
+
+
+def _element(name: str) -> bytes:
+    return name.encode() + b"." * (crc32(name.encode()) % 97)
 
 
 def _name(element: bytes) -> str:
