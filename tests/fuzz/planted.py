@@ -8,10 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kcoro_core.wire import hello as hello_of
 from kcoro_core.wire import messages
+from kcoro_core.wire.datagram import DatagramReceiver
 from kcoro_core.wire.fields import Fields
 from kcoro_core.wire.frame import HEADER_SIZE, FrameDecoder
 from kcoro_core.wire.home import Home
@@ -63,11 +64,25 @@ def _settled_unchecked(self: Any, request_id: int) -> int:
     return int(self._pushed.pop(request_id))
 
 
+def _advance_without_a_window(self: Any, steps: int) -> None:
+    self._missing += steps - 1
+    self._settled = self._settled << min(steps, 1 << 12) | 1
+
+
+def _frame_of_any_channel(self: Any, frame: Any) -> Any:
+    return _receive(self, evolve(frame, channel_id=self.channel_id))
+
+
+_receive = DatagramReceiver.receive
+
+
 PLANTS = {
     "torn-header": Plant("frames", FrameDecoder, "feed", _feed_without_the_torn_header),
     "hello-mask": Plant("handshake", hello_of, "_capabilities", _mask_of_any_size),
     "payload-text": Plant("payloads", Fields, "text", _text_unchecked),
     "taken-size": Plant("payloads", messages, "decode_taken", _taken_unchecked),
+    "datagram-window": Plant("datagrams", DatagramReceiver, "_advance", _advance_without_a_window),
+    "datagram-channel": Plant("datagrams", DatagramReceiver, "receive", _frame_of_any_channel),
     "settled-unasked": Plant("connection", Ledger, "_settle", _settled_unchecked),
     "detach-unheard": Plant("connection", Home, "on_detach", lambda self, handle, frame, fields, events: None),
 }

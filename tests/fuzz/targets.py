@@ -13,6 +13,7 @@ from kcoro_core.wire.fields import encode_tlvs
 from kcoro_core.wire.hello import Hello, encode_hello
 
 from ..wire.transcripts import TRANSCRIPTS
+from .datagrams import LEAPS, fuzz_datagrams
 from .decoders import NUMBERS, fuzz_frames, fuzz_handshake, fuzz_payloads
 from .talk import fuzz_connection
 
@@ -56,12 +57,19 @@ def _first_steps() -> list[bytes]:
     return [bytes([side, *life * times]) for side in (0, 1) for life in lives for times in (1, 3)]
 
 
+def _leaps() -> list[bytes]:
+    """Each leap behind a few plain steps, for each kind; nothing untrue."""
+    steps = [b"\0\0\0" * 3 + bytes([leap, 0, 0]) * times for leap in range(len(LEAPS)) for times in (1, 2)]
+    return [bytes([kind, first]) + step for kind in range(3) for first in (0, 2) for step in steps]
+
+
 TARGETS = {
     target.name: target
     for target in (
         Target("frames", fuzz_frames, _recorded_streams, max_len=512),
         Target("handshake", fuzz_handshake, _recorded_hellos),
         Target("payloads", fuzz_payloads, _recorded_payloads),
+        Target("datagrams", fuzz_datagrams, _leaps),
         Target("connection", fuzz_connection, _first_steps),
     )
 }

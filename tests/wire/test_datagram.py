@@ -25,6 +25,7 @@ from kcoro_core.wire.commands import Command
 from kcoro_core.wire.datagram import DELIVERED, WINDOW, Arrival, DatagramReceiver, DatagramSender, Verdict
 from kcoro_core.wire.frame import HEADER_SIZE, Frame, frame_from_raw
 
+from .datagram_model import Model
 from .test_spec import first_table
 
 ROUND = 1 << 32
@@ -35,34 +36,6 @@ CHANNEL = 7
 def frame(number: int) -> Frame:
     """The frame of that number, counted without end."""
     return DatagramSender(CHANNEL, number % ROUND).frame(b"%d" % number)
-
-
-class Model:
-    """The same by plain words: numbers without a wrap, and a set of all that came."""
-
-    def __init__(self, kind: Kind, first: int) -> None:
-        self.kind, self.first, self.newest = kind, first, first - 1
-        self.came: set[int] = set()
-        self.delivered: set[int] = set()
-
-    def receive(self, number: int) -> Verdict:
-        if number > self.newest:
-            self.newest = number
-            verdict = Verdict.NEW
-        elif number <= self.newest - WINDOW:
-            return Verdict.ANCIENT
-        elif number in self.came or number < self.first:
-            return Verdict.DOUBLE
-        else:
-            verdict = Verdict.STALE if self.kind is Kind.CONFLATED else Verdict.LATE
-        self.came.add(number)
-        if verdict in DELIVERED:
-            self.delivered.add(number)
-        return verdict
-
-    @property
-    def missing(self) -> int:
-        return self.newest - self.first + 1 - len(self.delivered)
 
 
 numbers = st.lists(
