@@ -7,7 +7,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from kcoro_core.hosts.port import READ, WRITE, Host
+from kcoro_core.hosts.port import AGAIN, READ, WRITE, Host
 from kcoro_core.reference.waiter import Operation
 
 from .conftest import until
@@ -71,3 +71,29 @@ def test_a_signal_calls_back_until_the_handle_is_cancelled(on: HostUnderTest) ->
 
     on.run(main)
     assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_a_descriptor_is_watched_for_as_long_as_its_callback_asks_for_that(on: HostUnderTest) -> None:
+    """AGAIN keeps the watch; anything else, or taking it back, ends it. Row: SE4."""
+    reading, _ = on.pipe()
+
+    async def main(host: Host) -> None:
+        called: list[str] = []
+        enough = Operation(host)
+
+        def often() -> object:
+            called.append("often")
+            if len(called) == 3:
+                assert kept.cancel()
+                enough.complete()
+            return AGAIN
+
+        on.make_readable(host, reading)
+        kept = host.wait_fd(reading, READ, often)
+        await host.park(enough)
+        await host.pause()
+        await host.pause()
+        assert called == ["often"] * 3
+        assert not kept.cancel()
+
+    on.run(main)

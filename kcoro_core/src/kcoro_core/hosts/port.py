@@ -16,7 +16,7 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from ..errors import WrongLoop
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..reference.waiter import Operation
 
 __all__ = [
+    "AGAIN",
     "NOWHERE",
     "READ",
     "WRITE",
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 READ, WRITE = 1, 2
+
+AGAIN: Final = object()
+"""What the callback of ``wait_fd`` returns to be called the next time as well."""
 
 
 class Handle(Protocol):
@@ -157,7 +161,10 @@ class Host:
     # -- the world
 
     def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
-        """Call ``fn`` once when ``fd`` is readable (``want`` READ = 1) or writable (WRITE = 2)."""
+        """Call ``fn`` when ``fd`` is readable (``want`` READ = 1) or writable (WRITE = 2).
+
+        Once; or as long as it returns AGAIN, which costs much less than to ask anew each time.
+        """
         raise NotImplementedError
 
     def fd_ready(self, fd: int, want: int) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .port import Handle
+from .port import AGAIN, Handle
 
 __all__ = ["ScriptedWorld"]
 
@@ -39,7 +39,7 @@ class ScriptedWorld:
         return (fd, want) in self._ready
 
     def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
-        """Call ``fn`` once when ``fd`` is ready."""
+        """Call ``fn`` when ``fd`` is ready, as long as it asks for that."""
         watch = _Watch(self, fd, want, fn)
         self._watches.append(watch)
         if self.fd_ready(fd, want):
@@ -69,8 +69,12 @@ class _Watch:
 
     def fire(self) -> None:
         """Call back, unless it was taken back or the descriptor is not ready any more."""
-        if self.world.fd_ready(*self.key) and self.cancel():
-            self.fn()
+        if not self.world.fd_ready(*self.key) or self not in self.world._watches:
+            return
+        if self.fn() is not AGAIN:
+            self.cancel()
+        elif self.world.fd_ready(*self.key):
+            self.world._call(self.fire)
 
     def cancel(self) -> bool:
         """Take it back; False when it has been called."""

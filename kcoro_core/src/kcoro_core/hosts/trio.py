@@ -22,7 +22,7 @@ from ..errors import WrongLoop
 from ..reference.timer import TimerQueue
 from ..reference.waiter import Operation
 from ..unraisable import report_unraisable
-from .port import READ, CancelScope, Handle, Host, Nursery, here, register_detector
+from .port import AGAIN, READ, CancelScope, Handle, Host, Nursery, here, register_detector
 from .signals import catch
 
 __all__ = ["TrioHost", "detect", "run"]
@@ -124,26 +124,22 @@ class _Watch:
         self.task = _SystemTask(self._wait, (), f"kcoro watch of fd {fd}")
 
     async def _wait(self) -> None:
-        # A callback that asks for its descriptor again, as a link does, goes on waiting in this task: a task costs
-        # more than a wait.
         fd, want = self.key
         wait = trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable
         while self.watchers:
             try:
                 await wait(fd)
-                usable = True
             except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
-                usable = False  # closed, or another task of the program waits on it: whoever uses it next is told so
-            if not usable:
-                self.end()  # whoever asks again starts anew, and is told the same
-            waiting, self.watchers = self.watchers, {}
-            for fn in waiting.values():
+                # Closed, or another task of the program waits on it: whoever uses it next is told so, and whoever only
+                # asks again is told the same, with a turn for the others in between.
+                await trio.lowlevel.checkpoint()
+            for watcher, fn in tuple(self.watchers.items()):
                 try:
-                    fn()
+                    if watcher in self.watchers and fn() is AGAIN:
+                        continue
                 except Exception as error:  # noqa: BLE001 - the other watchers are still to be told
-                    report_unraisable(error, f"a callback of fd {self.key[0]}")
-            if not usable:
-                return
+                    report_unraisable(error, f"a callback of fd {fd}")
+                self.watchers.pop(watcher, None)
         self.end()
 
     def end(self) -> None:

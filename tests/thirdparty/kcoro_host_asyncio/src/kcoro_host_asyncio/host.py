@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from kcoro_core.errors import WrongLoop
-from kcoro_core.hosts.port import READ, Handle, Host, here
+from kcoro_core.hosts.port import AGAIN, READ, Handle, Host, here
 from kcoro_core.hosts.signals import catch
 from kcoro_core.reference.timer import TimerQueue
 from kcoro_core.reference.waiter import Operation
@@ -240,8 +240,8 @@ class _Watch:
             watch.fire()
 
     def fire(self) -> None:
-        if self.cancel():
-            self.fn()
+        if self in self.host.watches.get(self.key, ()) and self.fn() is not AGAIN:
+            self.cancel()
 
     def cancel(self) -> bool:
         peers = self.host.watches.get(self.key, [])
