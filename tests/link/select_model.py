@@ -34,6 +34,7 @@ from kcoro_core.semantics import CLAIMING, TIMED_OUT, WAITING
 from kcoro_core.transport import Identity
 from kcoro_core.wire.commands import Command
 from kcoro_core.wire.connection import Side
+from kcoro_core.wire.events import Event
 from kcoro_core.wire.frame import Frame
 from kcoro_core.wire.messages import OpenRequest
 from kcoro_core.wire.requests import RequestState
@@ -282,6 +283,12 @@ class _Timer:
         return (hint.ticket, hint.sending, hint.token)
 
 
+def _hand_on(link: Link, event: Event) -> None:
+    handler = link.pump.handlers.get(type(event))
+    if handler is not None:
+        handler(event)
+
+
 class _Pump:
     """In place of the pump of a link: whatever there is to write is on the line at once."""
 
@@ -369,7 +376,7 @@ class _Line:
         """One frame comes."""
         link = self.ends[node]
         for event in link.wire.receive_frame(self.frames[node].popleft(), 0.0):
-            link._on_event(event)
+            _hand_on(link, event)
         link.on_heard()
         link.pump.flush()
         if link.wire.report is not None and self.lives:
@@ -381,7 +388,7 @@ class _Line:
         for node, link in self.ends.items():
             self.frames[node].clear()
             for event in link.wire.lose(LinkLost("cut")):
-                link._on_event(event)
+                _hand_on(link, event)
             link.on_heard()
         for node in self.ends:
             self.frames[node].clear()
@@ -562,8 +569,8 @@ def _channel_mark(ch: Any) -> object:
 def _link_mark(link: Link) -> object:
     if link.wire.state is not State.OPEN:
         return link.wire.state
-    requests = tuple((one.id, one.command, one.state) for one in link.wire._opener.requests)
-    asked = tuple((one.id, one.command, one.stage) for one in link.wire._home._asked.values())
+    requests = tuple((one.request_id, one.command, one.state) for one in link.wire._opener.requests)
+    asked = tuple((one.request_id, one.wants, one.stage) for one in link.wire._home._asked.values())
     return (requests, asked, tuple(link._requests), tuple(link._exporting._hints._registered))
 
 

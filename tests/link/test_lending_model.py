@@ -117,7 +117,7 @@ Patch = Callable[[type, str, Any], None]
 def count_data_only(patch: Patch) -> None:
     """A SEND that crosses a grant waits for a slot that is lent to its own link."""
 
-    def wrote_data(window: Window) -> None:
+    def wrote_data(window: Window, _: object) -> None:
         window._queued -= 1
         window._written += 1
         window._serials.append(window._written)

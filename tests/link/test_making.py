@@ -299,7 +299,7 @@ def test_a_peer_that_repeats_names_is_found_out(mem_world: World) -> None:
             def forgetful(asked: Any) -> None:
                 told(type(asked)(asked.request_id, ""))
 
-            there._handlers[ListRequested] = forgetful
+            there.pump.handlers[ListRequested] = forgetful
             with pytest.raises(ProtocolError, match="told already"):
                 await link.list()
 

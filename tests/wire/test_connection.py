@@ -78,7 +78,7 @@ def test_two_versions_that_have_nothing_in_common_part_with_a_reason() -> None:
     """A major mismatch is refused by BYE(ENOTSUP), which names both ranges and the remedy. Row: W1."""
     pair = Pair()
     pair.a._hello = evolve(pair.a._hello, version_min=2, version_max=2)
-    pair.a._handshake._mine = pair.a._hello
+    pair.a.handshake._mine = pair.a._hello
     events = pair.start()
 
     ended = [event.report.cause for event in events if isinstance(event, ConnectionEnded)]

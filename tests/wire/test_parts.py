@@ -117,15 +117,15 @@ def test_request_ids_wrap_and_skip_zero_and_those_in_flight() -> None:
     """Ids grow modulo 2^32; 0 is never used, nor one that still waits for its answer. Row: N1."""
     requests = RequestMap(LAST - 1)
     requests.limit = 10
-    first = [requests.add(Command.INFO, 1, ()).id for _ in range(4)]
+    first = [requests.add(Command.INFO, 1, ()).request_id for _ in range(4)]
     assert first == [LAST - 1, LAST, 1, 2]
 
     again = RequestMap(LAST)
     again.limit = 10
     kept = again.add(Command.INFO, 1, ())
     again._next = LAST
-    assert again.add(Command.INFO, 1, ()).id == 1
-    assert kept.id == LAST
+    assert again.add(Command.INFO, 1, ()).request_id == 1
+    assert kept.request_id == LAST
 
 
 def test_beyond_the_bound_nothing_is_asked() -> None:
@@ -139,33 +139,35 @@ def test_beyond_the_bound_nothing_is_asked() -> None:
     with pytest.raises(NoBuffers, match="2 requests are in flight"):
         requests.check_room()
 
-    requests.remove(last)
+    requests.remove(last.request_id)
     requests.check_room()
 
 
 def test_an_answer_to_what_nobody_asked_is_a_protocol_error() -> None:
     """An unknown id, another channel, or a request that was never written: each is forged. Row: N1."""
     requests = RequestMap()
+    requests.limit = 1
     request = requests.add(Command.INFO, 1, ())
     with pytest.raises(ProtocolError, match="nobody asked"):
-        requests.answered(request.id, 1)
+        requests.answered(request.request_id, 1)
 
-    request.state, request.entry.written = RequestState.WRITTEN, True
-    for request_id, channel_id in ((99, 1), (request.id, 3)):
+    request.state, request.written = RequestState.WRITTEN, True
+    for request_id, channel_id in ((99, 1), (request.request_id, 3)):
         with pytest.raises(ProtocolError, match="nobody asked"):
             requests.answered(request_id, channel_id)
-    assert requests.answered(request.id, 1) is request
+    assert requests.answered(request.request_id, 1) is request
 
 
 def test_what_is_over_cannot_be_named_again() -> None:
     """A request that nobody waits for any more is no longer its owner's, though its id stays taken. Row: N1."""
     requests = RequestMap()
+    requests.limit = 1
     request = requests.add(Command.INFO, 1, ())
     request.state = RequestState.ABANDONED
 
     with pytest.raises(ValueError, match="not in flight"):
-        requests.mine(request.id)
-    assert request.id in requests
+        requests.mine(request.request_id)
+    assert request.request_id in requests
 
 
 # --- handles ---------------------------------------------------------------------------------------------------------

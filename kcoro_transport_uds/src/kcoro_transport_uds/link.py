@@ -91,10 +91,6 @@ class Connection:
     def __attrs_post_init__(self) -> None:
         self.reading = PollSpec(fd=self.sock.fileno(), want=READ)
 
-    def is_open(self) -> bool:
-        """Whether frames go in both directions."""
-        return self.end is None and self.unreadable is None and not self.connecting
-
     # -- connecting
 
     def try_connect(self) -> None:
@@ -157,7 +153,15 @@ class Connection:
         while self.backlog:
             offered_all = len(self.backlog) <= BUFFERS_AT_ONCE
             try:
-                self._sent(self._offer())
+                if len(self.backlog) > 1:
+                    size = self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE)))
+                else:
+                    size = self.sock.send(self.backlog[0])
+                if size == self.backlog_bytes:
+                    self.backlog.clear()
+                    self.backlog_bytes = 0
+                    return
+                self._sent(size)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -168,18 +172,9 @@ class Connection:
             if offered_all:
                 return  # what it left there is no room for: asking again would cost a call to hear that
 
-    def _offer(self) -> int:
-        """Have the kernel take bytes off the front of the backlog; how many it took."""
-        if len(self.backlog) == 1:
-            return self.sock.send(self.backlog[0])
-        return self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE)))
-
     def _sent(self, size: int) -> None:
         """Take ``size`` bytes off the front of the backlog; the rest of a buffer stays first."""
         self.backlog_bytes -= size
-        if not self.backlog_bytes:
-            self.backlog.clear()
-            return
         while size:
             first = self.backlog.popleft()
             if size < len(first):
@@ -191,6 +186,8 @@ class Connection:
 
     def receive(self, limit: int) -> RawFrame | None:
         """Take the oldest whole frame."""
+        if self.starved and self.end is None and self.unreadable is None:
+            return None
         if self.closing and self.end is not None:
             raise self.end
         if self.unreadable is not None:
@@ -200,15 +197,16 @@ class Connection:
         except ProtocolError as error:
             self.unreadable = error
             raise
-        if frame is None:
-            self.starved = True
-            if self.end is not None:
-                raise self._told(self.end)
+        self.starved = self.decoder.drained
+        if frame is None and self.end is not None:
+            raise self._told(self.end)
         return frame
 
     def _fill(self) -> None:
         """Read once, if that can be of use."""
-        size = MOST_READ_BYTES if self.read_was_full else min(max(READ_BYTES, self.decoder.missing), MOST_READ_BYTES)
+        size = READ_BYTES
+        if self.read_was_full or self.decoder.missing > READ_BYTES:
+            size = MOST_READ_BYTES if self.read_was_full else min(self.decoder.missing, MOST_READ_BYTES)
         try:
             data = self.sock.recv(size)
         except BlockingIOError:
@@ -245,7 +243,7 @@ class Connection:
         """What to wait for."""
         if self.closed:
             return PollSpec()
-        if self.starved and not self.backlog and self.is_open():
+        if self.starved and not self.backlog and self.end is None and self.unreadable is None and not self.connecting:
             return self.reading
         write = WRITE if self.backlog else 0
         if self.closing:

@@ -71,7 +71,7 @@ class Listener:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.options.sndbuf_bytes)
         return Connection(sock, peer=identity_of(sock))
 
-    def pump(self, now: float) -> None:
+    def pump(self, now: float, _ready: int = READ) -> None:
         """Note the time; a pause may be over."""
         self.now = now
         if self.paused_until is not None and now >= self.paused_until:

@@ -85,10 +85,7 @@ def kcoro_recv_frame(conn: Connection, limit: int) -> RawFrame | None:
 @hookimpl
 def kcoro_pump(endpoint: Connection | Listener, now: float, ready: int) -> None:
     """Connect, write, read once."""
-    if isinstance(endpoint, Connection):
-        endpoint.pump(now, ready)
-    else:
-        endpoint.pump(now)
+    endpoint.pump(now, ready)
 
 
 @hookimpl

@@ -10,14 +10,14 @@ Rule 3: deadline, token and the host's cancellation are enforced at this end: CA
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from ..errors import ChannelClosed, KcoroError, Outcome, WouldBlock
 from ..hosts.port import current_host, find_host, here
 from ..parking import HomeBound, cancelled_error, check_timeout, park, result, token_is_set
 from ..semantics import CANCELLED, TIMED_OUT, WAITING, Kind, Overflow, Undelivered
 from ..semantics import CLOSED as CLAIM_CLOSED
-from ..wire.messages import Attributes, Closing, Rights
+from ..wire.messages import FOREVER_MS, Attributes, Closing, Rights, milliseconds
 from .closing import closed_error, reason_of
 from .pending import Pending
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["DONE", "Asking", "Here", "UndeliveredHook"]
 
 
+@final
 class Here:
     """Stands for a request that need not be made, since what it asks for was done here; ``value`` is its result."""
 
@@ -59,6 +60,7 @@ class Asking(HomeBound):
         "_drained",
         "_failures",
         "_id",
+        "_lends",
         "_link",
         "_on_undelivered",
         "_prefetch",
@@ -83,6 +85,7 @@ class Asking(HomeBound):
         self._detached = False
         self._on_undelivered: UndeliveredHook | None = None
         self._prefetch: Prefetch | None = None
+        self._lends = False  # slots were asked for
         self._sent = self._received = self._doubtful = 0
         self._failures = [0, 0, 0, 0]
         self._unasked = [0, 0, 0, 0]  # those of them that the home never heard of
@@ -145,41 +148,46 @@ class Asking(HomeBound):
 
     async def _ask(
         self,
-        ask: Callable[[], int | Here],
+        ask: Callable[[Any, int], int | Here],
+        what: Any,
         sending: bool,
         timeout: float | None,
         cancel: CancelToken | None,
         counted: bool = True,
     ) -> Any:
-        """Make a request and wait for its answer, unless ``ask`` could do it here."""
+        """Make a request and wait for its answer, unless ``ask(what, timeout_ms)`` could do it here."""
         host = here.host or current_host()
         if host is not self._home:
             self._enter(host)
         if cancel is not None and token_is_set(cancel, host):
             await host.spend()
             raise self._failed(CANCELLED, cancelled_error(cancel, self._told(sending, counted)))
-        limit = None if timeout is None else check_timeout(timeout)
+        limit, timeout_ms = None, FOREVER_MS
+        if timeout is not None:
+            limit = check_timeout(timeout)
+            timeout_ms = milliseconds(limit)
         await host.cancel_point()
         try:
-            self._link.check_usable(self, self._id)
-            number = ask()
+            link = self._link
+            link.check_usable(self, self._id)
+            number = ask(what, timeout_ms)
         except Exception as error:
             self._ended(None, error, sending)
             await host.spend()
             raise
-        if isinstance(number, Here):
+        if type(number) is Here:
             if host.credit:
                 host.credit -= 1
             else:
                 await host.pause()
             return number.value
-        op = self._link.request(number, sending, self, self._id)
+        op = link.request(number, sending, self, self._id)
         self._waiting[sending] += counted
         try:
             if limit is None and cancel is None:
                 await host.park(op)  # as ``park`` does, without its frame: most calls come this way
             else:
-                await park(host, op, op.forget, self._link.grace if limit == 0 else limit, cancel)
+                await park(host, op, op.forget, link.grace if limit == 0 else limit, cancel)
             if op.claim == 0 and op.error is None:
                 return op.value
             if limit == 0 and op.claim == TIMED_OUT:

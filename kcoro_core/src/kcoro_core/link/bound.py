@@ -60,10 +60,11 @@ class Bound:
     declined: bool = False  # nothing is sent ahead on this handle
     ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
-    @property
-    def core(self) -> ChannelCore:
-        """What everybody who uses the channel goes through."""
-        return self.channel._core
+    core: ChannelCore = field(init=False, repr=False)
+    """What everybody who uses the channel goes through."""
+
+    def __attrs_post_init__(self) -> None:
+        self.core = self.channel._core
 
     # -- elements
 

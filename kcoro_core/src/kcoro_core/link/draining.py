@@ -116,6 +116,7 @@ async def drain(link: Link, timeout: float | None) -> DrainReport:
         link.wire.drain(milliseconds(limit))
         link._answering.take_no_more()
         link.draining = Drain(link)
+        link.look_after_drain()
         link.pump.flush()
     draining = link.draining
     draining.look()

@@ -97,7 +97,7 @@ class Link(HomeBound):
         config = ConnectionConfig(settings.hello_timeout, grace, grace, for_grants, "kcoro_core")
         self.node = NODE_ID
         self.wire = Connection(side, self.node, host.random.randbytes(NONCE_SIZE), limits_of(settings), config)
-        self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace, self._on_event, self.on_heard)
+        self.pump = Pump(host, vtable, conn, self.wire, settings.cancel_grace)
         self._exporting = Home(
             host,
             self.wire,
@@ -121,8 +121,8 @@ class Link(HomeBound):
         self.draining: Drain | None = None
         self._peer_drains = False
         self._farewell = ""
-        self.pump.after_turn = self._after_turn
-        self._handlers: dict[type[events.Event], Callable[[Any], None]] = {
+        self.pump.after_turn = self._answering.resume
+        self.pump.handlers = {
             **self._exporting.handlers,
             events.CallRequested: self._answering.on_call,
             events.CancelRequested: self._on_cancel_requested,
@@ -201,6 +201,7 @@ class Link(HomeBound):
             self, lambda: self.wire.open(wanted), name, f"open {name!r} over {self.uri}", timeout, cancel
         )
         channel._on_undelivered = on_undelivered
+        channel._lends = lend
         if prefetch:
             channel._prefetch = Prefetch(channel, prefetch)
             channel._prefetch.top_up()
@@ -406,17 +407,12 @@ class Link(HomeBound):
         """Raise what ended the link, if it has ended or is ending; ``about`` is who wants to know."""
         if self._ending is not None:
             raise self._ending.error(about, channel_id)
-        if self.wire.state is not State.OPEN:
+        if self.wire.life.state is not State.OPEN:
             raise left_error(about, LEFT_HERE)
         if self.draining is not None or self._peer_drains:
             raise left_error(about, DRAINING)
 
     # -- events
-
-    def _on_event(self, event: events.Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     def _on_established(self, news: events.Established) -> None:
         self._identity = self._vtable.peer(self._conn)
@@ -535,8 +531,14 @@ class Link(HomeBound):
         if op is not None:
             op.notified(news.events, news.token)
 
+    def expect(self, select: RemoteSelect) -> None:
+        """Have a select look once all that has arrived was heard."""
+        self.expectant[select] = None
+        self.pump.on_heard = self.on_heard
+
     def on_heard(self) -> None:
         """All that had arrived was heard: selects that have turns choose now."""
+        self.pump.on_heard = None
         while self.expectant:
             select = next(iter(self.expectant))
             del self.expectant[select]
@@ -573,10 +575,16 @@ class Link(HomeBound):
 
     # -- the end
 
-    def _after_turn(self) -> None:
-        self._answering.resume()
-        if self.draining is not None:
-            self.draining.look()
+    def look_after_drain(self) -> None:
+        """From now on see after each turn whether what is drained is finished."""
+        assert self.draining is not None
+        look, resume = self.draining.look, self._answering.resume
+
+        def after_turn() -> None:
+            resume()
+            look()
+
+        self.pump.after_turn = after_turn
 
     def _on_drain_heard(self, _news: events.DrainHeard) -> None:
         self._peer_drains = True

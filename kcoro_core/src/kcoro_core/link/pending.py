@@ -31,8 +31,11 @@ class Pending(Operation):
 
     def __init__(self, link: Link, host: Host, number: int, sending: bool, about: object, channel_id: int) -> None:
         """``about`` is the handle, or the name that is being opened."""
-        super().__init__(host, sending)
-        self.claim, self.late = CLAIMING, WAITING  # as after ``begin_claim(0)``
+        # What Operation sets, in line, since each request makes one; the claim is as after ``begin_claim(0)``.
+        self.claim, self.late = CLAIMING, WAITING
+        self.parker = host
+        self.sending = sending
+        self.value = self.error = self.task = None
         self.link = link
         self.number = number
         self.about = about
@@ -75,8 +78,9 @@ class Pending(Operation):
 
     def succeed(self, value: object = None) -> None:
         """The peer did it: success wins over whatever this side wanted meanwhile."""
-        self.win_claim()
-        self.finish(value)
+        self.claim = 0  # win_claim, for the only clause
+        self.value = value
+        self.parker.unpark(self)
 
     def refuse(self, error: Exception) -> None:
         """The peer did not do it: what this side wanted counts, if it was a cancel; else the peer's reason."""

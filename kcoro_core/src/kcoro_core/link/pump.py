@@ -23,14 +23,13 @@ from typing import Any, Final
 
 from ..cancel import CancelToken
 from ..errors import LinkLost, ProtocolError, TransportError
-from ..hosts.port import Handle, Host
+from ..hosts.port import AGAIN, Handle, Host
 from ..reference.waiter import Operation
-from ..transport import COMMIT_BYTES, READ, WRITE, Vtable
+from ..transport import COMMIT_BYTES, READ, WRITE, PollSpec, Vtable
 from ..unraisable import report_unraisable
 from ..wire.commands import Command
 from ..wire.connection import Connection
 from ..wire.events import Event
-from ..wire.frame import HEADER_SIZE
 from ..wire.states import State
 
 __all__ = ["Pump"]
@@ -45,7 +44,10 @@ _BYE: Final = int(Command.BYE).to_bytes(2, "big")
 
 
 class Pump:
-    """Drives one connection of a transport; ``on_event`` hears each event, ``on_heard`` follows what came at once."""
+    """Drives one connection of a transport; ``handlers`` hear its events.
+
+    ``on_heard`` is called when all was heard that had come at once, ``after_turn`` when what could be written was.
+    """
 
     def __init__(
         self,
@@ -54,18 +56,19 @@ class Pump:
         conn: Any,
         wire: Connection,
         linger: float,
-        on_event: Callable[[Event], None],
-        on_heard: Callable[[], None] = lambda: None,
     ) -> None:
         self.gone = CancelToken()
-        self.after_turn: Callable[[], object] = lambda: None  # called when what could be written was
+        self.after_turn: Callable[[], object] = lambda: None
+        self.on_heard: Callable[[], object] | None = None
         self._host = host
         self._vtable = vtable
         self._conn = conn
         self._wire = wire
+        self._writer = wire.writer
+        self._life = wire.life
         self._linger = linger
-        self._on_event = on_event
-        self._on_heard = on_heard
+        self.handlers: dict[type[Event], Callable[[Any], None]] = {}
+        self._armed: PollSpec | None = None  # what the watches are for
         self._watches: dict[int, tuple[int, Handle]] = {}
         self._when_ready = {side: partial(self._fd_is_ready, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
@@ -76,6 +79,7 @@ class Pump:
         self._written = False  # a task has written in this turn; what others ask waits for its end
         self._pumping = False
         self._full = False  # the medium refused a frame, and will say when it is worth another try
+        self._backlog = 0  # what the medium held when it was asked last; nobody else gives it anything
         self._deaf = False  # the stream is unreadable: nothing more is read
         self._broken: TransportError | None = None  # writing failed; told to the protocol by the next pump
         self._close_by: float | None = None  # the medium is being closed
@@ -140,7 +144,7 @@ class Pump:
             self._written = True
             self.owe()
         self._write(acknowledge=False)
-        if self._full or self._vtable.tx_backlog(self._conn):
+        if self._full or self._backlog:
             self.arm()
 
     def pump(self, ready: int = READ | WRITE) -> None:
@@ -171,38 +175,36 @@ class Pump:
         if self._close_by is not None:
             self._close(now)
             return
-        self._read(now, ready)
-        self._on_heard()
-        if self._timer is None:  # it has come, or there was none
-            self._hand_on(self._wire.handle_timeout(now))
-        if self._wire.has_frames():
-            self._write(acknowledge=self._wire.state is not State.OPEN)
-            if self._wire.has_frames() and not self._full:
-                self.owe()  # acknowledgements, which the next frame of their channel may carry
-        if self._wire.state is State.DEAD:
-            self._begin_close(now)
-
-    def _read(self, now: float, ready: int) -> None:
-        """Take what has arrived whole; the end of the medium comes behind the last frame."""
         try:
             self._vtable.pump(self._conn, now, ready)
-            if not ready & READ and self._broken is None:
-                return
-            taken = self._take_frames(now)
-            if self._broken is not None:
-                if not taken:
-                    raise self._broken
-                self.poke()
+            if ready & READ or self._broken is not None:
+                taken = self._take_frames(now)
+                if self._broken is not None:
+                    if not taken:
+                        raise self._broken
+                    self.poke()  # the end of the medium comes behind the last frame
         except TransportError as error:
             self._hand_on(self._wire.lose(error))
+        if self.on_heard is not None:
+            self.on_heard()
+        if self._timer is None:  # it has come, or there was none
+            self._hand_on(self._wire.handle_timeout(now))
+        if self._writer.has_frames():
+            self._write(acknowledge=self._life.state is not State.OPEN)
+            if self._writer.has_frames() and not self._full:
+                self.owe()  # acknowledgements, which the next frame of their channel may carry
+        if self._life.state is State.DEAD:
+            self._begin_close(now)
 
     def _take_frames(self, now: float) -> int:
-        wire, conn, on_event, recv_frame = self._wire, self._conn, self._on_event, self._vtable.recv_frame
+        """Take what has arrived whole; how many."""
+        wire, conn, handlers, recv_frame = self._wire, self._conn, self.handlers, self._vtable.recv_frame
+        agreed = wire.handshake  # whose limit grows once, between two frames
         for taken in range(0 if self._deaf else FRAMES_AT_ONCE):
             try:
-                raw = recv_frame(conn, wire.frame_limit)
+                raw = recv_frame(conn, agreed.frame_limit)
             except ProtocolError as error:
-                self._deaf = True
+                self._deaf, self._armed = True, None
                 # Without its traceback, which would keep the buffers of the medium as long as the report is kept.
                 self._hand_on(wire.breach(error.with_traceback(None), now))
                 return taken
@@ -212,47 +214,43 @@ class Pump:
                 # Whoever says goodbye still hears what was taken; behind our answer to it nothing is heard.
                 self._write(acknowledge=True)
             for event in wire.receive(raw, now):
-                on_event(event)
+                if (handler := handlers.get(type(event))) is not None:
+                    handler(event)
         return FRAMES_AT_ONCE
 
     def _hand_on(self, events: list[Event]) -> None:
         for event in events:
-            self._on_event(event)
+            if (handler := self.handlers.get(type(event))) is not None:
+                handler(event)
 
     def _write(self, acknowledge: bool) -> None:
-        """Write until nothing is left or the medium is full, and then be sure that it will say when there is room."""
+        """Write until nothing is left or the medium is full, and then be sure that it will say when there is room.
+
+        It gets up to COMMIT_BYTES that it has not passed on. Another try is worth it when it has passed something on
+        meanwhile: what it does while it is pumped it announces to nobody.
+        """
+        vtable, conn = self._vtable, self._conn
         self._full = False
         try:
             for _ in range(PASSES):
-                if self._broken is not None or not self._hand_over(acknowledge):
+                if self._broken is not None:
+                    return
+                committed = vtable.tx_backlog(conn) if self._backlog else 0
+                taken, full = self._writer.write(vtable.send_frame, conn, COMMIT_BYTES - committed, acknowledge)
+                committed += taken
+                if committed >= COMMIT_BYTES:
+                    full = self._writer.has_frames()
+                if taken or full:
+                    vtable.pump(conn, self._host.now(), WRITE)
+                    self._backlog = vtable.tx_backlog(conn)
+                self._full = full and self._backlog >= committed
+                if self._full or not full:
                     return
             self.owe()  # the medium takes all of it: the other tasks come first
         except TransportError as error:
             # What the peer said before it left may still be unread: the next pump reads it, then tells the end.
             self._broken = error
             self.poke()
-
-    def _hand_over(self, acknowledge: bool) -> bool:
-        """Give the medium what it takes, up to COMMIT_BYTES that it has not passed on; whether another try is worth it.
-
-        It is when the medium has passed something on meanwhile: what it does while it is pumped it announces to nobody.
-        """
-        wire, vtable, conn = self._wire, self._vtable, self._conn
-        committed = before = vtable.tx_backlog(conn)
-        while committed < COMMIT_BYTES and (frame := wire.poll_transmit(acknowledge)) is not None:
-            if not vtable.send_frame(conn, frame.header, frame.parts, frame.channel_id):
-                self._full = True
-                break
-            wire.mark_written()
-            committed += HEADER_SIZE + frame.length
-        if committed >= COMMIT_BYTES:
-            self._full = wire.has_frames()
-        if committed > before or self._full:
-            vtable.pump(conn, self._host.now(), WRITE)
-        if self._full and vtable.tx_backlog(conn) < committed:
-            self._full = False
-            return True
-        return False
 
     # -- waiting
 
@@ -261,14 +259,19 @@ class Pump:
         if self._finished:
             return
         spec = self._vtable.poll_handle(self._conn)
+        if spec is not self._armed:  # mostly it is: a medium that waits for the same has no reason to make another
+            self._watch_for(spec)
+        if spec.ready_now and not self._deaf:
+            self.poke()
+        if self._timer is None or spec.deadline is not None or self._life.state is not State.OPEN:
+            self.set_timer(spec.deadline)
+
+    def _watch_for(self, spec: PollSpec) -> None:
+        self._armed = spec
         want = 0 if spec.fd is None else spec.want & ~(READ if self._deaf else 0)
         for side in (READ, WRITE):
             if want & side or side in self._watches:
                 self._watch(side, spec.fd if want & side else None)
-        if spec.ready_now and not self._deaf:
-            self.poke()
-        if self._timer is None or spec.deadline is not None or self._wire.state is not State.OPEN:
-            self.set_timer(spec.deadline)
 
     def _watch(self, side: int, fd: int | None) -> None:
         watched = self._watches.get(side)
@@ -279,9 +282,9 @@ class Pump:
         if fd is not None and watched is None:
             self._watches[side] = (fd, self._host.wait_fd(fd, side, self._when_ready[side]))
 
-    def _fd_is_ready(self, side: int) -> None:
-        self._watches.pop(side, None)
+    def _fd_is_ready(self, side: int) -> object:
         self.pump(side)
+        return AGAIN if side in self._watches else None
 
     def set_timer(self, of_medium: float | None = None) -> None:
         """Wake up at the next deadline.

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from ..channel import end_of_iteration
 from ..errors import ChannelClosed, WouldBlock
-from ..parking import check_timeout
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..semantics import WAITING
-from ..wire.messages import FOREVER_MS, milliseconds
 from .asking import Here
 from .sending import Sending
 
@@ -38,14 +36,14 @@ class Receiving(Sending):
         """Take an element that lies here ahead; None where there is none. The caller has made sure that it may."""
         return None if self._prefetch is None else self._prefetch.take()
 
-    def _ask_for_element(self, hint: int) -> int | Here:
+    def _ask_for_element(self, _: None, timeout_ms: int) -> int | Here:
         prefetch = self._prefetch
         if prefetch is not None:
             if (element := prefetch.take()) is not None:
                 return Here(element)
-            if hint and (number := prefetch.adopt()):
+            if timeout_ms and (number := prefetch.adopt()):
                 return number
-        return self._link.wire.recv(self._id, hint)
+        return self._link.wire.recv(self._id, timeout_ms)
 
     async def recv(self, timeout: float | None = None, cancel: CancelToken | None = None) -> bytes:
         """Take the oldest element at the home, as ``Channel.recv`` does; at once if it lies here ahead.
@@ -54,8 +52,7 @@ class Receiving(Sending):
         """
         self._check_attached()
 
-        hint = FOREVER_MS if timeout is None else milliseconds(check_timeout(timeout))
-        value = await self._ask(lambda: self._ask_for_element(hint), False, timeout, cancel)
+        value = await self._ask(self._ask_for_element, None, False, timeout, cancel)
         self._received += 1
         return cast(bytes, value)
 

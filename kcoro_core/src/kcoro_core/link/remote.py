@@ -87,9 +87,11 @@ class RemoteChannel(Receiving):
     async def info(self, timeout: float | None = None, cancel: CancelToken | None = None) -> ChannelInfo:
         """State and counters of the channel, true at its home at one instant."""
         self._check_attached()
-        return cast(
-            ChannelInfo, await self._ask(lambda: self._link.wire.info(self._id), False, timeout, cancel, counted=False)
-        )
+        info = await self._ask(self._ask_for_info, None, False, timeout, cancel, counted=False)
+        return cast(ChannelInfo, info)
+
+    def _ask_for_info(self, *_: object) -> int:
+        return self._link.wire.info(self._id)
 
     # -- for a select
 
@@ -174,9 +176,11 @@ class RemoteChannel(Receiving):
         Raises as ``close`` does, and as every wait; unless it returns, the handle is kept.
         """
         self._check_attached()
-        closing = closing_of(None, cancel=True)
-        await self._ask(lambda: self._link.wire.close(self._id, closing), False, timeout, cancel, counted=False)
+        await self._ask(self._ask_to_close, closing_of(None, cancel=True), False, timeout, cancel, counted=False)
         self.detach()
+
+    def _ask_to_close(self, closing: Closing, _: int) -> int:
+        return self._link.wire.close(self._id, closing)
 
     def detach(self) -> None:
         """Give the handle up: what waits on it ends with ChannelClosed, and the channel at the home goes on.

@@ -55,7 +55,7 @@ class End:
 
     def soon(self, select: RemoteSelect) -> None:
         """Have the select look once all that has arrived was heard, so that the order of its mode decides."""
-        self.handle._link.expectant[select] = None
+        self.handle._link.expect(select)
 
     # -- known on this side
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import MessageTooLong, WouldBlock
-from ..parking import check_timeout
 from ..semantics import CLOSED as CLAIM_CLOSED
 from ..semantics import WAITING, Undelivered
 from ..unraisable import report_unraisable
-from ..wire.messages import FOREVER_MS, milliseconds
 from .arguments import check_element
 from .asking import DONE, Asking, Here
 
@@ -74,17 +72,18 @@ class Sending(Asking):
         :raises AccessDenied: this handle has no right to send.
         :raises NoBuffers: too many requests, or bytes, of this link wait at the home.
         """
-        element = check_element(value)
-        self._check_attached()
-
-        def ask() -> int | Here:
-            if (self._closing or self._shut) is not None and self.can_send:
-                raise self.closed_error()
-            return DONE if self.send_here(element) else self._link.wire.send(self._id, element, hint)
-
-        hint = FOREVER_MS if timeout is None else milliseconds(check_timeout(timeout))
-        await self._ask(ask, True, timeout, cancel)
+        element = value if type(value) is bytes else check_element(value)
+        if self._detached:
+            self._check_attached()
+        await self._ask(self._ask_to_send, element, True, timeout, cancel)
         self._sent += 1
+
+    def _ask_to_send(self, element: bytes, timeout_ms: int) -> int | Here:
+        if (self._closing is not None or self._shut is not None) and self.can_send:
+            raise self.closed_error()
+        if self._lends and self.send_here(element):
+            return DONE
+        return self._link.wire.send(self._id, element, timeout_ms)
 
     def try_send(self, value: Payload) -> None:
         """Send without asking the home, against a lent slot: use ``send(value, timeout=0)`` to ask it.
@@ -97,7 +96,7 @@ class Sending(Asking):
             raise self._failed(CLAIM_CLOSED, self.closed_error())
         if len(element) > self.max_message:
             raise MessageTooLong(f"{len(element)} bytes; {self!r} takes {self.max_message}")
-        if self.can_send and self.send_here(element):
+        if self._lends and self.can_send and self.send_here(element):
             self._sent += 1
             return
         raise self._failed(WAITING, WouldBlock(f"not without asking: use send(value, timeout=0) on {self!r}"))

@@ -24,6 +24,7 @@ from .messages import (
 )
 from .remote_select import HomeSelects, Readiness
 from .slots import Slots
+from .states import State
 
 __all__ = ["Answering"]
 
@@ -35,49 +36,49 @@ class Answering:
     _hints: HomeSelects
     _home: Home
     _lender: Lender
-    _life: Life
+    life: Life
 
     # Each returns False, without effect, when nobody is left to hear: the connection ended, or (push) the receiver
     # detached. Each raises ValueError for a request that waits for no answer, or for another one.
 
     def accept(self, request_id: int, attributes: Attributes) -> bool:
         """Answer OpenRequested. ``max_message`` is lowered to what this link carries."""
-        return self._life.answering and self._home.accept(request_id, attributes)
+        return self.life.answering and self._home.accept(request_id, attributes)
 
     def done(self, request_id: int) -> bool:
         """Answer SendRequested (the element is accepted) or CloseRequested."""
-        return self._life.answering and self._home.done(request_id)
+        return self.life.state is State.OPEN and self._home.done(request_id)
 
     def push(self, request_id: int, element: bytes, redelivered: bool = False) -> bool:
         """Answer RecvRequested with an element: its slot is held until ElementTaken or ElementsReturned.
 
         False: the receiver is gone, nothing was queued, and the element is still yours.
         """
-        return self._life.answering and self._home.push(request_id, element, redelivered)
+        return self.life.answering and self._home.push(request_id, element, redelivered)
 
     def names(self, request_id: int, names: Sequence[Listed]) -> bool:
         """Answer ListRequested with all names behind the one it told, in the order of their bytes; a page goes out."""
-        return self._life.answering and self._home.names(request_id, *page_of([*names]))
+        return self.life.answering and self._home.names(request_id, *page_of([*names]))
 
     def inform(self, request_id: int, info: ChannelInfo) -> bool:
         """Answer InfoRequested."""
-        return self._life.answering and self._home.inform(request_id, info)
+        return self.life.answering and self._home.inform(request_id, info)
 
     def answer(self, request_id: int, result: bytes) -> bool:
         """Answer CallRequested, if its id is not 0, with the result."""
-        return self._life.answering and self._home.answer(request_id, result)
+        return self.life.answering and self._home.answer(request_id, result)
 
     def refuse(self, request_id: int, code: WireCode, text: str = "") -> bool:
         """Answer any request with an error; the text is for people, and cut to 256 bytes."""
-        return self._life.answering and self._home.refuse(request_id, code, text)
+        return self.life.answering and self._home.refuse(request_id, code, text)
 
     def notify(self, registration: int, events: Readiness, token: int) -> bool:
         """Tell a registration of the peer that it has the turn, or (CLOSED) will have none any more."""
-        return self._life.answering and self._hints.notify(registration, events, token)
+        return self.life.answering and self._hints.notify(registration, events, token)
 
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
         """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
-        return self._life.answering and self._home.tell_closed(channel_id, closing)
+        return self.life.answering and self._home.tell_closed(channel_id, closing)
 
     # --- lending ---------------------------------------------------------------------------------------------------
 
@@ -88,11 +89,11 @@ class Answering:
 
         ``consumes``: bytes are granted again when ``note_held`` says that elements have been taken.
         """
-        return self._life.answering and self._lender.start(channel_id, window, consumes)
+        return self.life.answering and self._lender.start(channel_id, window, consumes)
 
     def lend(self, channel_id: int, free: float) -> int:
         """Lend of ``free`` slots as many as are worth telling, and grant bytes again; returns how many slots."""
-        return self._lender.lend(channel_id, free) if self._life.answering else 0
+        return self._lender.lend(channel_id, free) if self.life.answering else 0
 
     def lent(self, channel_id: int) -> Slots:
         """What is lent to a handle of the peer, to look at; ValueError where lending was not started."""
@@ -109,12 +110,12 @@ class Answering:
 
     def recall(self, channel_id: int) -> bool:
         """Ask for the slots back; SlotsReturned follows. False: the connection is ending, they are lost with it."""
-        return self._life.answering and self._lender.recall(channel_id)
+        return self.life.answering and self._lender.recall(channel_id)
 
     def recall_ahead(self, channel_id: int) -> bool:
         """Ask for elements that the peer has ahead, and push nothing more before AheadReturned. False as for recall."""
-        return self._life.answering and self._ahead.recall(channel_id)
+        return self.life.answering and self._ahead.recall(channel_id)
 
     def ask(self, channel_id: int) -> bool:
         """Ask for an answer behind all data; SlotsReturned with ``keep`` follows. False as for recall."""
-        return self._life.answering and self._lender.ask(channel_id)
+        return self.life.answering and self._lender.ask(channel_id)

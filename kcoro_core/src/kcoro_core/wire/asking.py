@@ -22,6 +22,7 @@ from .messages import (
 )
 from .opener import Opener
 from .remote_select import OpenerSelects, Readiness
+from .states import State
 
 __all__ = ["Asking"]
 
@@ -32,7 +33,7 @@ class Asking:
     _ahead: Ahead
     _calls: Calls
     _handles: HandleTable
-    _life: Life
+    life: Life
     _listing: Listing
     _opener: Opener
     _report: LossReport | None
@@ -44,7 +45,7 @@ class Asking:
         Raises NoBuffers at max_channels or max_inflight_requests, ValueError for a name or codec that is too long,
         LinkLost once the connection ends. Like all commands: what raises has changed nothing.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.open(wanted)
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int = FOREVER_MS) -> int:
@@ -53,7 +54,8 @@ class Asking:
         Raises ChannelClosed when the close was heard, AccessDenied without the right, MessageTooLong, NoBuffers when
         too many requests or bytes wait, LinkLost; ValueError for what is no open handle of ours.
         """
-        self._life.check_open()
+        if self.life.state is not State.OPEN:
+            self.life.check_open()
         return self._opener.send(channel_id, element, timeout_ms)
 
     def send_data(self, channel_id: int, element: bytes) -> Sent:
@@ -61,7 +63,7 @@ class Asking:
 
         On a CONFLATED channel it may replace an older one that waits here, which nobody will receive. Raises like send.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.data(channel_id, element)
 
     def slots(self, channel_id: int) -> int:
@@ -75,7 +77,7 @@ class Asking:
         ``ahead``: nobody waits for it yet; leave its element unsettled until somebody does. Raises ValueError once that
         was recalled.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.recv(channel_id, timeout_ms, ahead)
 
     def give_back_ahead(self, channel_id: int) -> None:
@@ -85,17 +87,17 @@ class Asking:
 
     def info(self, channel_id: int) -> int:
         """Ask for state and counters of a channel; ends with InfoReceived or ReplyReceived."""
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.info(channel_id)
 
     def ask_names(self, after: str = "") -> int:
         """Ask which names may be opened at the peer, behind this one; ends with NamesReceived or ReplyReceived."""
-        self._life.check_open()
+        self.life.check_open()
         return self._listing.ask(after)
 
     def close(self, channel_id: int, closing: Closing) -> int:
         """Ask the home to close (or, ``closing.cancel``, to cancel) the channel; ends with ReplyReceived."""
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.close(channel_id, closing)
 
     def call(self, channel_id: int, command: int, payload: bytes) -> int:
@@ -103,12 +105,12 @@ class Asking:
 
         Or with ReplyReceived. Raises ValueError for what is no call or no open handle, and as send does.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._calls.call(channel_id, command, payload)
 
     def tell(self, channel_id: int, command: int, payload: bytes) -> None:
         """Call without an answer: the peer may drop it. Raises as call does; NoBuffers when many wait unwritten."""
-        self._life.check_open()
+        self.life.check_open()
         self._calls.tell(channel_id, command, payload)
 
     def register(self, channel_id: int, serial: int, mask: Readiness) -> int:
@@ -117,7 +119,7 @@ class Asking:
         ``serial`` orders the selects of this node. Ends with unregister, or with ReplyReceived, which is no success.
         Raises like send.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._selects.register(channel_id, serial, mask)
 
     def unregister(self, registration: int) -> None:
@@ -130,7 +132,7 @@ class Asking:
 
         Ends like send or recv: granted by ReplyReceived with code 0 or ElementReceived, denied with EAGAIN.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._selects.claim(registration, token, event, element)
 
     def cancel(self, request_id: int, now: float) -> bool:
@@ -160,5 +162,5 @@ class Asking:
         Returns the receives that end by it: nothing was taken for them, and no event follows. Elements that were not
         settled go back. Other requests of the handle are cancelled by the home, and still end with their answer.
         """
-        self._life.check_open()
+        self.life.check_open()
         return self._opener.detach(channel_id)

@@ -9,7 +9,6 @@ Rule 3: a value that waits in a CONFLATED channel goes first, whatever of its ch
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, NamedTuple
 
 from ..errors import ProtocolError
@@ -147,7 +146,7 @@ class Borrower:
     def _give_back(self, handle: Handle, window: Window) -> None:
         self.flush(handle)
         window.step(LendStep.RECALL)
-        self._outbox.put(Entry(Command.RETURN, handle.id, on_written=partial(window.step, LendStep.RETURN)))
+        self._outbox.put(Entry(Command.RETURN, handle.id, on_written=lambda _: window.step(LendStep.RETURN)))
 
     def _grant(self, handle: Handle, grant: Grant, _events: list[Event]) -> None:
         window = handle.window

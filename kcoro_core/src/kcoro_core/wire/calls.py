@@ -12,7 +12,6 @@ Rule 4: calls of channel 0 stand in the queue of the channels, never in front: t
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from ..errors import MessageTooLong, NoBuffers, ProtocolError
@@ -79,7 +78,7 @@ class Calls:
             raise NoBuffers(f"{self._untold} calls of {self._untold_bytes} bytes wait to be written; wait for room")
         self._untold += 1
         self._untold_bytes += cost
-        self._outbox.put(Entry(command, handle.id, 0, (payload,), _NOREPLY, partial(self._told, cost)))
+        self._outbox.put(Entry(command, handle.id, 0, (payload,), _NOREPLY, lambda _: self._told(cost)))
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ How it is driven, by whoever owns the medium (all from one thread; no call suspe
 1. ``start(now)`` when the medium is up; then write what ``poll_transmit`` gives.
 2. For each frame that was read: ``events = receive(raw, now)``; handle them in order, then write.
 3. Commands (``asking.py``, ``ping``, ``drain``, ``bye``) and answers (``answering.py``) at any time; then write.
-4. Write: ``while (frame := poll_transmit(flush)): hand it to the medium; mark_written()``, until the medium is full.
+4. Write: ``while (frame := poll_transmit(flush)): hand it to the medium; mark_written()``, until the medium is full;
+   or, at once and for less, ``writer.write``.
    ``flush=False`` holds acknowledgements back that no frame carries yet; call with True within one loop turn.
 5. ``handle_timeout(now)`` at ``next_deadline()``, which changes with every call.
 6. ``lose(cause)`` when the medium ends. When ``state`` is DEAD and ``poll_transmit`` gives None, close the medium.
@@ -87,8 +88,8 @@ class Connection(Asking, Answering):
         self._side = side
         self._config = config
         self._hello = Hello(node_id, nonce, limits, software=config.software)
-        self._handshake = Handshake(side is Side.CONNECTING, self._hello)
-        self._life = Life()
+        self.handshake = Handshake(side is Side.CONNECTING, self._hello)
+        self.life = Life()
         self._deadline: float | None = None  # of the handshake, or of the farewell
         self._liveness: Liveness | None = None
         self._report: LossReport | None = None
@@ -102,19 +103,19 @@ class Connection(Asking, Answering):
         self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, config.cancel_grace)
         self._home = Home(self._outbox, self._handles, self._lender, self._ahead)
         self._draining = Draining(self._outbox, self._home)
-        self._calls = Calls(self._life, self._outbox, self._handles, self._opener, self._home)
+        self._calls = Calls(self.life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
         self._selects = OpenerSelects(self._opener)
         self._hints = HomeSelects(self._home)
-        self._listing = Listing(self._life, self._calls, self._opener, self._home)
+        self._listing = Listing(self.life, self._calls, self._opener, self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
-        self._writer = Writer(self._outbox, self._handles, self._order, riders)
+        self.writer = Writer(self._outbox, self._handles, self._order, riders)
         self._routes = self._make_routes()
         self._read = self._bytes_read = 0
 
     def _make_routes(self) -> Routes:
         """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
-        routes = Routes(self._life, self._order, self._handles, self._home, self._pieces)
+        routes = Routes(self.life, self._order, self._handles, self._home, self._pieces)
         routes.from_opener.update({**self._home.handlers(), **self._lender.handlers(), **self._hints.handlers()})
         routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers(), **self._selects.handlers()})
         routes.control.update(
@@ -138,7 +139,7 @@ class Connection(Asking, Answering):
     @property
     def state(self) -> State:
         """Where the connection is in its life."""
-        return self._life.state
+        return self.life.state
 
     @property
     def side(self) -> Side:
@@ -148,17 +149,17 @@ class Connection(Asking, Answering):
     @property
     def peer(self) -> Hello | None:
         """What the peer said of itself, once it was heard."""
-        return self._handshake.peer
+        return self.handshake.peer
 
     @property
     def agreement(self) -> Agreement | None:
         """What both sides hold to, from Established on."""
-        return None if self._liveness is None else self._handshake.agreement
+        return None if self._liveness is None else self.handshake.agreement
 
     @property
     def frame_limit(self) -> int:
         """Payload bytes of the largest frame that may come now: pass it to the medium's recv_frame."""
-        return self._handshake.frame_limit
+        return self.handshake.frame_limit
 
     @property
     def report(self) -> LossReport | None:
@@ -210,14 +211,14 @@ class Connection(Asking, Answering):
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, acknowledgements included."""
-        return self._writer.has_frames()
+        return self.writer.has_frames()
 
     def stats(self) -> ConnectionStats:
         """The counters, in constant time."""
         return ConnectionStats(
-            self._writer.frames,
+            self.writer.frames,
             self._read,
-            self._writer.bytes,
+            self.writer.bytes,
             self._bytes_read,
             len(self._opener.requests),
             len(self._outbox),
@@ -229,39 +230,34 @@ class Connection(Asking, Answering):
 
     def start(self, now: float) -> None:
         """The medium is up: queue our HELLO, and give the peer ``hello_limit`` seconds for its own."""
-        self._life.step(Step.START)
+        self.life.step(Step.START)
         self._deadline = now + self._config.hello_limit
-        self._control(Command.HELLO, self._handshake.hello)
+        self._control(Command.HELLO, self.handshake.hello)
 
     def receive(self, raw: RawFrame, now: float) -> list[Event]:
         """Take one frame as a transport delivered it. Returns what happened; never raises because of the peer."""
-        self._life.check_started()
-        try:
-            frame = frame_from_raw(raw, self._handshake.frame_limit)
-        except ProtocolError as error:
-            return self.breach(error, now)
-        return self._receive(frame, len(raw.payload), now)
-
-    def receive_frame(self, frame: Frame, now: float) -> list[Event]:
-        """Take one frame whose header was checked. Returns what happened; never raises because of the peer."""
-        self._life.check_started()
-        return self._receive(frame, frame.length, now)
-
-    def _receive(self, frame: Frame, length: int, now: float) -> list[Event]:
         if self._report is not None:
             return []
-        self._read += 1
-        self._bytes_read += HEADER_SIZE + length
+        liveness = self._liveness
         events: list[Event] = []
+        if liveness is None:
+            self.life.check_started()
         try:
-            if self._liveness is None:
+            frame = frame_from_raw(raw, self.handshake.frame_limit)
+            self._read += 1
+            self._bytes_read += HEADER_SIZE + frame.length
+            if liveness is None:
                 self._take_handshake(frame, now, events)
             else:
-                self._liveness.heard(now)
+                liveness.heard_at, liveness.unheard = now, 0  # Liveness.heard, in line: this runs for each frame
                 self._routes.take(frame, now, events)
         except (ProtocolError, NotSupported, CreditOverrun) as error:
             events += self.breach(error, now)
         return events
+
+    def receive_frame(self, frame: Frame, now: float) -> list[Event]:
+        """Take one frame that was made here, and not by a medium. Returns what happened, as ``receive`` does."""
+        return self.receive(RawFrame(frame.header, frame.payload), now)
 
     def note_alive(self, now: float) -> None:
         """Bytes of an unfinished frame came: proof of life."""
@@ -280,22 +276,23 @@ class Connection(Asking, Answering):
         """Do what is due: end a handshake or a silent peer, ask for a sign of life, give up cancelled requests."""
         events: list[Event] = []
         if self._deadline is not None and now >= self._deadline:
-            what = "the handshake" if self._life.state is State.HELLO else "the farewell"
+            what = "the handshake" if self.life.state is State.HELLO else "the farewell"
             events += self.lose(LinkLost(f"the peer did not finish {what} in time"))
         elif self._report is None and self._liveness is not None:
             self._opener.expire(now, events)
             if self._liveness.dead(now):
                 events += self.lose(LinkLost("the peer has been silent for too long"))
-            elif (payload := self._liveness.due(now)) is not None and self._life.state is State.OPEN:
+            elif (payload := self._liveness.due(now)) is not None and self.life.state is State.OPEN:
                 self._control(Command.PING, payload)
         return events
 
     def lose(self, cause: Exception) -> list[Event]:
         """The medium ended. Returns ConnectionEnded, or nothing when that was told before."""
-        if self._life.state is State.DEAD:
+        if self.life.state is State.DEAD:
             return []
-        self._life.step(Step.LOSE)
+        self.life.step(Step.LOSE)
         self._outbox.clear()
+        self.writer.end()
         self._deadline = None
         return self._finish_report(cause, orderly=False)
 
@@ -304,7 +301,7 @@ class Connection(Asking, Answering):
 
         Returns ConnectionEnded, or nothing when that was told before.
         """
-        if self._report is not None or self._life.state is State.CONNECTING:
+        if self._report is not None or self.life.state is State.CONNECTING:
             return self.lose(error) if self._report is None else []
         self._farewell(code_of(error), str(error.args[0]) if error.args else "", now)
         return self._finish_report(error, orderly=False)
@@ -326,20 +323,17 @@ class Connection(Asking, Answering):
         Write ``frame.header`` and ``frame.parts`` whole or not at all. With ``flush`` False an acknowledgement that no
         queued frame can carry waits; it must be flushed within one loop turn, since a slot is held for it.
         """
-        if self._life.state is State.DEAD:
-            self._writer.drop()
-            return None
-        return self._writer.poll(flush and not self._bye_written)
+        return self.writer.poll(flush)
 
     def mark_written(self) -> None:
         """The frame that poll_transmit gave last was taken by the medium, whole. Raises ValueError without one."""
-        self._writer.mark_written()
+        self.writer.mark_written()
 
     # --- both sides ---------------------------------------------------------------------------------------------------
 
     def ping(self, now: float) -> bool:
         """Ask for a sign of life; PongReceived follows. False while an earlier PING is unanswered."""
-        self._life.check_open()
+        self.life.check_open()
         payload = None if self._liveness is None else self._liveness.ping(now)
         if payload is not None:
             self._control(Command.PING, payload)
@@ -351,7 +345,7 @@ class Connection(Asking, Answering):
         What was heard goes on; the owner says ``bye`` when it is done, or the time is over. Raises LinkLost once the
         connection ends, ValueError the second time.
         """
-        self._life.check_open()
+        self.life.check_open()
         self._draining.tell(deadline_ms)
 
     def bye(self, now: float, code: WireCode = WireCode.OK, text: str = "") -> None:
@@ -360,7 +354,7 @@ class Connection(Asking, Answering):
         Answers to what was asked before are still heard; nothing new is asked or answered. Raises ValueError unless
         the connection is open or shaking hands.
         """
-        self._life.step(Step.FAREWELL)
+        self.life.step(Step.FAREWELL)
         self._deadline = now + self._config.bye_limit
         self._queue_bye(code, text)
 
@@ -368,15 +362,15 @@ class Connection(Asking, Answering):
 
     def _take_handshake(self, frame: Frame, now: float, events: list[Event]) -> None:
         self._order.read(frame.seq)
-        if frame.command == Command.BYE and self._handshake.peer is not None:
+        if frame.command == Command.BYE and self.handshake.peer is not None:
             self._heard_bye(frame, now, events)
             return
-        self._handshake.check(frame)
+        self.handshake.check(frame)
         if frame.command == Command.CONFIRM:
-            self._agree(*self._handshake.hear_confirm(frame), now, events)
+            self._agree(*self.handshake.hear_confirm(frame), now, events)
             return
-        confirm = self._handshake.hear_hello(frame)
-        if self._life.state is State.HELLO:
+        confirm = self.handshake.hear_hello(frame)
+        if self.life.state is State.HELLO:
             self._control(Command.CONFIRM, confirm)
 
     def _agree(self, agreement: Agreement, peer: Hello, now: float, events: list[Event]) -> None:
@@ -390,14 +384,14 @@ class Connection(Asking, Answering):
         self._pieces.agree(limits)
         self._outbox.agree(limits.max_frame, agreement.peer_budget)
         self._handles.limit = limits.max_channels
-        if self._life.state is State.HELLO:  # else we have said goodbye meanwhile
-            self._life.step(Step.AGREE)
+        if self.life.state is State.HELLO:  # else we have said goodbye meanwhile
+            self.life.step(Step.AGREE)
             self._deadline = None
             events.append(Established(agreement, peer))
 
     def _heard_ping(self, frame: Frame, _now: float, _events: list[Event]) -> None:
         _check_bare(frame, _PING_SIZE)
-        if self._life.state is State.OPEN:
+        if self.life.state is State.OPEN:
             self._control(Command.PONG, frame.payload)
 
     def _heard_pong(self, frame: Frame, now: float, events: list[Event]) -> None:
@@ -426,7 +420,7 @@ class Connection(Asking, Answering):
         self._outbox.clear()
         self._opener.acks.clear()
         self._lender.grants.clear()
-        if self._life.state is not State.CLOSING:
+        if self.life.state is not State.CLOSING:
             self.bye(now, code, text)
         elif not self._bye_written:
             self._queue_bye(code, text)
@@ -434,13 +428,15 @@ class Connection(Asking, Answering):
     def _queue_bye(self, code: WireCode, text: str) -> None:
         self._outbox.seal(Entry(Command.BYE, parts=(encode_bye(code, text),), on_written=self._bye_was_written))
 
-    def _bye_was_written(self) -> None:
+    def _bye_was_written(self, _entry: Entry) -> None:
         self._bye_written = True
+        self.writer.said_bye()
         if self._report is not None:
             self._finish()
 
     def _finish(self) -> None:
-        self._life.step(Step.FINISH)
+        self.life.step(Step.FINISH)
+        self.writer.end()
         self._deadline = None
 
     def _finish_report(self, cause: Exception, orderly: bool) -> list[Event]:
@@ -461,7 +457,7 @@ class Connection(Asking, Answering):
         self._lender.grants.clear()
         self._handles.clear()
         self._pieces.clear()
-        if self._life.state is State.CLOSING and self._bye_written:
+        if self.life.state is State.CLOSING and self._bye_written:
             self._finish()
         return [ConnectionEnded(self._report)]
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""What a connection tells its owner: one class per kind of news, frozen, in the order in which things happened.
+"""What a connection tells its owner: one class per kind of news, in the order in which things happened.
+
+Nobody changes one; that attrs forbids it would cost more than the rest of making it, and one is made for each frame.
 
 Rule 1: an event is news, not a question, but for those named ...Requested: each of them is answered exactly once.
 Rule 2: request ids in ...Requested events are the peer's; all others are our own. The two spaces never mix.
@@ -12,7 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import define, field
 
 from .codes import WireCode
 from .hello import Agreement, Hello
@@ -70,7 +72,7 @@ class Event:
 # --- the connection --------------------------------------------------------------------------------------------------
 
 
-@frozen
+@define
 class Established(Event):
     """Both sides agree; channels can be opened."""
 
@@ -78,14 +80,14 @@ class Established(Event):
     peer: Hello
 
 
-@frozen
+@define
 class PongReceived(Event):
     """The peer answered a PING after ``seconds``."""
 
     seconds: float
 
 
-@frozen
+@define
 class PeerBye(Event):
     """The peer ends the connection; ``code`` 0 is an orderly end. ConnectionEnded follows at once."""
 
@@ -93,7 +95,7 @@ class PeerBye(Event):
     text: str
 
 
-@frozen
+@define
 class DrainHeard(Event):
     """The peer will end the connection in ``deadline_ms``: it answers requests of ours up to ``last_id``, if not 0.
 
@@ -107,7 +109,7 @@ class DrainHeard(Event):
 # --- at the home of a channel: the peer asks -------------------------------------------------------------------------
 
 
-@frozen
+@define
 class OpenRequested(Event):
     """The peer wants a handle. Answer with accept or refuse."""
 
@@ -116,7 +118,7 @@ class OpenRequested(Event):
     wanted: OpenRequest
 
 
-@frozen
+@define
 class SendRequested(Event):
     """The peer sends an element; 0 ms is the exact try. Answer with done (accepted) or refuse.
 
@@ -130,7 +132,7 @@ class SendRequested(Event):
     slot: bool = False
 
 
-@frozen
+@define
 class DataReceived(Event):
     """The peer has sent an element against a lent slot: it has to be taken in; its sender counts on that.
 
@@ -142,14 +144,14 @@ class DataReceived(Event):
     skipped: int = 0
 
 
-@frozen
+@define
 class AheadReturned(Event):
     """Elements that the peer had ahead and nobody took are back; its receives that are left are waited for."""
 
     channel_id: int
 
 
-@frozen
+@define
 class SlotsReturned(Event):
     """The peer has given its slots back, behind all its data; or, with ``keep``, answered a question and kept them."""
 
@@ -157,7 +159,7 @@ class SlotsReturned(Event):
     keep: bool
 
 
-@frozen
+@define
 class RecvRequested(Event):
     """The peer wants one element; 0 ms is the exact try. Answer with push or refuse.
 
@@ -170,7 +172,7 @@ class RecvRequested(Event):
     ahead: bool = False
 
 
-@frozen
+@define
 class InfoRequested(Event):
     """The peer wants the state of the channel. Answer with inform or refuse."""
 
@@ -178,7 +180,7 @@ class InfoRequested(Event):
     channel_id: int
 
 
-@frozen
+@define
 class ListRequested(Event):
     """The peer wants the names behind ``after`` that it may open. Answer with names or refuse."""
 
@@ -186,7 +188,7 @@ class ListRequested(Event):
     after: str
 
 
-@frozen
+@define
 class CloseRequested(Event):
     """The peer, who has the right, closes or (``closing.cancel``) cancels the channel. Answer with done or refuse."""
 
@@ -195,7 +197,7 @@ class CloseRequested(Event):
     closing: Closing
 
 
-@frozen
+@define
 class CallRequested(Event):
     """The peer calls, on channel 0 or on a handle of its own. Answer with answer or refuse; id 0 wants no answer."""
 
@@ -205,7 +207,7 @@ class CallRequested(Event):
     payload: bytes
 
 
-@frozen
+@define
 class RegisterRequested(Event):
     """A clause of a select of the peer is to stand in the channel, for the events of ``mask``: tell it with notify.
 
@@ -218,7 +220,7 @@ class RegisterRequested(Event):
     mask: int
 
 
-@frozen
+@define
 class ClaimRequested(Event):
     """A select claims what it was told of: ``event`` says which way; an element comes along if it sends.
 
@@ -233,7 +235,7 @@ class ClaimRequested(Event):
     element: bytes | None
 
 
-@frozen
+@define
 class CancelRequested(Event):
     """The peer gives a request up that is not yet answered: withdraw it, and refuse it with ECANCELED.
 
@@ -247,7 +249,7 @@ class CancelRequested(Event):
     command: int
 
 
-@frozen
+@define
 class ElementTaken(Event):
     """A pushed element was received; its slot is free now."""
 
@@ -255,7 +257,7 @@ class ElementTaken(Event):
     channel_id: int
 
 
-@frozen
+@define
 class ElementsReturned(Event):
     """Pushed elements that nobody took: put them back at the head, in this order, all at once.
 
@@ -270,7 +272,7 @@ class ElementsReturned(Event):
 # --- at the opener of a channel: the home answers --------------------------------------------------------------------
 
 
-@frozen
+@define
 class Opened(Event):
     """OPEN was accepted; the handle is ``channel_id``."""
 
@@ -279,7 +281,7 @@ class Opened(Event):
     attributes: Attributes
 
 
-@frozen
+@define
 class ReplyReceived(Event):
     """A request is over: SEND or CLOSE with code 0 is done, any request with another code is known not done.
 
@@ -293,7 +295,7 @@ class ReplyReceived(Event):
     text: str = ""
 
 
-@frozen
+@define
 class ElementReceived(Event):
     """A receive is over with an element. Settle it with taken or putback before anything else is done."""
 
@@ -303,7 +305,7 @@ class ElementReceived(Event):
     redelivered: bool
 
 
-@frozen
+@define
 class Notified(Event):
     """A registration has the turn for these events, or (CLOSED) will never have one; ``token`` goes with the claim."""
 
@@ -313,7 +315,7 @@ class Notified(Event):
     token: int
 
 
-@frozen
+@define
 class InfoReceived(Event):
     """The state of the channel, true at its home when it was asked."""
 
@@ -322,7 +324,7 @@ class InfoReceived(Event):
     info: ChannelInfo
 
 
-@frozen
+@define
 class NamesReceived(Event):
     """A page of names, in the order of their bytes; ``more``: ask again, behind the last of them."""
 
@@ -331,7 +333,7 @@ class NamesReceived(Event):
     more: bool
 
 
-@frozen
+@define
 class ChannelCloseHeard(Event):
     """The channel was closed at its home: new sends fail, receives drain what is left there. Told at most once."""
 
@@ -339,7 +341,7 @@ class ChannelCloseHeard(Event):
     closing: Closing
 
 
-@frozen
+@define
 class RequestInDoubt(Event):
     """A cancelled request was not answered within the grace; what the home did with it is not known here.
 
@@ -353,14 +355,14 @@ class RequestInDoubt(Event):
     sends: bool = False
 
 
-@frozen
+@define
 class AheadRecalled(Event):
     """The home wants elements back that nobody took. Answer at once: putback and cancel, then give_back_ahead."""
 
     channel_id: int
 
 
-@frozen
+@define
 class DataInDoubt(Event):
     """A handle is over, and its home has never confirmed these elements, which were sent against lent slots."""
 
@@ -368,7 +370,7 @@ class DataInDoubt(Event):
     elements: tuple[bytes, ...]
 
 
-@frozen
+@define
 class Detached(Event):
     """A handle is given up: at its home, the opener let it go; at the opener, the home has answered everything."""
 
@@ -378,7 +380,7 @@ class Detached(Event):
 # --- calls of ours ---------------------------------------------------------------------------------------------------
 
 
-@frozen
+@define
 class CallAnswered(Event):
     """A call of ours is over, with its result; ReplyReceived tells any other answer."""
 
@@ -402,7 +404,7 @@ class Fate(enum.Enum):
     """It was written and not answered; only the other side knows."""
 
 
-@frozen
+@define
 class LostRequest:
     """A request of ours that was over for nobody when the connection ended. A receive that is DONE has its element.
 
@@ -416,7 +418,7 @@ class LostRequest:
     sends: bool = False
 
 
-@frozen
+@define
 class LostElement:
     """An element that was pushed to the peer and not confirmed: NOT_DONE goes back to the head, IN_DOUBT by policy.
 
@@ -429,7 +431,7 @@ class LostElement:
     returned: bool = False
 
 
-@frozen
+@define
 class LostData:
     """An element that was sent against a lent slot and is not known to be accepted; its send has completed."""
 
@@ -437,7 +439,7 @@ class LostData:
     element: bytes
 
 
-@frozen
+@define
 class ParkedRequest:
     """A request of the peer that was not answered: withdraw it; there is nobody left to answer."""
 
@@ -446,7 +448,7 @@ class ParkedRequest:
     command: int
 
 
-@frozen
+@define
 class LossReport:
     """What the end of a connection leaves behind, complete: whatever is not named here was over before.
 
@@ -468,7 +470,7 @@ class LossReport:
     data: tuple[LostData, ...] = ()
 
 
-@frozen
+@define
 class ConnectionEnded(Event):
     """The last event of every connection, exactly once, whatever ended it."""
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import ProtocolError
+from .commands import command_name
 
 __all__ = ["MAX_TEXT", "MAX_TLVS", "MAX_TLV_VALUE", "Fields", "encode_tlvs", "short_text"]
 
@@ -28,20 +29,24 @@ _TLV: Final = struct.Struct(">HH")
 
 
 class Fields:
-    """A cursor over one payload; ``what`` names it in errors.
+    """A cursor over one payload; ``what``, a text or the number of a command, names it in errors.
 
     ``tail`` is what follows the payload in pieces of its own; only ``rest`` and ``left`` reach into it. ``dropped`` is
     the size of an element that was not kept, since its channel does not take it: ``rest`` is empty then.
     """
 
-    __slots__ = ("_at", "_payload", "_tail", "_what", "dropped")
+    __slots__ = ("_at", "_name", "_payload", "_tail", "dropped")
 
-    def __init__(self, payload: bytes, what: str, start: int = 0) -> None:
+    def __init__(self, payload: bytes, what: str | int, start: int = 0) -> None:
         self._payload = payload
-        self._what = what
+        self._name = what
         self._at = start
         self._tail: Sequence[bytes] = ()
         self.dropped = 0
+
+    @property
+    def _what(self) -> str:
+        return self._name if isinstance(self._name, str) else command_name(self._name)
 
     @property
     def left(self) -> int:

@@ -30,10 +30,14 @@ __all__ = [
     "decode_header",
     "encode_header",
     "frame_from_raw",
+    "pack_header",
 ]
 
 _HEADER: Final = struct.Struct(">IHHIII")
 _LENGTH: Final = struct.Struct(">I")
+
+pack_header: Final = _HEADER.pack
+"""``encode_header``, without a name for each field: it runs for each frame."""
 
 HEADER_SIZE: Final = _HEADER.size
 """Bytes of a header, always; the payload follows at once."""
@@ -64,7 +68,7 @@ def _joined(parts: tuple[bytes, ...]) -> bytes:
     return parts[0] if len(parts) == 1 and type(parts[0]) is bytes else b"".join(parts)
 
 
-@define
+@define(init=False)
 class Frame:
     """One frame: its header fields and its payload, in parts so that a large element is never copied to be framed.
 
@@ -78,8 +82,27 @@ class Frame:
     request_id: int = 0
     seq: int = 0
     parts: tuple[bytes, ...] = field(default=(), eq=_joined)
-    # What the parts have together, from whoever knows it: it is asked for several times for each frame.
-    _length: int = field(default=-1, eq=False, repr=False)
+    length: int = field(default=-1, eq=False, repr=False)
+    """Bytes that follow the header: those of all parts."""
+
+    def __init__(
+        self,
+        command: int,
+        flags: int = 0,
+        channel_id: int = 0,
+        request_id: int = 0,
+        seq: int = 0,
+        parts: tuple[bytes, ...] = (),
+        length: int = -1,
+    ) -> None:
+        """``length`` is passed by those who know it; else it is counted."""
+        self.command = command
+        self.flags = flags
+        self.channel_id = channel_id
+        self.request_id = request_id
+        self.seq = seq
+        self.parts = parts
+        self.length = sum(map(len, parts)) if length < 0 else length
 
     @property
     def payload(self) -> bytes:
@@ -88,14 +111,9 @@ class Frame:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     @property
-    def length(self) -> int:
-        """Bytes that follow the header."""
-        return sum(map(len, self.parts)) if self._length < 0 else self._length
-
-    @property
     def header(self) -> bytes:
         """The 20 bytes that go in front of the parts."""
-        return _HEADER.pack(self.length, self.command, self.flags, self.channel_id, self.request_id, self.seq)
+        return pack_header(self.length, self.command, self.flags, self.channel_id, self.request_id, self.seq)
 
     def encode(self) -> bytes:
         """The whole frame in one piece: for tests and for media that keep message borders."""
@@ -120,7 +138,7 @@ def encode_header(length: int, command: int, flags: int, channel_id: int, reques
     16      4     seq, counted per channel and direction
     ======  ====  ==========================================================
     """
-    return _HEADER.pack(length, command, flags, channel_id, request_id, seq)
+    return pack_header(length, command, flags, channel_id, request_id, seq)
 
 
 def decode_header(header: bytes, limit: int) -> Header:
@@ -161,7 +179,8 @@ class FrameDecoder:
         self._start = 0  # what was taken of the first
         self._bytes = 0  # what was not taken of all
         self._header = b""  # of a frame whose payload is not here
-        self._drained = True
+        self.drained = True
+        """Whether it is known that there is no whole frame here."""
         self.missing = HEADER_SIZE
         """Bytes without which there is no other frame: if that is much, it is worth reading at once."""
 
@@ -176,11 +195,11 @@ class FrameDecoder:
         Raises ValueError, and changes nothing, while complete frames may be waiting: otherwise a reader that feeds
         faster than it takes would grow without bound.
         """
-        if not self._drained:
+        if not self.drained:
             raise ValueError("take frames until None before feeding more bytes")
         if not data:
             return
-        self._drained = False
+        self.drained = False
         self._bytes += len(data)
         if self._chunks and len(data) < SMALL_CHUNK:
             self._gather(data)
@@ -196,8 +215,23 @@ class FrameDecoder:
         header = self._header
         if not header:
             if self._bytes < HEADER_SIZE:
-                self._wait_for(HEADER_SIZE)
+                self.drained = True
+                self.missing = HEADER_SIZE - self._bytes
                 return None
+            first, start = self._chunks[0], self._start
+            body = start + HEADER_SIZE
+            if len(first) >= body and type(first) is bytes:
+                # Mostly a frame lies whole in what one read has brought.
+                end = body + _LENGTH.unpack_from(first, start)[0]
+                if end <= len(first) and end - body <= limit:
+                    self._bytes -= end - start
+                    self._start = end
+                    if end == len(first):
+                        self._chunks.popleft()
+                        self._start = 0
+                        self.drained = not self._bytes
+                        self.missing = HEADER_SIZE
+                    return RawFrame(first[start:body], first[body:end])
             header = self._take(HEADER_SIZE)
         length: int = _LENGTH.unpack_from(header)[0]
         if length > limit or self._bytes < length:
@@ -210,7 +244,7 @@ class FrameDecoder:
         return RawFrame(header, self._take(length) if length else b"")
 
     def _wait_for(self, size: int) -> None:
-        self._drained = True
+        self.drained = True
         self.missing = size - self._bytes
 
     def _gather(self, data: bytes) -> None:

@@ -52,6 +52,7 @@ class Handle:
     acks: list[int] = field(factory=list)  # short, and there are very many handles: a deque has 600 bytes when empty
     accepted: int = 0
     detach_written: bool = False
+    sends_up_to: int = -1  # bytes of the longest element that may be sent on it; -1: none
     window: Window | None = None  # where slots were asked for
     # At both: whether elements are received ahead, and whether that was recalled.
     ahead: LendState = LendState.REQUEST
@@ -80,6 +81,10 @@ class HandleTable:
 
     def __init__(self, connecting: bool, on_gone: Callable[[int], object] = lambda channel_id: None) -> None:
         self._handles: dict[int, Handle] = {}
+        self.find: Final = self._handles.get
+        """The handle a frame is about, by its id, or None."""
+        self.of_frame: Final = self._handles.__getitem__
+        """The handle that a frame of ours belongs to: it stays until its last frame is written."""
         self._counts = {True: 0, False: 0}  # ours, the peer's: an OPEN must not cost a walk over all handles
         self._next = 1 if connecting else 2
         self._peer_last = 0 if connecting else -1
@@ -109,14 +114,6 @@ class HandleTable:
             raise ProtocolError(f"OPEN on channel {channel_id}, which is not a new id of the peer")
         self._peer_last = channel_id
         return self._add(Handle(channel_id, mine=False))
-
-    def find(self, channel_id: int) -> Handle | None:
-        """The handle a frame is about, or None."""
-        return self._handles.get(channel_id)
-
-    def of_frame(self, channel_id: int) -> Handle:
-        """The handle that a frame of ours belongs to: it stays until its last frame is written."""
-        return self._handles[channel_id]
 
     def mine(self, channel_id: int) -> Handle:
         """The open handle that our owner names as opener. Raises ValueError for any other id."""

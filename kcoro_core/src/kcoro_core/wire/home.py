@@ -11,7 +11,6 @@ Rule 4: nothing of the peer's waits here beyond max_inflight_requests, receive_b
 from __future__ import annotations
 
 import enum
-from functools import partial
 
 from attrs import define, evolve
 
@@ -81,17 +80,18 @@ class Stage(enum.Enum):
     """Its REPLY, queued or written, carries an element that is not settled."""
 
 
-@define(eq=False)
-class Asked:
-    """One request of the peer, from its frame until it is over."""
+_NOBODY = Handle(0, mine=False)
 
-    id: int
-    command: int
-    handle: Handle
+
+@define(eq=False)
+class Asked(Entry):
+    """One request of the peer, from its frame until it is over: the message that answers it, which is queued then."""
+
+    wants: int = 0  # the command that the peer has sent
+    handle: Handle = _NOBODY
     charge: int = 0
     answer_cost: int = 0
     stage: Stage = Stage.WAITING
-    entry: Entry | None = None
     slot: bool = False  # a SEND that has used a lent slot
     asks: bool = False  # a SEND without one, where slots are lent
     refused_open: bool = False  # its REPLY is the last frame of the handle
@@ -101,7 +101,7 @@ class Asked:
     @property
     def ends_with_handle(self) -> bool:
         """Whether its opener waits for nothing any more once it has given the handle up."""
-        return self.receives or self.command is Command.SELECT_REGISTER
+        return self.receives or self.wants is Command.SELECT_REGISTER
 
 
 class Home:
@@ -156,7 +156,7 @@ class Home:
         if wanted.weight != 1:
             self._outbox.weigh(handle.id, wanted.weight)
         if asked.stage is Stage.WAITING:
-            events.append(OpenRequested(asked.id, handle.id, wanted))
+            events.append(OpenRequested(asked.request_id, handle.id, wanted))
 
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
@@ -171,7 +171,7 @@ class Home:
             if handle.lent is not None and not slot:
                 asked.asks = True
                 handle.lent.waiting += 1
-            events.append(SendRequested(asked.id, handle.id, timeout_ms, element, slot))
+            events.append(SendRequested(asked.request_id, handle.id, timeout_ms, element, slot))
 
     def on_call(self, handle: Handle, frame: Frame, fields: Fields, limit: int, events: list[Event]) -> None:
         """The peer calls what this side makes of a command."""
@@ -181,7 +181,7 @@ class Home:
         if size > limit:
             self.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
         if asked.stage is Stage.WAITING:
-            events.append(CallRequested(asked.id, handle.id, frame.command, payload))
+            events.append(CallRequested(asked.request_id, handle.id, frame.command, payload))
 
     def takes(self, handle: Handle | None, command: int, size: int) -> bool:
         """Whether a message of the peer is worth keeping until all of it has come; what is not is refused then."""
@@ -201,21 +201,21 @@ class Home:
             self._ahead.hear(handle)
         asked.receives = True
         if asked.stage is Stage.WAITING:
-            events.append(RecvRequested(asked.id, handle.id, timeout_ms, ahead))
+            events.append(RecvRequested(asked.request_id, handle.id, timeout_ms, ahead))
 
     def on_info(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know the state."""
         fields.end()
         asked = self.admit(handle, frame)
         if asked.stage is Stage.WAITING:
-            events.append(InfoRequested(asked.id, handle.id))
+            events.append(InfoRequested(asked.request_id, handle.id))
 
     def on_list(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know what it may open."""
         after = decode_list(fields)
         asked = self.admit(handle, frame)
         if asked.stage is Stage.WAITING:
-            events.append(ListRequested(asked.id, after))
+            events.append(ListRequested(asked.request_id, after))
 
     def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer closes the channel."""
@@ -224,7 +224,7 @@ class Home:
             raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
         asked = self.admit(handle, frame, Rights.CLOSE)
         if asked.stage is Stage.WAITING:
-            events.append(CloseRequested(asked.id, handle.id, closing))
+            events.append(CloseRequested(asked.request_id, handle.id, closing))
 
     def on_cancel(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer gives a request up; if the answer is on its way already, that one counts."""
@@ -233,7 +233,7 @@ class Home:
         if asked is None:
             self.ignored_cancels += 1
         else:
-            events.append(CancelRequested(asked.id, handle.id, asked.command))
+            events.append(CancelRequested(asked.request_id, handle.id, asked.wants))
 
     def on_taken(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """Acknowledgements that found no other frame."""
@@ -272,7 +272,7 @@ class Home:
             self._forget_push(request_id)
         # Cancels come first: what is put back at the head must not meet a receiver that has just left.
         unanswered = [self._asked[request_id] for request_id in sorted(handle.unanswered)]
-        events.extend(CancelRequested(asked.id, handle.id, asked.command) for asked in unanswered)
+        events.extend(CancelRequested(asked.request_id, handle.id, asked.wants) for asked in unanswered)
         if left:
             ids = tuple(request_id for request_id, _, _ in left)
             events.append(ElementsReturned(handle.id, ids, any(written for _, written, _ in left)))
@@ -289,10 +289,12 @@ class Home:
         if len(self._asked) >= self._limits.max_inflight_requests or frame.request_id in self._asked:
             raise ProtocolError(f"{name}: request {frame.request_id} is in flight, or one too many")
         # Counted like any request until its answer is written, so that a flood of these is bounded as well.
-        asked = Asked(frame.request_id, Command.REPLY, handle or Handle(0, mine=False), stage=Stage.ANSWERED)
-        self._asked[asked.id] = asked
-        reply = encode_reply(WireCode.ENOTSUP, f"{name} is not built")
-        self._put_reply(asked, (reply,), 0)
+        handle = handle or _NOBODY
+        parts = (encode_reply(WireCode.ENOTSUP, f"{name} is not built"),)
+        asked = Asked(Command.REPLY, handle.id, frame.request_id, parts, 0, self._answer_written, handle=handle)
+        asked.stage = Stage.ANSWERED
+        self._asked[asked.request_id] = asked
+        self._outbox.put(asked)
 
     # --- the owner's answers -----------------------------------------------------------------------------------------
 
@@ -321,7 +323,7 @@ class Home:
     def answer(self, request_id: int, result: bytes) -> bool:
         """Answer a call with its result."""
         asked = self._waiting(request_id)
-        if not is_call(asked.command) or len(result) > self._limits.max_message:
+        if not is_call(asked.wants) or len(result) > self._limits.max_message:
             raise ValueError(f"request {request_id} is no call, or {len(result)} bytes do not fit into a frame")
         asked.answer_cost = charge(len(result))
         self.answer_bytes += asked.answer_cost
@@ -346,12 +348,15 @@ class Home:
             return self._answer(asked, ())
         handle = asked.handle
         asked.stage = Stage.PUSHED
-        handle.unanswered.pop(asked.id, None)
-        handle.ledger.push(asked.id)
-        entry = Entry(Command.REPLY, handle.id, asked.id, (_OK, element), Flag.REDELIVERED if redelivered else 0)
-        entry.on_written = partial(handle.ledger.written, asked.id)
-        asked.entry = self._outbox.put(entry)
+        handle.unanswered.pop(asked.request_id, None)
+        handle.ledger.push(asked.request_id)
+        asked.parts, asked.flags = (_OK, element), Flag.REDELIVERED if redelivered else 0
+        asked.on_written = self._push_written
+        self._outbox.put(asked)
         return True
+
+    def _push_written(self, asked: Asked) -> None:
+        asked.handle.ledger.written(asked.request_id)
 
     def refuse(self, request_id: int, code: WireCode, text: str) -> bool:
         """Answer any request with an error."""
@@ -369,7 +374,7 @@ class Home:
         asked = self._asked.get(request_id)
         if asked is None or asked.stage is not Stage.WAITING or asked.handle.state is not HandleState.OPEN:
             return False
-        self._outbox.put(Entry(Command.SELECT_NOTIFY, asked.handle.id, asked.id, (payload,)))
+        self._outbox.put(Entry(Command.SELECT_NOTIFY, asked.handle.id, asked.request_id, (payload,)))
         return True
 
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
@@ -397,7 +402,7 @@ class Home:
         """The connection is over: requests that wait here for nobody. All are forgotten."""
         waiting = [asked for asked in self._asked.values() if asked.stage is Stage.WAITING]
         self._asked.clear()
-        return tuple(ParkedRequest(asked.id, asked.handle.id, asked.command) for asked in waiting)
+        return tuple(ParkedRequest(asked.request_id, asked.handle.id, asked.wants) for asked in waiting)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -405,16 +410,18 @@ class Home:
         """Enter a request of the peer; it is refused already when the handle has not the right."""
         command = COMMANDS.get(frame.command, frame.command)
         # An element that came back may wait for its neighbours: under its id another would take its place on the books.
-        if not frame.request_id or frame.request_id in self._asked or frame.request_id in handle.ledger:
+        request_id = frame.request_id
+        if not request_id or request_id in self._asked or request_id in handle.ledger:
             raise ProtocolError(f"{command_name(command)}: request id {frame.request_id} is 0, or in flight")
         if len(self._asked) >= self._limits.max_inflight_requests:
             raise ProtocolError(f"{command_name(command)}: more than {len(self._asked)} requests are in flight")
         if command is not Command.OPEN and handle.state is not HandleState.OPEN:
             raise ProtocolError(f"{command_name(command)} on channel {handle.id}, which is {handle.state.value}")
-        asked = self._asked[frame.request_id] = Asked(frame.request_id, command, handle, cost)
+        asked = Asked(Command.REPLY, handle.id, request_id, (), 0, self._answer_written, command, handle, cost)
+        self._asked[request_id] = asked
         self._bytes += cost
-        handle.unanswered[asked.id] = None
-        if self._is_late(asked.id):
+        handle.unanswered[request_id] = None
+        if self._is_late(request_id):
             self.refused_late += 1
             self.turn_down(asked, WireCode.EPIPE, "the link is being drained")
         elif right is not None and not int(handle.attributes.rights) & int(right):
@@ -446,9 +453,9 @@ class Home:
         asked = self._asked.get(request_id)
         if asked is None or asked.stage is not Stage.WAITING:
             raise ValueError(f"request {request_id} of the peer waits for no answer")
-        if commands and asked.command not in commands:
+        if commands and asked.wants not in commands:
             raise ValueError(
-                f"request {request_id} of the peer is {command_name(asked.command)}; this is no answer to it"
+                f"request {request_id} of the peer is {command_name(asked.wants)}; this is no answer to it"
             )
         return asked
 
@@ -456,7 +463,7 @@ class Home:
         """Answer a request with an error; False when it was answered before, or nobody hears it."""
         if asked.stage is not Stage.WAITING:
             return False
-        if asked.command is Command.OPEN:
+        if asked.wants is Command.OPEN:
             asked.refused_open = True
             asked.handle.step(ChannelStep.REFUSE)
         return self._answer(asked, (encode_reply(code, text),))
@@ -464,25 +471,25 @@ class Home:
     def _answer(self, asked: Asked, parts: tuple[bytes, ...], used: bool = False) -> bool:
         """Queue the REPLY; False for one whose handle was given up, and whose opener waits for nothing."""
         handle = asked.handle
-        if asked.command is Command.SEND:
+        if handle.lent is not None and asked.wants is Command.SEND:
             self._lender.answered(handle, used, asked.asks)
         asked.stage = Stage.ANSWERED
-        handle.unanswered.pop(asked.id, None)
-        heard = handle.state is not HandleState.DETACHING or not asked.ends_with_handle
+        asked.parts = parts
+        handle.unanswered.pop(asked.request_id, None)
+        if handle.state is not HandleState.DETACHING:
+            self._outbox.put(asked)
+            return True
+        heard = not asked.ends_with_handle
         if heard:
-            self._put_reply(asked, parts, 0)
+            self._outbox.put(asked)
         else:
-            self._forget(asked)
+            self._answer_written(asked)
         self._maybe_detached(handle)
         return heard
 
-    def _put_reply(self, asked: Asked, parts: tuple[bytes, ...], flags: int) -> None:
-        entry = Entry(Command.REPLY, asked.handle.id, asked.id, parts, flags, partial(self._forget, asked))
-        asked.entry = self._outbox.put(entry)
-
-    def _forget(self, asked: Asked) -> None:
-        """The answer is written: the peer's request is over."""
-        self._asked.pop(asked.id, None)
+    def _answer_written(self, asked: Asked) -> None:
+        """The peer's request is over."""
+        self._asked.pop(asked.request_id, None)
         self._bytes -= asked.charge
         self.answer_bytes -= asked.answer_cost
         if asked.refused_open:
@@ -490,8 +497,8 @@ class Home:
 
     def _forget_push(self, request_id: int) -> None:
         asked = self._asked.pop(request_id, None)
-        if asked is not None and asked.entry is not None:
-            self._outbox.withdraw(asked.entry)
+        if asked is not None:
+            self._outbox.withdraw(asked)
 
     def _returned(self, handle: Handle, request_ids: tuple[int, ...], events: list[Event]) -> None:
         if request_ids:
@@ -500,7 +507,7 @@ class Home:
     def _maybe_detached(self, handle: Handle) -> None:
         if handle.state is HandleState.DETACHING and not handle.unanswered:
             handle.step(ChannelStep.DETACHED)
-            self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(self._gone, handle)))
+            self._outbox.put(Entry(Command.DETACH, handle.id, on_written=lambda _: self._gone(handle)))
 
     def _gone(self, handle: Handle) -> None:
         self._handles.remove(handle)

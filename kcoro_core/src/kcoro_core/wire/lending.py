@@ -89,13 +89,14 @@ class Window:
         self.purse.held += cost
         self._elements.append(element)
 
-    def wrote_answer(self) -> None:
+    def wrote_answer(self, _entry: object) -> None:
         """The answer to a question was written."""
         self.answers -= 1
 
-    def wrote_data(self) -> None:
+    def wrote_data(self, _entry: object) -> None:
         """The oldest queued DATA was written."""
-        self.wrote_send()
+        self._queued -= 1
+        self._written += 1
         self._serials.append(self._written)
 
     def queue_send(self) -> None:

@@ -46,7 +46,7 @@ class Listing:
     def ask(self, after: str) -> int:
         """Ask for the page behind this name; the id of the request."""
         self._opener.requests.check_room()
-        return self._opener.ask(self._calls.mine, Command.LIST, (encode_list(after),)).id
+        return self._opener.ask(self._calls.mine, Command.LIST, (encode_list(after),)).request_id
 
     def _on_list(self, frame: Frame, _now: float, events: list[Event]) -> None:
         if frame.flags:

@@ -31,12 +31,12 @@ class Liveness:
     _count: int = 0
     _answered: int = 0
     _asked_at: float = 0.0
-    _unheard: int = 0
+    unheard: int = 0
 
     def heard(self, now: float) -> None:
         """Something came."""
         self.heard_at = now
-        self._unheard = 0
+        self.unheard = 0
 
     def ping(self, now: float) -> bytes | None:
         """The 8 bytes of a new PING, or None while one is unanswered."""
@@ -55,7 +55,7 @@ class Liveness:
 
     def next_deadline(self) -> float:
         """When ``due`` or ``dead`` has something to say, if nothing is heard until then."""
-        return min(self.heard_at + self.keepalive * (self._unheard + 1), self.heard_at + self.idle)
+        return min(self.heard_at + self.keepalive * (self.unheard + 1), self.heard_at + self.idle)
 
     def dead(self, now: float) -> bool:
         """Whether the silence has lasted too long."""
@@ -63,9 +63,9 @@ class Liveness:
 
     def due(self, now: float) -> bytes | None:
         """The 8 bytes of a PING that is due now, or None."""
-        if now < self.next_deadline() or self._unheard == _MOST_PINGS:
+        if now < self.next_deadline() or self.unheard == _MOST_PINGS:
             return None
-        self._unheard += 1
+        self.unheard += 1
         return self._next_ping(now)
 
     def _next_ping(self, now: float) -> bytes:

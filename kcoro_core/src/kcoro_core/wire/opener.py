@@ -11,7 +11,6 @@ Rule 4: what the home may count as in flight is never more than was agreed: ackn
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import partial
 from typing import Final
 
 from ..errors import AccessDenied, ChannelClosed, MessageTooLong, NoBuffers, ProtocolError
@@ -42,6 +41,7 @@ from .handles import Handle, Handler, HandleTable
 from .hello import Agreement, charge
 from .lending import Window
 from .messages import (
+    FOREVER_MS,
     Closing,
     OpenFlag,
     OpenRequest,
@@ -53,6 +53,7 @@ from .messages import (
     decode_reply,
     encode_closing,
     encode_open,
+    encode_reply,
     encode_timeout,
 )
 from .order import next_serial
@@ -63,8 +64,12 @@ from .states import ChannelStep, HandleState
 __all__ = ["Opener"]
 
 _AHEAD: Final = int(Flag.AHEAD)
+_DONE: Final = (encode_reply(WireCode.OK),)
+_FOREVER: Final = encode_timeout(FOREVER_MS)
 _NO_SLOT: Final = Sent(False)
 _REDELIVERED: Final = int(Flag.REDELIVERED)
+_BARE: Final = (Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
+"""Requests whose success says no more than that, unless they bring an element."""
 _FATES: Final = {
     RequestState.QUEUED: Fate.NOT_DONE,
     RequestState.WRITTEN: Fate.IN_DOUBT,
@@ -109,22 +114,23 @@ class Opener:
             handle.window = Window(self._borrower.purse)
         if wanted.weight != 1:
             self._outbox.weigh(handle.id, wanted.weight)
-        return self.ask(handle, Command.OPEN, (payload,)).id
+        return self.ask(handle, Command.OPEN, (payload,)).request_id
 
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
         """Ask the home to accept an element."""
-        return self.ask_to_take(channel_id, Command.SEND, encode_timeout(timeout_ms), element).id
+        fixed = _FOREVER if timeout_ms == FOREVER_MS else encode_timeout(timeout_ms)
+        return self.ask_to_take(channel_id, Command.SEND, fixed, element).request_id
 
     def ask_to_take(self, channel_id: int, command: Command, fixed: bytes, element: bytes) -> Request:
         """Make a request that carries an element; its charge counts until the answer."""
-        handle = self._sending(channel_id, element)
-        request = self._ask_with_bytes(handle, command, (fixed, element), len(element))
-        request.sends = True
-        return request
+        handle = self._handles.find(channel_id)
+        if handle is None or len(element) > handle.sends_up_to or handle.closing is not None:
+            handle = self._sending(channel_id, element)  # which says what is wrong
+        return self._ask_with_bytes(handle, command, (fixed, element), len(element), sends=True)
 
     def call(self, handle: Handle, command: int, payload: bytes) -> int:
         """Call what the home, or for channel 0 the peer, makes of this command."""
-        return self._ask_with_bytes(handle, command, (payload,), len(payload)).id
+        return self._ask_with_bytes(handle, command, (payload,), len(payload)).request_id
 
     def data(self, channel_id: int, element: bytes) -> Sent:
         """Send an element against a lent slot, if there is one."""
@@ -139,7 +145,7 @@ class Opener:
         self.requests.check_room()
         if ahead:
             self._ahead.begin(handle)
-        return self.ask_to_give(handle, Command.RECV, encode_timeout(timeout_ms), _AHEAD if ahead else 0).id
+        return self.ask_to_give(handle, Command.RECV, encode_timeout(timeout_ms), _AHEAD if ahead else 0).request_id
 
     def ask_to_give(self, handle: Handle, command: Command, payload: bytes, flags: int = 0) -> Request:
         """Make a request that brings an element."""
@@ -152,14 +158,14 @@ class Opener:
         """Ask the home for the state of a channel."""
         handle = self._handles.mine(channel_id)
         self.requests.check_room()
-        return self.ask(handle, Command.INFO, ()).id
+        return self.ask(handle, Command.INFO, ()).request_id
 
     def close(self, channel_id: int, closing: Closing) -> int:
         """Ask the home to close a channel."""
         handle = self.usable(channel_id, Rights.CLOSE)
         self.requests.check_room()
         self._borrower.flush(handle)
-        return self.ask(handle, Command.CLOSE, (encode_closing(closing),)).id
+        return self.ask(handle, Command.CLOSE, (encode_closing(closing),)).request_id
 
     def cancel(self, request_id: int, now: float) -> bool:
         """Give a request up; True: it was not written, and is gone without a trace."""
@@ -176,8 +182,8 @@ class Opener:
         """The element of this receive was received: acknowledge it on the next frame of its channel."""
         request = self._arrived(request_id)
         handle = self._handles.mine(request.channel_id)
-        self.requests.remove(request)
-        self.acks.owe(handle, request.id)
+        self.requests.remove(request_id)
+        self.acks.owe(handle, request.request_id)
 
     def putback(self, request_id: int) -> None:
         """Nobody can receive the element of this receive any more: give it back."""
@@ -190,13 +196,30 @@ class Opener:
         ended = [self._end_receive(request) for request in self._of(handle) if request.ends_with_handle]
         self._borrower.detach(handle)
         handle.step(ChannelStep.DETACH)
-        self._outbox.put(Entry(Command.DETACH, handle.id, on_written=partial(_detach_written, handle)))
+        handle.sends_up_to = -1
+        self._outbox.put(Entry(Command.DETACH, handle.id, on_written=self._detach_written))
         return tuple(number for number in ended if number)
 
     # --- what is heard -----------------------------------------------------------------------------------------------
 
     def on_reply(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """One answer."""
+        request = self.requests.find(frame.request_id)
+        if (
+            request is not None
+            and request.state is RequestState.WRITTEN
+            and request.command is Command.SEND
+            and request.channel_id == handle.id
+            and frame.parts == _DONE
+            and not frame.flags
+        ):
+            # Most answers, without the ways that most of them do not take: a send that nobody gave up is done.
+            self.requests.remove(frame.request_id)
+            self._at_home -= 1
+            self._bytes_at_home -= request.charge
+            handle.accepted += 1
+            events.append(ReplyReceived(frame.request_id, handle.id, Command.SEND, 0))
+            return
         request = self.requests.answered(frame.request_id, handle.id)
         code, text = decode_reply(fields)
         if frame.flags & _REDELIVERED and (code or not request.receives):
@@ -247,13 +270,13 @@ class Opener:
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             _, request = self._cancelling.popitem(last=False)
             request.state = RequestState.ABANDONED
-            events.append(RequestInDoubt(request.id, request.channel_id, request.command, request.sends))
+            events.append(RequestInDoubt(request.request_id, request.channel_id, request.command, request.sends))
 
     def lost(self) -> tuple[LostRequest, ...]:
         """The connection is over: what is known of each request. All are forgotten."""
         requests = [request for request in self.requests.clear() if request.state in _FATES]
         self._cancelling.clear()
-        return tuple(LostRequest(one.id, one.channel_id, one.command, _fate(one), one.sends) for one in requests)
+        return tuple(LostRequest(a.request_id, a.channel_id, a.command, _fate(a), a.sends) for a in requests)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -275,77 +298,74 @@ class Opener:
         if handle.closing is not None:
             text = handle.closing.text
             raise ChannelClosed(text or "the channel was closed at its home", text or None)
-        self._check_element(handle, element)
-        return handle
-
-    def _check_element(self, handle: Handle, element: bytes) -> None:
         limit = handle.attributes.max_message
         if len(element) > limit:
             raise MessageTooLong(f"{len(element)} bytes; this channel takes {limit}")
+        return handle
 
-    def _ask_with_bytes(self, handle: Handle, command: int, parts: tuple[bytes, ...], size: int) -> Request:
+    def _ask_with_bytes(
+        self, handle: Handle, command: int, parts: tuple[bytes, ...], size: int, sends: bool = False
+    ) -> Request:
         """A request that the home holds on its budget until it is answered."""
         cost = charge(size)
-        self.requests.check_room()
         if self._bytes_at_home + cost > self._peer_budget:
+            self.requests.check_room()
             raise NoBuffers(f"{self._bytes_at_home} bytes wait at the peer, which holds {self._peer_budget}")
+        request = self.requests.add(command, handle.id, parts, 0, self._written, cost, sends)
         self._bytes_at_home += cost
-        self._borrower.flush(handle)
-        if command == Command.SEND and handle.window is not None:
-            handle.window.queue_send()
-        return self.ask(handle, command, parts, cost)
+        if handle.window is not None:
+            self._borrower.flush(handle)
+            if command == Command.SEND:
+                request.window = handle.window
+                request.window.queue_send()
+        self._outbox.put(request)
+        return request
 
     def ask(self, handle: Handle, command: int, parts: tuple[bytes, ...], cost: int = 0, flags: int = 0) -> Request:
         """Queue a request; the caller has checked all that can be checked here."""
-        request = self.requests.add(command, handle.id, parts, cost)
-        request.entry.flags = flags
-        request.entry.on_written = partial(self._written, request)
-        self._outbox.put(request.entry)
+        request = self.requests.add(command, handle.id, parts, flags, self._written, cost)
+        self._outbox.put(request)
         return request
 
     def follow(self, request: Request, command: Command) -> None:
         """Queue a frame that names a request of ours, behind it; behind DETACH nothing may be sent."""
         handle = self._handles.find(request.channel_id)
         if not request.channel_id or (handle is not None and handle.state is not HandleState.DETACHING):
-            request.cancel_entry = self._outbox.put(Entry(command, request.channel_id, request.id))
+            request.cancel_entry = self._outbox.put(Entry(command, request.channel_id, request.request_id))
 
     def _written(self, request: Request) -> None:
         if request.state is RequestState.QUEUED:
             request.state = RequestState.WRITTEN
-        if request.command is Command.SEND and (window := self._window(request)) is not None:
-            window.wrote_send()
         self._at_home += 1
-
-    def _window(self, request: Request) -> Window | None:
-        handle = self._handles.find(request.channel_id)
-        return None if handle is None else handle.window
+        if request.window is not None:
+            request.window.wrote_send()
 
     def _ask_to_cancel(self, request: Request, now: float) -> None:
         request.state = RequestState.CANCELLING
         request.deadline = now + self._grace
-        self._cancelling[request.id] = request
+        self._cancelling[request.request_id] = request
         self.follow(request, Command.CANCEL)  # behind DETACH the home cancels by itself what it has not answered
 
     def withdraw(self, request: Request) -> bool:
         """Take a request back of which nothing was written; it leaves no trace. False: it is on its way."""
-        if request.state is not RequestState.QUEUED or not self._outbox.withdraw(request.entry):
+        if request.state is not RequestState.QUEUED or not self._outbox.withdraw(request):
             return False
         self._withdrawn(request)
         return True
 
     def _withdrawn(self, request: Request) -> None:
         self._bytes_at_home -= request.charge
-        self.requests.remove(request)
+        self.requests.remove(request.request_id)
         handle = self._handles.find(request.channel_id)
-        if request.command is Command.SEND and (window := self._window(request)) is not None:
-            window.withdraw_send()
+        if request.window is not None:
+            request.window.withdraw_send()
         if request.command is Command.OPEN and handle is not None:
             handle.step(ChannelStep.REFUSE)
             self._handles.remove(handle)
 
     def _over(self, request: Request) -> None:
         """The home has answered, and counts this request no more."""
-        self.requests.remove(request)
+        self.requests.remove(request.request_id)
         if request.deadline is not None:
             self._no_cancel(request)
         self._at_home -= 1
@@ -353,7 +373,7 @@ class Opener:
 
     def _no_cancel(self, request: Request) -> None:
         if request.deadline is not None:
-            self._cancelling.pop(request.id, None)
+            self._cancelling.pop(request.request_id, None)
         if request.cancel_entry is not None:
             self._outbox.withdraw(request.cancel_entry)
 
@@ -362,41 +382,43 @@ class Opener:
         if request.command is Command.OPEN:
             handle.step(ChannelStep.REFUSE)
             self._handles.remove(handle)
-        return ReplyReceived(request.id, handle.id, request.command, code, text)
+        return ReplyReceived(request.request_id, handle.id, request.command, code, text)
 
     def _succeeded(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
         if request.receives:
             return self._element_came(request, handle, frame, fields)
+        if request.command in _BARE:
+            fields.end()
+            self._over(request)
+            handle.accepted += request.sends
+            return ReplyReceived(request.request_id, handle.id, request.command, WireCode.OK)
         if request.command is Command.OPEN:
             return self._opened(request, handle, fields)
         if request.command is Command.INFO:
             info = decode_info(fields)
             self._over(request)
-            return InfoReceived(request.id, handle.id, info)
+            return InfoReceived(request.request_id, handle.id, info)
         if request.command is Command.LIST:
             names, more = decode_listed(fields)
             self._over(request)
-            return NamesReceived(request.id, tuple(names), more)
+            return NamesReceived(request.request_id, tuple(names), more)
         if is_call(request.command):
             self._over(request)
-            return CallAnswered(request.id, handle.id, request.command, fields.rest())
-        if request.command is Command.SELECT_REGISTER:
-            raise ProtocolError(f"REPLY to the registration {request.id} says that it succeeded; it can only end")
-        fields.end()
-        self._over(request)
-        handle.accepted += request.sends
-        return ReplyReceived(request.id, handle.id, request.command, WireCode.OK)
+            return CallAnswered(request.request_id, handle.id, request.command, fields.rest())
+        raise ProtocolError(f"REPLY to the registration {request.request_id} says that it succeeded; it can only end")
 
     def _opened(self, request: Request, handle: Handle, fields: Fields) -> Event:
         attributes = decode_attributes(fields)
         self._over(request)
         handle.attributes = attributes
+        if attributes.rights & Rights.SEND:
+            handle.sends_up_to = attributes.max_message
         if handle.window is not None:
             handle.window.reserve = int(attributes.kind is Kind.CONFLATED)
         handle.step(ChannelStep.ACCEPT)
         if request.state is RequestState.ABANDONED:
             self.detach(handle.id)
-        return Opened(request.id, handle.id, attributes)
+        return Opened(request.request_id, handle.id, attributes)
 
     def _element_came(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
         element = fields.rest()
@@ -405,7 +427,7 @@ class Opener:
             request.state = RequestState.ARRIVED
         elif handle.state is HandleState.OPEN:
             self._give_back(request)
-        return ElementReceived(request.id, handle.id, element, bool(frame.flags & _REDELIVERED))
+        return ElementReceived(request.request_id, handle.id, element, bool(frame.flags & _REDELIVERED))
 
     def _arrived(self, request_id: int) -> Request:
         request = self.requests.mine(request_id)
@@ -416,12 +438,15 @@ class Opener:
     def _give_back(self, request: Request) -> None:
         # In the map until it is written: the frames of other channels may go first, and the home counts this one still.
         request.state = RequestState.RETURNING
-        entry = Entry(Command.PUTBACK, request.channel_id, request.id, on_written=partial(self._given_back, request))
+        entry = Entry(Command.PUTBACK, request.channel_id, request.request_id, on_written=self._given_back)
         self._outbox.put(entry)
 
-    def _given_back(self, request: Request) -> None:
-        self.requests.remove(request)
+    def _given_back(self, entry: Entry) -> None:
+        self.requests.remove(entry.request_id)
         self._at_home -= 1
+
+    def _detach_written(self, entry: Entry) -> None:
+        self._handles.of_frame(entry.channel_id).detach_written = True
 
     def _of(self, handle: Handle) -> list[Request]:
         return [request for request in self.requests if request.channel_id == handle.id]
@@ -432,17 +457,13 @@ class Opener:
             return 0
         self._no_cancel(request)
         if request.state is RequestState.QUEUED:
-            self._outbox.withdraw(request.entry)
+            self._outbox.withdraw(request)
             self._withdrawn(request)
         else:
             request.state = RequestState.ABANDONED
-        return request.id
+        return request.request_id
 
 
 def _fate(request: Request) -> Fate:
     """What is known of a request at the end. One that did not go out whole has not arrived, cancelled or not."""
-    return _FATES[request.state] if request.entry.written else Fate.NOT_DONE
-
-
-def _detach_written(handle: Handle) -> None:
-    handle.detach_written = True
+    return _FATES[request.state] if request.written else Fate.NOT_DONE

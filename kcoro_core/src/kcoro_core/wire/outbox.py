@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -48,7 +48,8 @@ CONTROL_BYTES: Final = 4096
 class Entry:
     """One message to be: all but the seqs, which frames get when they are written.
 
-    ``on_written`` is called once, when all of it is. The next frame has ``offered`` bytes behind the ``sent`` ones.
+    ``on_written`` is called once, with the entry, when all of it is. The next frame has ``offered`` bytes behind the
+    ``sent`` ones.
     """
 
     command: int
@@ -56,7 +57,7 @@ class Entry:
     request_id: int = 0
     parts: tuple[bytes, ...] = ()
     flags: int = 0
-    on_written: Callable[[], None] | None = None
+    on_written: Callable[[Any], object] | None = None
     # Bytes of payload, without the extensions that may still ride along; known once it is queued.
     size: int = field(default=0, init=False)
     sent: int = field(default=0, init=False)
@@ -80,11 +81,12 @@ class Outbox:
 
     def __init__(self) -> None:
         self._control: deque[Entry] = deque()
-        self._lone: Entry | None = None  # the only message of all channels, and it goes in one frame: it needs no turn
+        self.lone: Entry | None = None  # the only message of all channels, and it goes in one frame: it needs no turn
         self._lanes: dict[int, _Lane] = {}  # of channels with messages, and of those with a weight of their own
         self._ring: OrderedDict[int, _Lane] = OrderedDict()  # channels with frames; the first has the turn
         self._in_turn = False  # the first one's deficit is that of this turn
         self._frames = 0
+        self.waiting = 0  # messages of any kind
         self._head: Entry | None = None  # what head has found, until something changes
         self._last: Entry | None = None  # goes behind everything
         self._sealed = False
@@ -94,7 +96,7 @@ class Outbox:
         self._ahead_frames = self._ahead_bytes = 0  # of the connection itself, in front of a channel's frame
 
     def __len__(self) -> int:
-        return len(self._control) + self._frames + (self._last is not None)
+        return self.waiting
 
     def agree(self, max_frame: int, budget: int) -> None:
         """How large a frame may be, and how much of messages that are not finished the peer holds, by charge."""
@@ -109,12 +111,14 @@ class Outbox:
         entry.size = sum(map(len, entry.parts))
         self._head = None
         self._frames += 1
+        self.waiting += 1
         if self._frames == 1 and entry.size <= self._piece:
-            self._lone = entry
+            entry.offered = entry.size
+            self.lone = entry
             return entry
-        if self._lone is not None:
-            self._line_up(self._lone)
-            self._lone = None
+        if self.lone is not None:
+            self._line_up(self.lone)
+            self.lone = None
         self._line_up(entry)
         return entry
 
@@ -123,6 +127,7 @@ class Outbox:
         if not self._sealed:
             entry.size = entry.offered = sum(map(len, entry.parts))
             self._last, self._sealed, self._head = entry, True, None
+            self.waiting += 1
 
     def put_control(self, entry: Entry) -> Entry:
         """Queue a frame of the connection itself, in front of all channels; a PONG replaces one that waits."""
@@ -134,12 +139,13 @@ class Outbox:
                     return waiting
         entry.offered = entry.size
         self._control.append(entry)
+        self.waiting += 1
         self._head = None
         return entry
 
     def withdraw(self, entry: Entry) -> bool:
         """Take a message of a channel out again; False when it was begun, written or withdrawn before."""
-        if entry is self._lone:
+        if entry is self.lone:
             self._drop_lone()
             return True
         lane = self._lanes.get(entry.channel_id)
@@ -171,19 +177,27 @@ class Outbox:
         self._head = None
         if self._control and entry is self._control[0]:
             self._control.popleft()
+            self.waiting -= 1
             if self._frames:
                 self._ahead_frames += 1
                 self._ahead_bytes += HEADER_SIZE + entry.size
         elif entry is self._last:
             self._last = None
+            self.waiting -= 1
         else:
             self._ahead_frames = self._ahead_bytes = 0
-            if entry is not self._lone:
+            if entry is not self.lone:
                 self._count(entry, self._lanes[entry.channel_id], offered)
                 return True
             self._drop_lone()
         entry.written = True
         return True
+
+    def pop_only(self, entry: Entry) -> None:
+        """The lone message, with nothing beside it, was written."""
+        self.lone = self._head = None
+        self.waiting = self._frames = self._ahead_frames = self._ahead_bytes = 0
+        entry.written = True
 
     def weigh(self, channel_id: int, weight: int) -> None:
         """Give a channel ``weight`` (1 to 16) times the share of one of weight 1, from its next turn on."""
@@ -191,7 +205,7 @@ class Outbox:
 
     def forget(self, channel_id: int) -> None:
         """A channel is gone for ever, and with it what was queued for it."""
-        if self._lone is not None and self._lone.channel_id == channel_id:
+        if self.lone is not None and self.lone.channel_id == channel_id:
             self._drop_lone()
         lane = self._lanes.pop(channel_id, None)
         if lane is not None:
@@ -200,13 +214,14 @@ class Outbox:
 
     def clear(self) -> None:
         """Drop everything but the handshake (a farewell stands behind it), and break the seal."""
-        self._last, self._sealed, self._lone = None, False, None
+        self._last, self._sealed, self.lone = None, False, None
         self._lanes.clear()
         self._ring.clear()
         self._held.clear()
         self._in_turn, self._head = False, None
         self._frames = self._begun = 0
         self._control = deque(entry for entry in self._control if entry.command in (Command.HELLO, Command.CONFIRM))
+        self.waiting = len(self._control)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -216,9 +231,8 @@ class Outbox:
 
     def _next(self) -> Entry:
         """The first message of the channel that has the turn; turns end here, when its next frame costs too much."""
-        if self._lone is not None:
-            self._lone.offered = self._lone.size
-            return self._lone
+        if self.lone is not None:
+            return self.lone
         while True:
             channel_id, lane = next(iter(self._ring.items()))
             entry = next(iter(lane.entries))
@@ -249,8 +263,9 @@ class Outbox:
         lane.entries[entry] = None
 
     def _drop_lone(self) -> None:
-        self._lone = self._head = None
+        self.lone = self._head = None
         self._frames = 0
+        self.waiting -= 1
 
     def _offer(self, entry: Entry, most: int) -> None:
         left = entry.size - entry.sent
@@ -291,6 +306,7 @@ class Outbox:
     def _remove(self, entry: Entry, lane: _Lane) -> None:
         del lane.entries[entry]
         self._frames -= 1
+        self.waiting -= 1
         self._head = None
         if not lane.entries:
             lane.deficit = 0

@@ -89,7 +89,7 @@ class OpenerSelects:
         opener = self._opener
         handle = opener.usable(channel_id, Rights(mask & (Rights.SEND | Rights.RECV)))
         opener.requests.check_room()
-        return opener.ask(handle, Command.SELECT_REGISTER, (encode_register(serial, mask),)).id
+        return opener.ask(handle, Command.SELECT_REGISTER, (encode_register(serial, mask),)).request_id
 
     def unregister(self, registration: int) -> None:
         """The select is over: take its clause back. Harmless when the registration has ended by itself."""
@@ -109,9 +109,9 @@ class OpenerSelects:
             raise ValueError(f"request {registration} is no registration")
         fixed = encode_claim(registration, token, event)
         if element is not None:
-            return opener.ask_to_take(standing.channel_id, Command.SELECT_CLAIM, fixed, element).id
+            return opener.ask_to_take(standing.channel_id, Command.SELECT_CLAIM, fixed, element).request_id
         handle = opener.usable(standing.channel_id, Rights.RECV)
-        return opener.ask_to_give(handle, Command.SELECT_CLAIM, fixed).id
+        return opener.ask_to_give(handle, Command.SELECT_CLAIM, fixed).request_id
 
     def on_notify(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """A clause may be ready."""
@@ -121,14 +121,14 @@ class OpenerSelects:
         if not told or told & ~EVERYTHING:
             raise ProtocolError(f"SELECT_NOTIFY of the events {told:#x}, which nobody can ask for")
         if request.state is RequestState.WRITTEN:
-            events.append(Notified(request.id, handle.id, int(told), int(token)))
+            events.append(Notified(request.request_id, handle.id, int(told), int(token)))
 
     def _standing(self, handle: Handle, frame: Frame) -> Request:
         request = self._opener.requests.find(frame.request_id)
         if request is None or request.channel_id != handle.id or request.command is not Command.SELECT_REGISTER:
             raise ProtocolError(f"SELECT_NOTIFY for {frame.request_id}, which is no registration on this channel")
         if request.state is RequestState.QUEUED:
-            raise ProtocolError(f"SELECT_NOTIFY for the registration {request.id}, which was not asked for yet")
+            raise ProtocolError(f"SELECT_NOTIFY for the registration {request.request_id}, which was not asked for yet")
         return request
 
 
@@ -158,16 +158,16 @@ class HomeSelects:
             self._home.turn_down(asked, WireCode.EACCES, f"this handle has no right for the events {lacking:#x}")
         elif asked.stage is Stage.WAITING:
             asked.mask = mask
-            events.append(RegisterRequested(asked.id, handle.id, int(serial), int(mask)))
+            events.append(RegisterRequested(asked.request_id, handle.id, int(serial), int(mask)))
 
     def on_cancel(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """A select is over; the registration may have ended by itself meanwhile."""
         fields.end()
         asked = self._home.unanswered(handle, frame.request_id)
-        if asked is None or asked.command is not Command.SELECT_REGISTER:
+        if asked is None or asked.wants is not Command.SELECT_REGISTER:
             self._home.ignored_cancels += 1
         else:
-            events.append(CancelRequested(asked.id, handle.id, asked.command))
+            events.append(CancelRequested(asked.request_id, handle.id, asked.wants))
 
     def on_claim(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """A select wants what it was told of; stale when its registration is over."""
@@ -186,7 +186,8 @@ class HomeSelects:
         elif standing is None or not standing.mask & event:
             self._home.turn_down(asked, WireCode.EAGAIN, "the registration is over")
         elif asked.stage is Stage.WAITING:
-            events.append(ClaimRequested(asked.id, handle.id, int(registration), int(token), int(event), element))
+            claim = ClaimRequested(asked.request_id, handle.id, int(registration), int(token), int(event), element)
+            events.append(claim)
 
     def notify(self, registration: int, events: Readiness, token: int) -> bool:
         """Tell a standing registration; False when it stands no more, or its handle is being given up."""

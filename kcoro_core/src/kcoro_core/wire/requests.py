@@ -15,16 +15,20 @@ a forged one, and a peer that never answers cannot make this table grow.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from attrs import define
 
 from ..errors import NoBuffers, ProtocolError
 from .commands import Command
+from .lending import Window
 from .order import next_serial
 from .outbox import Entry
 
 __all__ = ["Request", "RequestMap", "RequestState"]
+
+_MASK: Final = 0xFFFF_FFFF
 
 
 class RequestState(enum.Enum):
@@ -45,22 +49,19 @@ class RequestState(enum.Enum):
 
 
 @define(eq=False)
-class Request:
-    """One request of ours. ``deadline`` is when a cancelled one is given up.
+class Request(Entry):
+    """One request of ours: the message that asks, until it is over. ``deadline`` is when a cancelled one is given up.
 
     ``receives``: its success brings an element, to be settled. ``sends``: an element went with it.
     """
 
-    id: int
-    command: int
-    channel_id: int
-    entry: Entry
     charge: int = 0
+    sends: bool = False
+    receives: bool = False
     state: RequestState = RequestState.QUEUED
     deadline: float | None = None
     cancel_entry: Entry | None = None
-    receives: bool = False
-    sends: bool = False
+    window: Window | None = None  # of the slots that its channel has, if it is a send
 
     @property
     def ends_with_handle(self) -> bool:
@@ -73,6 +74,8 @@ class RequestMap:
 
     def __init__(self, first_id: int = 1) -> None:
         self._requests: dict[int, Request] = {}
+        self.find: Final = self._requests.get
+        """The request of that id, if it is not over, or None."""
         self._next = first_id
         self.limit = 0
         self.late_replies = 0
@@ -96,19 +99,26 @@ class RequestMap:
         if len(self._requests) >= self.limit:
             raise NoBuffers(f"{self.limit} requests are in flight on this link; wait for some to end")
 
-    def add(self, command: int, channel_id: int, parts: tuple[bytes, ...], charge: int = 0) -> Request:
-        """Make a request with the next free id. The caller has checked for room."""
+    def add(
+        self,
+        command: int,
+        channel_id: int,
+        parts: tuple[bytes, ...],
+        flags: int = 0,
+        on_written: Callable[[Request], object] | None = None,
+        charge: int = 0,
+        sends: bool = False,
+    ) -> Request:
+        """Make a request with the next free id. Raises NoBuffers, without effect, when there is no room for it."""
+        if len(self._requests) >= self.limit:
+            self.check_room()
         number = self._next
         while number == 0 or number in self._requests:
             number = next_serial(number)
-        self._next = next_serial(number)
-        entry = Entry(command, channel_id, number, parts)
-        request = self._requests[number] = Request(number, command, channel_id, entry, charge)
+        self._next = (number + 1) & _MASK
+        request = Request(command, channel_id, number, parts, flags, on_written, charge, sends)
+        self._requests[number] = request
         return request
-
-    def find(self, request_id: int) -> Request | None:
-        """A request that is not over, or None."""
-        return self._requests.get(request_id)
 
     def mine(self, request_id: int) -> Request:
         """The request that our owner names. Raises ValueError when it is over, or never was."""
@@ -120,13 +130,18 @@ class RequestMap:
     def answered(self, request_id: int, channel_id: int) -> Request:
         """The request that the peer answers. Raises ProtocolError for an answer to what nobody asked."""
         request = self._requests.get(request_id)
-        if request is None or request.channel_id != channel_id or not _is_asked(request):
+        if (
+            request is None
+            or request.channel_id != channel_id
+            or not request.written  # the home has not got it whole
+            or request.state in _ANSWERED
+        ):
             raise ProtocolError(f"REPLY to request {request_id} on channel {channel_id}, which nobody asked")
         return request
 
-    def remove(self, request: Request) -> None:
+    def remove(self, request_id: int) -> None:
         """The request is over; its id may be used again."""
-        del self._requests[request.id]
+        del self._requests[request_id]
 
     def clear(self) -> list[Request]:
         """Take all out, in the order in which they were made."""
@@ -135,9 +150,5 @@ class RequestMap:
         return requests
 
 
-def _is_asked(request: Request) -> bool:
-    """Whether the home has it whole, and has not answered yet."""
-    return request.entry.written and request.state not in (RequestState.ARRIVED, RequestState.RETURNING)
-
-
+_ANSWERED = (RequestState.ARRIVED, RequestState.RETURNING)
 _OF_NOBODY = (RequestState.ABANDONED, RequestState.RETURNING)

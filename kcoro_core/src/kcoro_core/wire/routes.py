@@ -41,6 +41,7 @@ from .states import State
 
 __all__ = ["ControlHandler", "ExtensionReader", "Routes"]
 
+_MASK: Final = 0xFFFF_FFFF
 _PIECE: Final = int(Flag.FIRST | Flag.MORE)
 
 ControlHandler = Callable[[Frame, float, list[Event]], None]
@@ -82,14 +83,19 @@ class Routes:
         if handle is None:
             self._take_unbound(frame, events)
             return
-        handle.order.read(frame.seq)
+        order = handle.order
+        if frame.seq == order.expected:  # Order.read, in line: this runs for each frame
+            order.expected = (frame.seq + 1) & _MASK
+        else:
+            order.read(frame.seq)
         if self._begun:
             self._pieces.check(frame)
-        handler = (self.from_home if handle.mine else self.from_opener).get(frame.command)
+        command = frame.command
+        handler = (self.from_home if handle.mine else self.from_opener).get(command)
         if handler is None:
             self._take_unexpected(handle, frame)
             return
-        fields = Fields(frame.payload, command_name(frame.command))
+        fields = Fields(frame.payload, command)
         if frame.flags:
             _check_flags(frame)
             for flag, read in self.extensions:

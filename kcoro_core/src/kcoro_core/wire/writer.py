@@ -10,13 +10,11 @@ Rule 3: of a message in pieces only the first frame carries anything; what is ow
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Final
-
-from attrs import define, field
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from .commands import ALLOWED_FLAGS, Command, Flag
-from .frame import HEADER_SIZE, Frame
+from .frame import HEADER_SIZE, Frame, pack_header
 from .handles import Handle, HandleTable
 from .order import Order
 from .outbox import Entry, Outbox
@@ -31,14 +29,11 @@ _FIRST: Final = int(Flag.FIRST)
 _MORE: Final = int(Flag.MORE)
 
 
-@define(eq=False)
-class _Offer:
-    """The frame of an entry that poll gave last, and what rides on it."""
+Give = Callable[[Any, bytes, Sequence[bytes], int], bool]
+"""What takes a frame for a medium: the medium, the 20 bytes of the header, what follows them, the channel id.
 
-    frame: Frame
-    order: Order
-    entry: Entry
-    riding: list[tuple[Rider, Handle]] = field(factory=list)
+False: not now, and nothing of it was taken.
+"""
 
 
 class Writer:
@@ -49,106 +44,190 @@ class Writer:
         self.bytes = 0
         self._outbox = outbox
         self._handles = handles
-        self._order = order
+        self._control = order
         self._riders = riders
         self._owing = tuple(rider.owing for rider in riders)
-        self._offer: _Offer | Alone | None = None
+        self._last = False  # what rides along has nobody left to hear it
+        self._over = False
+        # What is offered: all of a frame but its number, which is the next of this order; for an entry, or for a rider.
+        self._offered = False
+        self._entry: Any = None  # an Entry, or the frame of a rider
+        self._order = order
+        self._parts: tuple[bytes, ...] = ()
+        self._flags = 0
+        self._length = 0
+        self._riding: Sequence[tuple[Rider, Handle]] = ()
+        self._alone: Alone | None = None
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, what rides along included."""
-        if len(self._outbox):
+        if self._outbox.waiting:
             return True
         for owing in self._owing:  # noqa: SIM110 - asked for each frame, and any() takes twice as long
             if owing:
                 return True
         return False
 
+    def write(self, give: Give, medium: Any, most: int, flush: bool) -> tuple[int, bool]:
+        """Hand frames to ``give`` until nothing is left, it refuses one, or it has taken ``most`` bytes.
+
+        Returns how many bytes it took, headers included, and whether it has refused a frame, which stays the next.
+        ``flush`` as for ``poll``.
+        """
+        taken = 0
+        if self._outbox.waiting == 1 and most > 0:
+            taken = self._write_only(give, medium)
+            if taken and not flush:
+                return taken, False
+        while taken < most and self._next(flush):
+            entry, order, length = self._entry, self._order, self._length
+            channel_id = entry.channel_id
+            header = pack_header(length, entry.command, self._flags, channel_id, entry.request_id, order.outgoing)
+            if not give(medium, header, self._parts, channel_id):
+                return taken, True
+            taken += HEADER_SIZE + length
+            self._wrote()
+            if not (flush or self._outbox.waiting):
+                break  # what rides along may wait for the next frame
+        return taken, False
+
+    def _write_only(self, give: Give, medium: Any) -> int:
+        """What ``write`` does for a message that is all there is; 0, without effect, if it is not, or was refused.
+
+        Where little is under way most frames go like this, and there is nothing to choose or to remember.
+        """
+        entry = self._outbox.lone
+        if entry is None or entry.command is Command.CLOSE or self._over:
+            return 0
+        for owing in self._owing:
+            if owing:
+                return 0
+        channel_id, length = entry.channel_id, entry.size
+        order = self._handles.of_frame(channel_id).order if channel_id else self._control
+        header = pack_header(length, entry.command, entry.flags, channel_id, entry.request_id, order.outgoing)
+        if not give(medium, header, entry.parts, channel_id):
+            return 0
+        order.outgoing = (order.outgoing + 1) & _MASK
+        length += HEADER_SIZE
+        self.frames += 1
+        self.bytes += length
+        self._offered = False
+        self._outbox.pop_only(entry)
+        if entry.on_written is not None:
+            entry.on_written(entry)
+        return length
+
     def poll(self, flush: bool) -> Frame | None:
         """The frame to write next, or None; ``flush`` False leaves alone what can still find a frame to ride on."""
-        entry = self._outbox.head()
-        offer: _Offer | Alone | None
-        if entry is None:
-            offer = self._alone() if flush else None
-        else:
-            owing = [rider for rider in self._riders if rider.owing]
-            offer = (_ahead_of(entry, owing) if owing else None) or self._entry(entry, owing)
-        self._offer = offer
-        return None if offer is None else offer.frame
-
-    def drop(self) -> None:
-        """Nothing is offered any more."""
-        self._offer = None
+        if not self._next(flush):
+            return None
+        entry, seq = self._entry, self._order.outgoing
+        return Frame(entry.command, self._flags, entry.channel_id, entry.request_id, seq, self._parts, self._length)
 
     def mark_written(self) -> None:
         """The frame that poll gave last was taken, whole. Raises ValueError without one."""
-        offer, self._offer = self._offer, None
-        if offer is None or (isinstance(offer, _Offer) and not self._outbox.pop(offer.entry)):
+        if not self._offered or (self._alone is None and self._outbox.head() is not self._entry):
+            self._offered = False
             raise ValueError("no frame is offered: call poll_transmit first, and nothing between the two")
-        offer.order.written()
-        self.frames += 1
-        self.bytes += HEADER_SIZE + offer.frame.length
-        if isinstance(offer, Alone):
-            offer.written()
-            return
-        for rider, handle in offer.riding:
-            rider.carried(handle)
-        if offer.entry.written and offer.entry.on_written is not None:
-            offer.entry.on_written()
+        self._wrote()
+
+    def said_bye(self) -> None:
+        """The last frame of this side was written: nothing goes alone behind it."""
+        self._last = True
+
+    def end(self) -> None:
+        """Nothing is written any more."""
+        self._over, self._offered = True, False
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _alone(self) -> Alone | None:
+    def _next(self, flush: bool) -> bool:
+        """Offer the next frame; whether there is one."""
+        if self._over:
+            return False
+        entry = self._outbox.head()
+        if entry is None:
+            return flush and not self._last and self._offer_alone()
+        for owing in self._owing:
+            if owing:
+                break
+        else:
+            owing = None
+        if owing and self._offer_first(entry):
+            return True
+        channel_id = entry.channel_id
+        handle = self._handles.of_frame(channel_id) if channel_id else None
+        self._entry, self._alone, self._riding, self._offered = entry, None, (), True
+        self._order = self._control if handle is None else handle.order
+        self._parts, self._flags, self._length = entry.parts, entry.flags, entry.size
+        if entry.offered < entry.size:
+            self._offer_piece(entry, handle)
+            return True
+        if entry.command is Command.CLOSE:
+            self._put_in_front((_U32.pack((self._order.outgoing - 1) & _MASK),))
+        if owing and handle is not None:
+            self._load(entry, handle, {})
+        return True
+
+    def _offer_alone(self) -> bool:
+        """What finds no frame to ride on."""
         for rider in self._riders:
             if rider.owing and (alone := rider.alone()) is not None:
-                return alone
-        return None
+                self._offer_rider(alone)
+                return True
+        return False
 
-    def _entry(self, entry: Entry, owing: list[Rider]) -> _Offer:
-        handle = self._handles.of_frame(entry.channel_id) if entry.channel_id else None
-        order = self._order if handle is None else handle.order
-        if entry.offered < entry.size:
-            return self._piece(entry, handle, order)
-        parts, flags = entry.parts, entry.flags
-        riding: list[tuple[Rider, Handle]] = []
-        if entry.command is Command.CLOSE:
-            parts = (_U32.pack((order.outgoing - 1) & _MASK), *parts)
-        if owing and handle is not None and (allowed := ALLOWED_FLAGS.get(entry.command, 0)):
-            for rider in reversed(owing):
-                if allowed & rider.flag and (extension := rider.load(handle)):
-                    riding.append((rider, handle))
-                    parts, flags = (extension, *parts), flags | rider.flag
-        length = entry.size if parts is entry.parts else -1
-        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts, length)
-        return _Offer(frame, order, entry, riding)
-
-    def _piece(self, entry: Entry, handle: Handle | None, order: Order) -> _Offer:
-        """The next piece of a message that does not go out in one."""
-        length = entry.offered
-        parts = cut(entry.parts, entry.sent, length)
-        flags, riding = 0, list[tuple[Rider, Handle]]()
-        if not entry.sent:
-            extensions, riding = self._extensions(entry, handle)
-            parts = (*(extensions[flag] for flag in sorted(extensions)), *parts)
-            flags, length = entry.flags | sum(extensions), -1
-        if entry.sent + entry.offered < entry.size:
-            flags |= _MORE
-        frame = Frame(entry.command, flags, entry.channel_id, entry.request_id, order.outgoing, parts, length)
-        return _Offer(frame, order, entry, riding)
-
-    def _extensions(self, entry: Entry, handle: Handle | None) -> tuple[dict[int, bytes], list[tuple[Rider, Handle]]]:
-        """What stands in front of the first piece, by flag."""
-        extensions, riding = {_FIRST: TOTAL.pack(entry.size)}, list[tuple[Rider, Handle]]()
+    def _offer_first(self, entry: Entry) -> bool:
+        """What must not wait behind this entry."""
         for rider in self._riders:
-            if handle is None or not ALLOWED_FLAGS.get(entry.command, 0) & rider.flag:
-                continue
-            if extension := rider.load(handle):
+            if rider.owing and (alone := rider.first(entry)) is not None:
+                self._offer_rider(alone)
+                return True
+        return False
+
+    def _offer_rider(self, alone: Alone) -> None:
+        frame = self._entry = alone.frame
+        self._alone, self._order, self._offered = alone, alone.order, True
+        self._parts, self._flags, self._length = frame.parts, frame.flags, frame.length
+
+    def _offer_piece(self, entry: Entry, handle: Handle | None) -> None:
+        """The next piece of a message that does not go out in one."""
+        size = entry.offered
+        self._parts, self._flags, self._length = cut(entry.parts, entry.sent, size), 0, size
+        if not entry.sent:
+            self._flags = entry.flags
+            self._load(entry, handle, {_FIRST: TOTAL.pack(entry.size)})
+        if entry.sent + size < entry.size:
+            self._flags |= _MORE
+
+    def _load(self, entry: Entry, handle: Handle | None, extensions: dict[int, bytes]) -> None:
+        """Put what rides along in front, and other ``extensions``, all by their flags."""
+        riding = list[tuple[Rider, Handle]]()
+        allowed = 0 if handle is None else ALLOWED_FLAGS.get(entry.command, 0)
+        for rider in self._riders:
+            if handle is not None and allowed & rider.flag and rider.owing and (extension := rider.load(handle)):
                 extensions[rider.flag] = extension
                 riding.append((rider, handle))
-        return extensions, riding
+        self._riding = riding
+        self._flags |= sum(extensions)
+        self._put_in_front([extensions[flag] for flag in sorted(extensions)])
 
+    def _put_in_front(self, parts: Sequence[bytes]) -> None:
+        self._parts = (*parts, *self._parts)
+        self._length += sum(map(len, parts))
 
-def _ahead_of(entry: Entry, owing: list[Rider]) -> Alone | None:
-    for rider in owing:
-        if (alone := rider.first(entry)) is not None:
-            return alone
-    return None
+    def _wrote(self) -> None:
+        """The offered frame is out."""
+        entry, order = self._entry, self._order
+        order.outgoing = (order.outgoing + 1) & _MASK  # Order.written, in line: this runs for each frame
+        self.frames += 1
+        self.bytes += HEADER_SIZE + self._length
+        self._offered = False
+        if self._alone is not None:
+            self._alone.written()
+            return
+        self._outbox.pop(entry)
+        for rider, handle in self._riding:
+            rider.carried(handle)
+        if entry.written and entry.on_written is not None:
+            entry.on_written(entry)
