@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Place:
         *args: str,
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
+        pipesize: int = -1,
         **environment: str,
     ) -> subprocess.Popen[bytes]:
         """Start ``send`` or ``recv``; ``-`` as address means the one of this place."""
@@ -55,6 +56,7 @@ class Place:
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
+            pipesize=pipesize,
             env=self.environment(**environment),
             cwd=self.folder,
             start_new_session=True,
@@ -67,10 +69,6 @@ class Place:
 
     def recv(self, *args: str, **options: object) -> subprocess.Popen[bytes]:
         return self.start("recv", *args, **options)  # type: ignore[arg-type]
-
-    def wait_for_listener(self) -> None:
-        """Until somebody listens at the address of this place."""
-        within((self.folder / "s").exists)
 
     def end(self) -> None:
         for process in self.running:
@@ -97,9 +95,8 @@ def end(process: subprocess.Popen[bytes], given: bytes | None = None) -> Ended:
     return Ended(process.returncode, out, err.decode())
 
 
-def within(condition: Callable[[], object]) -> None:
-    """Poll the outside world, which has no virtual clock."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come in time"
-        time.sleep(0.005)
+def until(fd: int, event: int) -> None:
+    """Wait until the kernel says this of a descriptor."""
+    poll = select.poll()
+    poll.register(fd, event)
+    assert poll.poll(PATIENCE_SECONDS * 1000), "this did not come in time"

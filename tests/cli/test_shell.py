@@ -24,7 +24,7 @@ import pytest
 from kcoro_core.cli import build_parser, recv, send
 from kcoro_core.shell.outcome import Cause
 
-from .shell import PATIENCE_SECONDS, Place, end, within
+from .shell import PATIENCE_SECONDS, Place, end, until
 from .shell import place as new_place
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
@@ -180,15 +180,10 @@ def test_a_frame_that_is_none_is_named(place: Place, given: bytes, says: str) ->
     assert says in sent.err
 
 
-def broken(pipe: int) -> bool:
-    """Offer one more line; whether nobody is there any more to read it."""
-    try:
-        os.write(pipe, b"more\n")
-    except BlockingIOError:
-        return False
-    except BrokenPipeError:
-        return True
-    return False
+def offer_lines(pipe: int) -> None:
+    """Write until nobody reads any more; while there is no room, wait for it."""
+    while os.write(pipe, b"more\n"):
+        pass
 
 
 def test_a_reader_that_closes_early_ends_the_receiver_and_the_sender(place: Place) -> None:
@@ -197,13 +192,13 @@ def test_a_reader_that_closes_early_ends_the_receiver_and_the_sender(place: Plac
     sender = place.send(place.uri)
     assert sender.stdin is not None
     assert receiver.stdout is not None
-    os.set_blocking(sender.stdin.fileno(), False)
-    os.write(sender.stdin.fileno(), b"first\n")
+    pipe = sender.stdin.fileno()
+    os.write(pipe, b"first\n")
     assert os.read(receiver.stdout.fileno(), 6) == b"first\n"
     receiver.stdout.close()
     receiver.stdout = None
-    pipe = sender.stdin.fileno()
-    within(lambda: broken(pipe))
+    with pytest.raises(BrokenPipeError):
+        offer_lines(pipe)
     sent, received = end(sender), end(receiver)
     assert (sent.code, received.code, received.err) == (Cause.LEFT.code, 128 + signal.SIGPIPE, "")
     assert "the other side has ended first: cannot write standard output: Broken pipe" in sent.err
@@ -292,7 +287,8 @@ def test_a_receiver_that_is_killed_leaves_elements_in_doubt_and_they_are_counted
 
 
 def test_a_receiver_that_is_killed_while_it_listens_is_a_loss_that_is_counted(place: Place) -> None:
-    receiver, sender = place.recv(place.uri, "--listen", "--capacity", "0"), place.send(place.uri, "--json")
+    receiver = place.recv(place.uri, "--listen", "--capacity", "0")
+    sender = place.send(place.uri, "--json", pipesize=1)  # a page, which can be written to only when it is empty
     assert sender.stdin is not None
     assert receiver.stdout is not None
     sender.stdin.write(b"one\n")
@@ -301,8 +297,7 @@ def test_a_receiver_that_is_killed_while_it_listens_is_a_loss_that_is_counted(pl
     receiver.send_signal(signal.SIGSTOP)
     sender.stdin.write(b"two\n")
     sender.stdin.flush()
-    pipe = sender.stdin.fileno()
-    within(lambda: not unread(pipe))
+    until(sender.stdin.fileno(), select.POLLOUT)
     receiver.kill()
     ended = end(sender)
     report = json.loads(ended.out)
@@ -360,7 +355,7 @@ def test_a_closed_stream_is_an_error(place: Place, command: str, fd: int) -> Non
 
 def test_an_address_that_is_taken_is_refused(place: Place) -> None:
     first = place.recv(place.uri, "--listen")
-    place.wait_for_listener()
+    assert end(place.recv(place.uri)).code == Cause.REFUSED.code  # who dials waits until somebody listens
     assert end(place.recv(place.uri, "--listen")).code == Cause.REFUSED.code
     assert end(place.send(place.uri), b"").code == 0
     assert end(first).code == 0

@@ -11,12 +11,11 @@ import argparse
 import contextlib
 import io
 import itertools
-import sys
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
+from ._campaign import Progress, findings, print_findings
 from ._output import print_json
 
 if TYPE_CHECKING:
@@ -28,9 +27,6 @@ kcoro explore prog.py::main --schedules 10000
 kcoro explore prog.py::main --seed 17 --schedules 1      # repeat one of them, with its output
 kcoro explore                                            # the engine, with random programs
 """
-
-_PLAIN_EVERY = 20.0
-_TERMINAL_EVERY = 0.2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     limit, schedules = _plan(args)
     # A program that prints would print ten thousand times; a single schedule is being looked at.
     quiet = contextlib.redirect_stdout(io.StringIO()) if args.program and limit > 1 else contextlib.nullcontext()
-    progress = _Progress(shown=not args.json)
+    progress = Progress("schedules", shown=not args.json)
     with quiet:
         outcome = explorer.explore(schedules, limit=limit, seconds=args.seconds, progress=progress)
     progress.end()
@@ -94,7 +90,7 @@ def _report(args: argparse.Namespace, outcome: Exploration, enough: int) -> dict
     """Everything that is known in the end, as ``--json`` prints it."""
     from ..testing.explore import LIMIT
 
-    found = [{"kind": finding.kind, "text": finding.text} for finding in outcome.found]
+    found = findings(outcome.found)
     if not found and outcome.distinct < enough:
         text = f"only {outcome.distinct} distinct schedules in {outcome.seconds:.0f} s; {enough} are needed"
         found.append({"kind": "few", "text": text})
@@ -114,12 +110,7 @@ def _report(args: argparse.Namespace, outcome: Exploration, enough: int) -> dict
 
 
 def _print(report: dict[str, Any]) -> None:
-    for finding in report["found"]:
-        print(f"{finding['kind']}: {finding['text'].rstrip()}")
-    if report["about"]:
-        print(report["about"])
-    if report["command"]:
-        print(f"repeat it with: {report['command']}")
+    print_findings(report)
     print(
         f"{report['schedules']} schedules, {report['distinct']} distinct traces, {report['replayed']} replayed with an "
         f"equal trace, {report['seconds']:.1f} s, engine {report['engine']}"
@@ -128,27 +119,3 @@ def _print(report: dict[str, Any]) -> None:
         print(f"limit: {report['limit']}")
     if report["ok"]:
         print("nothing found")
-
-
-class _Progress:
-    """One line that is written over on a terminal; elsewhere a plain line now and then."""
-
-    def __init__(self, shown: bool) -> None:
-        self.out = sys.stderr
-        self.shown = shown
-        self.terminal = self.out.isatty()
-        self.every = _TERMINAL_EVERY if self.terminal else _PLAIN_EVERY
-        self.next = time.monotonic() + self.every
-
-    def __call__(self, so_far: Exploration) -> None:
-        if not self.shown or time.monotonic() < self.next:
-            return
-        self.next = time.monotonic() + self.every
-        line = f"{so_far.schedules} schedules, {so_far.distinct} distinct, {so_far.seconds:.0f} s"
-        self.out.write(f"\r{line}" if self.terminal else f"{line}\n")
-        self.out.flush()
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.shown and self.terminal:
-            self.out.write("\r\x1b[K")

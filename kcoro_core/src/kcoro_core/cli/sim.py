@@ -8,11 +8,10 @@ Exit code 1 when a simulation was at fault, or when a campaign has not seen what
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
+from ._campaign import Progress, findings, print_findings
 from ._output import print_json
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ kcoro sim --seed 17                      # one simulation, with its trace hash
 kcoro sim --runs 1000                    # the first thousand
 kcoro sim --campaign                     # as continuous integration does: 20,000 of them, or 180 seconds
 """
-
-_PLAIN_EVERY = 20.0
-_TERMINAL_EVERY = 0.2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     campaign = sim.Campaign(args.steps or sim.STEPS)
     limit = args.runs or (sim.SIMULATIONS if args.campaign else 1)
     seconds = args.seconds or (sim.SECONDS if args.campaign else float("inf"))
-    progress = _Progress(shown=not args.json and limit > 1)
+    progress = Progress("simulations", shown=not args.json and limit > 1)
     outcome = campaign.run(args.seed, limit=limit, seconds=seconds, progress=progress)
     progress.end()
     report = _report(args, campaign, outcome)
@@ -84,19 +80,14 @@ def _report(args: argparse.Namespace, campaign: Campaign, outcome: Exploration) 
         "seconds": round(outcome.seconds, 3),
         "trace": campaign.last if outcome.schedules == 1 else None,
         "counts": dict(sorted(campaign.counts.items())),
-        "found": [{"kind": finding.kind, "text": finding.text} for finding in outcome.found],
+        "found": findings(outcome.found),
         "about": outcome.about,
         "command": outcome.command,
     }
 
 
 def _print(report: dict[str, Any]) -> None:
-    for finding in report["found"]:
-        print(f"{finding['kind']}: {finding['text'].rstrip()}")
-    if report["about"]:
-        print(report["about"])
-    if report["command"]:
-        print(f"repeat it with: {report['command']}")
+    print_findings(report)
     counts = report["counts"]
     width = max(map(len, counts), default=0)
     for what, count in counts.items():
@@ -108,27 +99,3 @@ def _print(report: dict[str, Any]) -> None:
         print(f"trace {report['trace']}")
     if report["ok"]:
         print("nothing found")
-
-
-class _Progress:
-    """One line that is written over on a terminal; elsewhere a plain line now and then."""
-
-    def __init__(self, shown: bool) -> None:
-        self.out = sys.stderr
-        self.shown = shown
-        self.terminal = self.out.isatty()
-        self.every = _TERMINAL_EVERY if self.terminal else _PLAIN_EVERY
-        self.next = time.monotonic() + self.every
-
-    def __call__(self, so_far: Exploration) -> None:
-        if not self.shown or time.monotonic() < self.next:
-            return
-        self.next = time.monotonic() + self.every
-        line = f"{so_far.schedules} simulations, {so_far.distinct} distinct, {so_far.seconds:.0f} s"
-        self.out.write(f"\r{line}" if self.terminal else f"{line}\n")
-        self.out.flush()
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.shown and self.terminal:
-            self.out.write("\r\x1b[K")
