@@ -63,7 +63,8 @@ def test_partial_writes_never_tear_a_frame(conn: Connection, raw: socket.socket,
     frames = numbered(40, size)
     got = bytearray()
     for frame in frames:
-        while not conn.send(frame.header, [frame.payload[: size // 3], frame.payload[size // 3 :]]):
+        parts = [frame.payload[: size // 3], frame.payload[size // 3 :]]
+        while not plugin.kcoro_send_frame(conn, frame.header, parts, 0):
             got += raw.recv(777)
             conn.pump(0.0, WRITE)
     while len(got) < 40 * (20 + size):
@@ -75,7 +76,7 @@ def test_partial_writes_never_tear_a_frame(conn: Connection, raw: socket.socket,
 
 def test_what_waits_for_the_kernel_is_bounded(conn: Connection, raw: socket.socket) -> None:
     [frame] = numbered(1, 5000)
-    while conn.send(frame.header, [frame.payload]):
+    while plugin.kcoro_send_frame(conn, frame.header, [frame.payload], 0):
         pass
     assert BACKLOG_BYTES - 5020 < conn.backlog_bytes <= BACKLOG_BYTES
     assert plugin.kcoro_tx_backlog(conn) == conn.backlog_bytes
@@ -83,7 +84,7 @@ def test_what_waits_for_the_kernel_is_bounded(conn: Connection, raw: socket.sock
 
 def test_writing_is_waited_for_only_while_something_waits(conn: Connection, raw: socket.socket) -> None:
     assert conn.poll() == PollSpec(fd=conn.sock.fileno(), want=READ)
-    conn.send(header(0), [])
+    plugin.kcoro_send_frame(conn, header(0), [], 0)
     assert conn.poll() == PollSpec(fd=conn.sock.fileno(), want=BOTH)
     conn.pump(0.0, WRITE)
     assert conn.poll().want == READ
@@ -93,13 +94,13 @@ def test_a_peer_that_left_can_still_be_heard(conn: Connection, raw: socket.socke
     """Its last frames are received although our own can not be sent any more."""
     raw.sendall(encoded(3, 10))
     raw.close()
-    conn.send(header(0), [])
+    plugin.kcoro_send_frame(conn, header(0), [], 0)
     conn.pump(0.0, WRITE)
     with pytest.raises(TransportError, match="does not take frames any more") as first:
-        conn.send(header(0), [])
+        plugin.kcoro_send_frame(conn, header(0), [], 0)
     conn.pump(0.0, READ)
-    assert [conn.receive(100) for _ in range(3)] == numbered(3, 10)
-    assert conn.receive(100) is None
+    assert [plugin.kcoro_recv_frame(conn, 100) for _ in range(3)] == numbered(3, 10)
+    assert plugin.kcoro_recv_frame(conn, 100) is None
     with pytest.raises(TransportError) as second:
         conn.pump(0.0, READ)
     assert second.value is first.value
@@ -115,7 +116,7 @@ def test_frames_come_out_whole_however_they_arrive(conn: Connection, raw: socket
     for start in range(0, len(data), step):
         raw.sendall(data[start : start + step])
         conn.pump(0.0, READ)
-        while (frame := conn.receive(100)) is not None:
+        while (frame := plugin.kcoro_recv_frame(conn, 100)) is not None:
             got.append(frame)
     assert got == numbered(5, 30)
 
@@ -127,7 +128,7 @@ def test_a_length_that_lies_costs_nothing(conn: Connection, raw: socket.socket) 
     conn.pump(0.0, READ)
     for _ in range(2):
         with pytest.raises(ProtocolError, match="4294967295"):
-            conn.receive(1 << 24)
+            plugin.kcoro_recv_frame(conn, 1 << 24)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * READ_BYTES
@@ -155,15 +156,15 @@ def test_an_end_inside_a_frame_is_told_as_such(conn: Connection, raw: socket.soc
     raw.sendall(encoded(2, 30)[:75])
     raw.close()
     conn.pump(0.0, READ)
-    assert conn.receive(100) == numbered(1, 30)[0]
-    assert conn.receive(100) is None
+    assert plugin.kcoro_recv_frame(conn, 100) == numbered(1, 30)[0]
+    assert plugin.kcoro_recv_frame(conn, 100) is None
     with pytest.raises(TransportError, match="broke inside a frame"):
         conn.pump(0.0, READ)
 
 
 def test_a_reset_is_an_end_like_any_other(conn: Connection, raw: socket.socket) -> None:
     """The peer closed without reading what we sent."""
-    conn.send(header(4), [b"lost"])
+    plugin.kcoro_send_frame(conn, header(4), [b"lost"], 0)
     conn.pump(0.0, WRITE)
     raw.close()
     with pytest.raises(TransportError, match="the connection broke: Connection reset"):
@@ -198,7 +199,7 @@ def test_a_full_queue_is_tried_again_until_there_is_room(busy: Any) -> None:
     conn = plugin.kcoro_connect(f"uds:{path}", {})
     assert conn.poll().ready_now
     conn.pump(100.0, 0)
-    assert conn.send(header(0), []) is False
+    assert plugin.kcoro_send_frame(conn, header(0), [], 0) is False
     assert conn.poll() == PollSpec(deadline=100.005)
     conn.pump(100.001, BOTH)
     assert conn.poll() == PollSpec(deadline=100.005)
@@ -207,7 +208,7 @@ def test_a_full_queue_is_tried_again_until_there_is_room(busy: Any) -> None:
     assert plugin.kcoro_peer(conn).kind == "none"
     server.accept()[0].close()
     conn.pump(100.02, 0)
-    assert conn.send(header(0), []) is True
+    assert plugin.kcoro_send_frame(conn, header(0), [], 0) is True
     assert plugin.kcoro_peer(conn).uid == os.getuid()
     conn.abort()
 
@@ -263,7 +264,7 @@ def test_a_shortage_of_descriptors_pauses_instead_of_spinning(listener: Listener
 def test_a_close_that_cannot_finish_can_be_given_up(conn: Connection, raw: socket.socket) -> None:
     """The peer never reads: the rest waits for room, and abort gives everything back at once."""
     [frame] = numbered(1, 4096)
-    while conn.send(frame.header, [frame.payload]):
+    while plugin.kcoro_send_frame(conn, frame.header, [frame.payload], 0):
         pass
     conn.close()
     assert conn.poll() == PollSpec(fd=conn.sock.fileno(), want=WRITE)
@@ -276,7 +277,7 @@ def test_a_close_that_cannot_finish_can_be_given_up(conn: Connection, raw: socke
 
 
 def test_a_close_hands_over_at_once_what_the_kernel_takes(conn: Connection, raw: socket.socket) -> None:
-    conn.send(header(7), [b"goodbye"])
+    plugin.kcoro_send_frame(conn, header(7), [b"goodbye"], 0)
     conn.close()
     assert conn.closed
     assert raw.recv(100) == header(7) + b"goodbye"

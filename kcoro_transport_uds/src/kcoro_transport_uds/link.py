@@ -25,10 +25,11 @@ from typing import Final
 from attrs import define, field
 
 from kcoro_core.errors import ProtocolError, TransportError
+from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, RawFrame
 from kcoro_core.wire.frame import FrameDecoder
 
-__all__ = ["Connection", "Options", "identity_of"]
+__all__ = ["Connection", "Options", "identity_of", "kcoro_recv_frame", "kcoro_send_frame"]
 
 READ_BYTES: Final = 65536
 """How much is read at once ..."""
@@ -118,33 +119,16 @@ class Connection:
 
     # -- sending
 
-    def send(self, header: bytes, parts: Sequence[bytes]) -> bool:
-        """Accept a frame whole, or answer False; it goes out with the next pump."""
-        if self.end is not None or self.tx_end is not None:
-            self._raise_if_unsendable()
-        if self.connecting:
-            return False
-        size = len(header) + sum(map(len, parts))
-        if self.backlog_bytes and not self._makes_room(size):
-            return False
-        self.backlog_bytes += size
-        if size <= JOINED_BYTES:
-            self.backlog.append(b"".join((header, *parts)))
-        else:
-            self.backlog.append(header)
-            self.backlog.extend(filter(None, parts))
-        return True
-
-    def _makes_room(self, size: int) -> bool:
+    def makes_room(self, size: int) -> bool:
         """Whether so much more may wait, once the kernel has taken what it takes now."""
         if self.backlog_bytes + size > BACKLOG_BYTES:
             self._flush()
-            self._raise_if_unsendable()
+            self.raise_if_unsendable()
         return not self.backlog_bytes or self.backlog_bytes + size <= BACKLOG_BYTES
 
-    def _raise_if_unsendable(self) -> None:
+    def raise_if_unsendable(self) -> None:
         if self.end is not None:
-            raise self._told(self.end)
+            raise self.told(self.end)
         if self.tx_end is not None:
             raise self.tx_end
 
@@ -184,24 +168,6 @@ class Connection:
 
     # -- receiving
 
-    def receive(self, limit: int) -> RawFrame | None:
-        """Take the oldest whole frame."""
-        if self.starved and self.end is None and self.unreadable is None:
-            return None
-        if self.closing and self.end is not None:
-            raise self.end
-        if self.unreadable is not None:
-            raise self.unreadable
-        try:
-            frame = self.decoder.next_raw(limit)
-        except ProtocolError as error:
-            self.unreadable = error
-            raise
-        self.starved = self.decoder.drained
-        if frame is None and self.end is not None:
-            raise self._told(self.end)
-        return frame
-
     def _fill(self) -> None:
         """Read once, if that can be of use."""
         size = READ_BYTES
@@ -237,7 +203,7 @@ class Connection:
         if ready & READ and self.starved and self.end is None and not self.connecting:
             self._fill()
         if self.end is not None and self.starved:
-            raise self._told(self.end)
+            raise self.told(self.end)
 
     def poll(self) -> PollSpec:
         """What to wait for."""
@@ -286,10 +252,52 @@ class Connection:
         if self.end is None:
             self.end = self.tx_end or TransportError(reason)
 
-    def _told(self, end: TransportError) -> TransportError:
+    def told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""
         self.end_was_told = True
         return end
+
+
+# -- the hooks of the data path: here and not in plugin.py, since another call would show in each message
+
+
+@hookimpl
+def kcoro_send_frame(conn: Connection, header: bytes, parts: Sequence[bytes], lane: int) -> bool:
+    """Accept a frame whole, or answer False; it goes out with the next pump."""
+    if conn.end is not None or conn.tx_end is not None:
+        conn.raise_if_unsendable()
+    if conn.connecting:
+        return False
+    size = len(header) + sum(map(len, parts))
+    if conn.backlog_bytes and not conn.makes_room(size):
+        return False
+    conn.backlog_bytes += size
+    if size <= JOINED_BYTES:
+        conn.backlog.append(b"".join((header, *parts)))
+    else:
+        conn.backlog.append(header)
+        conn.backlog.extend(filter(None, parts))
+    return True
+
+
+@hookimpl
+def kcoro_recv_frame(conn: Connection, limit: int) -> RawFrame | None:
+    """Take the oldest whole frame."""
+    if conn.starved and conn.end is None and conn.unreadable is None:
+        return None
+    if conn.closing and conn.end is not None:
+        raise conn.end
+    if conn.unreadable is not None:
+        raise conn.unreadable
+    try:
+        frame = conn.decoder.next_raw(limit)
+    except ProtocolError as error:
+        conn.unreadable = error
+        raise
+    conn.starved = conn.decoder.drained
+    if frame is None and conn.end is not None:
+        raise conn.told(conn.end)
+    return frame
 
 
 def identity_of(sock: socket.socket) -> Identity:

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The hooks of the transport ``uds:``, each one line over ``link.py`` or ``listener.py``; nothing is decided here."""
+"""The hooks of the transport ``uds:``, each one line over ``link.py`` or ``listener.py``; nothing is decided here.
+
+Those that take and give frames stand in ``link.py`` themselves.
+"""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
 
 from kcoro_core.errors import NotSupported
 from kcoro_core.hookspecs import hookimpl
-from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
+from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, TransportInfo
 
+from . import link
 from .address import path_of
 from .link import Connection, Options
 from .listener import Listener, new_socket
@@ -70,16 +74,8 @@ def kcoro_accept(listener: Listener) -> Connection | None:
     return listener.accept()
 
 
-@hookimpl
-def kcoro_send_frame(conn: Connection, header: bytes, parts: Sequence[bytes], lane: int) -> bool:
-    """Accept a frame; a socket has one lane only."""
-    return conn.send(header, parts)
-
-
-@hookimpl
-def kcoro_recv_frame(conn: Connection, limit: int) -> RawFrame | None:
-    """The oldest frame that has arrived whole."""
-    return conn.receive(limit)
+kcoro_send_frame = link.kcoro_send_frame
+kcoro_recv_frame = link.kcoro_recv_frame
 
 
 @hookimpl

@@ -111,14 +111,14 @@ async def drain(link: Link, timeout: float | None) -> DrainReport:
     host = current_host()
     link._enter(host)
     await host.cancel_point()
-    if link.draining is None:
+    draining = link.draining
+    if draining is None:
         link.check_usable(link)
         link.wire.drain(milliseconds(limit))
         link._answering.take_no_more()
-        link.draining = Drain(link)
-        link.look_after_drain()
+        draining = Drain(link)
+        link.begin_drain(draining)
         link.pump.flush()
-    draining = link.draining
     draining.look()
     with suppress(DeadlineExceeded, WouldBlock):
         await draining.over.wait(limit)

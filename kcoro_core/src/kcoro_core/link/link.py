@@ -575,10 +575,10 @@ class Link(HomeBound):
 
     # -- the end
 
-    def look_after_drain(self) -> None:
+    def begin_drain(self, draining: Drain) -> None:
         """From now on see after each turn whether what is drained is finished."""
-        assert self.draining is not None
-        look, resume = self.draining.look, self._answering.resume
+        self.draining = draining
+        look, resume = draining.look, self._answering.resume
 
         def after_turn() -> None:
             resume()

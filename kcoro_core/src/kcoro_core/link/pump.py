@@ -70,7 +70,7 @@ class Pump:
         self.handlers: dict[type[Event], Callable[[Any], None]] = {}
         self._armed: PollSpec | None = None  # what the watches are for
         self._watches: dict[int, tuple[int, Handle]] = {}
-        self._when_ready = {side: partial(self._fd_is_ready, side) for side in (READ, WRITE)}
+        self._when_ready = {side: partial(self.pump, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
         self._timer_at = 0.0
         self._idle: Operation | None = None
@@ -147,10 +147,13 @@ class Pump:
         if self._full or self._backlog:
             self.arm()
 
-    def pump(self, ready: int = READ | WRITE) -> None:
-        """Do everything that can be done now; ``ready`` is what the medium may try."""
+    def pump(self, ready: int = READ | WRITE) -> object:
+        """Do everything that can be done now; ``ready`` is what the medium may try.
+
+        Called back by the host for one side of a descriptor it returns whether that is waited for again.
+        """
         if self._pumping or self._finished:
-            return
+            return None
         self._pumping = True
         try:
             self._step(self._host.now(), ready)
@@ -162,6 +165,7 @@ class Pump:
             self._pumping = False
         self.arm()
         self.after_turn()
+        return AGAIN if ready in self._watches else None
 
     def abort(self, cause: Exception) -> None:
         """End at once, without a word to the peer; harmless when it has ended."""
@@ -281,10 +285,6 @@ class Pump:
             watched = None
         if fd is not None and watched is None:
             self._watches[side] = (fd, self._host.wait_fd(fd, side, self._when_ready[side]))
-
-    def _fd_is_ready(self, side: int) -> object:
-        self.pump(side)
-        return AGAIN if side in self._watches else None
 
     def set_timer(self, of_medium: float | None = None) -> None:
         """Wake up at the next deadline.

@@ -119,13 +119,14 @@ class Opener:
     def send(self, channel_id: int, element: bytes, timeout_ms: int) -> int:
         """Ask the home to accept an element."""
         fixed = _FOREVER if timeout_ms == FOREVER_MS else encode_timeout(timeout_ms)
-        return self.ask_to_take(channel_id, Command.SEND, fixed, element).request_id
-
-    def ask_to_take(self, channel_id: int, command: Command, fixed: bytes, element: bytes) -> Request:
-        """Make a request that carries an element; its charge counts until the answer."""
         handle = self._handles.find(channel_id)
         if handle is None or len(element) > handle.sends_up_to or handle.closing is not None:
             handle = self._sending(channel_id, element)  # which says what is wrong
+        return self._ask_with_bytes(handle, Command.SEND, (fixed, element), len(element), sends=True).request_id
+
+    def ask_to_take(self, channel_id: int, command: Command, fixed: bytes, element: bytes) -> Request:
+        """Make a request that carries an element; its charge counts until the answer."""
+        handle = self._sending(channel_id, element)
         return self._ask_with_bytes(handle, command, (fixed, element), len(element), sends=True)
 
     def call(self, handle: Handle, command: int, payload: bytes) -> int:
