@@ -78,7 +78,7 @@ def search(args: argparse.Namespace) -> int:
         if done == 0 and args.keep:
             smallest = Path(scratch, "smallest")
             smallest.mkdir()
-            inner(args, ["-merge=1", f"-artifact_prefix={scratch}/"], smallest, found)
+            inner(args, ["-merge=1", *targets[args.target].merge, f"-artifact_prefix={scratch}/"], smallest, found)
             count = keep(args.target, (path.read_bytes() for path in smallest.iterdir()))
             sys.stdout.write(f"{count} inputs are kept\n")
     return done

@@ -10,6 +10,10 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from kcoro_core.link.bound import Bound
+from kcoro_core.link.calls import Calling
+from kcoro_core.link.home import Home as LinkHome
+from kcoro_core.semantics import Undelivered
 from kcoro_core.wire import hello as hello_of
 from kcoro_core.wire import messages
 from kcoro_core.wire.datagram import DatagramReceiver
@@ -73,7 +77,21 @@ def _frame_of_any_channel(self: Any, frame: Any) -> Any:
     return _receive(self, evolve(frame, channel_id=self.channel_id))
 
 
+def _reported_twice(self: Any, elements: Any) -> int:
+    copies = [self.travelling[one.request_id] for one in elements]
+    requeued = _bound_lost(self, elements)
+    for element in copies:
+        self.core.report(element, Undelivered.IN_DOUBT)
+    return int(requeued)
+
+
+def _withdrawn_by_halves(self: Any, request_id: int) -> bool:
+    parked, _ = self._parked.pop(request_id, (None, None))
+    return parked is not None
+
+
 _receive = DatagramReceiver.receive
+_bound_lost = Bound.lost
 
 
 PLANTS = {
@@ -84,6 +102,9 @@ PLANTS = {
     "datagram-window": Plant("datagrams", DatagramReceiver, "_advance", _advance_without_a_window),
     "datagram-channel": Plant("datagrams", DatagramReceiver, "receive", _frame_of_any_channel),
     "settled-unasked": Plant("connection", Ledger, "_settle", _settled_unchecked),
+    "link-reported-twice": Plant("link", Bound, "lost", _reported_twice),
+    "link-waiter-left": Plant("link", LinkHome, "_withdraw", _withdrawn_by_halves),
+    "link-call-unended": Plant("link", Calling, "lost", lambda self, ending: None),
     "detach-unheard": Plant("connection", Home, "on_detach", lambda self, handle, frame, fields, events: None),
 }
 """By name."""

@@ -535,7 +535,7 @@ def _maybe_answer(talker: Talker, event: Any) -> None:
 
 def _give_up(talker: Talker, event: ev.CancelRequested) -> None:
     if talker.wire.state is State.OPEN and talker.wire.is_waiting(event.request_id):
-        del talker.waiting[event.request_id]
+        talker.waiting.pop(event.request_id, None)  # it may be one that no talker asks, and none books
         talker.wire.refuse(event.request_id, WireCode.ECANCELED)
 
 

@@ -15,6 +15,7 @@ from kcoro_core.wire.hello import Hello, encode_hello
 from ..wire.transcripts import TRANSCRIPTS
 from .datagrams import LEAPS, fuzz_datagrams
 from .decoders import NUMBERS, fuzz_frames, fuzz_handshake, fuzz_payloads
+from .links import fuzz_link
 from .talk import fuzz_connection
 
 __all__ = ["TARGETS", "Target"]
@@ -28,6 +29,7 @@ class Target:
     run: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
     max_len: int = 256  # longer ones are seldom worth their time
+    merge: tuple[str, ...] = ()  # how libFuzzer chooses what is kept
 
 
 def _recorded_streams() -> list[bytes]:
@@ -57,6 +59,31 @@ def _first_steps() -> list[bytes]:
     return [bytes([side, *life * times]) for side in (0, 1) for life in lives for times in (1, 3)]
 
 
+def _first_acts() -> list[bytes]:
+    """The program opens, sends, receives, selects; the peer does the same; crossings between, without a lie."""
+    cross = [200, *[31] * 9]  # 31 is nothing where a step is read, and true and not at once elsewhere
+    answer = [72, 0, 1]
+    opened, lent = [*cross, *answer, 0, *cross], [*cross, *answer, 0, 1, *cross]
+    element, done = [*cross, *answer, 9, 1, *cross], [*cross, *answer, *cross]
+    peer_opens, peer_is_lent = [64, *cross, *cross], [82, *cross, *cross]
+    lives = [
+        [0, 0, *opened, 1, 0, 0, 0, *done, 2, 0, 0, *element],
+        [0, 0, *opened, 4, 0, 9, 1, *cross, 10, 9, *cross],
+        [0, 0, *opened, 2, 0, 0, *cross, 9, 0, *cross, *cross, 15, 2, *cross],
+        [0, 1, *lent, 1, 0, 9, 0, 1, 0, 9, 0, *cross, *cross],
+        [0, 2, *cross, *answer, 0, *element, 2, 0, 0, *cross],
+        [0, 0, *opened, 6, 0, *done, 7, 0, *cross, *cross],
+        [*peer_opens, 65, 0, 9, 0, *cross, 11, 0, *cross, *cross],
+        [*peer_opens, 10, 9, 10, 9, 66, 0, 0, *cross, *cross, 71, 0, 1, *cross],
+        [*peer_opens, 66, 0, 0, *cross, 10, 9, *cross, *cross, 70, 0, *cross, *cross],
+        [*peer_opens, 86, 0, 10, 9, *cross, *cross, 12, 1, *cross, 71, 0, 0, *cross],
+        [*peer_is_lent, 83, 0, 9, 83, 0, 9, *cross, 11, 0, *cross, 10, 9, *cross],
+        [*peer_opens, 90, 0, 0, 1, *cross, 10, 9, *cross, 91, 0, 1, *cross, 71, 0, 1, *cross],
+        [5, 0, 7, *cross, 72, 0, 1, 9, *cross, 80, 0, 0, 5, *cross, *cross],
+    ]
+    return [bytes([side, 0, shape, *life]) for side in (0, 1) for shape in range(5) for life in lives]
+
+
 def _leaps() -> list[bytes]:
     """Each leap behind a few plain steps, for each kind; nothing untrue."""
     steps = [b"\0\0\0" * 3 + bytes([leap, 0, 0]) * times for leap in range(len(LEAPS)) for times in (1, 2)]
@@ -71,6 +98,7 @@ TARGETS = {
         Target("payloads", fuzz_payloads, _recorded_payloads),
         Target("datagrams", fuzz_datagrams, _leaps),
         Target("connection", fuzz_connection, _first_steps),
+        Target("link", fuzz_link, _first_acts, merge=("-use_counters=0",)),  # else a thousand slow ones
     )
 }
 """By name."""
