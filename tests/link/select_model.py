@@ -354,7 +354,7 @@ class _Line:
         link = self.ends[node]
         opened: list[Any] = []
         number = link.wire.open(OpenRequest(name))
-        link._requests[number] = _Opening(name, opened)  # type: ignore[assignment]
+        link.opener._requests[number] = _Opening(name, opened)  # type: ignore[assignment]
         link.pump.flush()
         self._settle()
         return opened[0]
@@ -377,7 +377,7 @@ class _Line:
         link = self.ends[node]
         for event in link.wire.receive_frame(self.frames[node].popleft(), 0.0):
             _hand_on(link, event)
-        link.on_heard()
+        link.opener._on_heard()
         link.pump.flush()
         if link.wire.report is not None and self.lives:
             raise Broken(f"a link ended by itself: {link.wire.report.cause}", self.world.way)
@@ -389,7 +389,7 @@ class _Line:
             self.frames[node].clear()
             for event in link.wire.lose(LinkLost("cut")):
                 _hand_on(link, event)
-            link.on_heard()
+            link.opener._on_heard()
         for node in self.ends:
             self.frames[node].clear()
 
@@ -571,7 +571,7 @@ def _link_mark(link: Link) -> object:
         return link.wire.state
     requests = tuple((one.request_id, one.command, one.state) for one in link.wire._opener.requests)
     asked = tuple((one.request_id, one.wants, one.stage) for one in link.wire._home._asked.values())
-    return (requests, asked, tuple(link._requests), tuple(link._exporting._hints._registered))
+    return (requests, asked, tuple(link.opener._requests), tuple(link._exporting._hints._registered))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

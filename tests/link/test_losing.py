@@ -414,7 +414,7 @@ def test_an_answer_that_nobody_waits_for_does_not_end_a_farewell_early(mem_world
                     link.wire.recv(handle._id)
                 link.pump.flush()
                 await settle()
-                link.say_goodbye()
+                link.lifecycle.say_goodbye()
                 line.resume(TO_DIALER)
                 await settle()
                 assert link.report is not None

@@ -516,7 +516,7 @@ def test_a_task_that_waits_for_an_element_ahead_is_told_when_its_side_leaves(mem
                 line.stall(TO_LISTENER)
                 call = some.start(jobs.recv)
                 await settle()
-                link.say_goodbye()
+                link.lifecycle.say_goodbye()
                 line.resume(TO_LISTENER)
                 await settle()
                 assert call.outcome is ChannelClosed

@@ -16,7 +16,7 @@ import pytest
 from kcoro_core.claiming import RemoteSelect
 from kcoro_core.link.desk import Desk
 from kcoro_core.link.hints import Hint, Hints, Registration
-from kcoro_core.link.link import Link
+from kcoro_core.link.opener import Opener
 from kcoro_core.link.selecting import Asked, Stand
 from kcoro_core.reference.waiter import SelectOperation
 from kcoro_core.semantics import CLAIMING, WAITING
@@ -262,9 +262,9 @@ def leave_the_losers_standing(patch: Patch) -> None:
 def lose_an_element_that_nobody_waits_for(patch: Patch) -> None:
     """A grant behind the end of its select is neither received nor given back."""
 
-    def on_element(link: Link, news: events.ElementReceived) -> None:
-        op = link._requests.pop(news.request_id, None)
-        link.wire.taken(news.request_id)
+    def on_element(opener: Opener, news: events.ElementReceived) -> None:
+        op = opener._requests.pop(news.request_id, None)
+        opener._wire.taken(news.request_id)
         if op is not None:
             op.succeed(news.element)
 
@@ -276,7 +276,7 @@ def lose_an_element_that_nobody_waits_for(patch: Patch) -> None:
             one._op.end_claim()
         return decided
 
-    patch(Link, "_on_element", on_element)
+    patch(Opener, "_on_element", on_element)
     patch(RemoteSelect, "expire", expire)
 
 

@@ -259,7 +259,7 @@ def test_to_be_turned_away_behind_the_handshake_is_access_denied(world: World, m
     async def main() -> None:
         async with world.linked({"jobs": channel()}) as (server, link):
             jobs = await link.open("jobs")
-            server.links[0].turn_away()
+            server.links[0].lifecycle.turn_away()
             async with tasks() as some:
                 waiting = some.start(link.open, "jobs")
             assert waiting.outcome is AccessDenied

@@ -180,7 +180,7 @@ def test_an_element_that_is_doubled_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_element_that_comes_again_without_its_mark_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where what is in doubt goes back to the head. Rows: X12, X4."""
-    monkeypatch.setattr("kcoro_core.link.link.Redelivered", bytes)
+    monkeypatch.setattr("kcoro_core.link.opener.Redelivered", bytes)
     assert hunt("told done: ['received by")
 
 

@@ -212,7 +212,7 @@ def send_call(
     """Do what ``link.rpc_send`` says: check, queue, and give out a future unless no answer is wanted."""
     link._enter(find_host())
     data = check_element(payload)
-    handle = link.handle_of(channel)
+    handle = link.opener.handle_of(channel)
     channel_id, name = (0, None) if handle is None else (handle.id, handle.name)
     link.check_usable(link if handle is None else handle, channel_id)
     if not reply:

@@ -63,9 +63,9 @@ async def dial(
     await host.cancel_point()
     conn = vtable.connect(address_of(uri), options)
     link = Link(host, vtable, conn, Side.CONNECTING, address_of(uri), offer, config)
-    link.start()
+    link.lifecycle.start()
     try:
-        await link.shake_hands()
+        await link.lifecycle.shake_hands()
         yield link
     finally:
-        await (link.aclose() if link.established else link.abandon())
+        await (link.aclose() if link.lifecycle.established else link.lifecycle.abandon())

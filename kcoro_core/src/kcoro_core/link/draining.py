@@ -76,7 +76,7 @@ class Drain:
             self._said = True
             self._left = self._peers()
             self._unfinished = self._under_way()
-            self._link.say_goodbye()
+            self._link.lifecycle.say_goodbye()
 
     def lost(self, loss: LossReport, ending: Ending) -> None:
         """The link has ended, and what was under way is about to be given up."""
@@ -111,13 +111,13 @@ async def drain(link: Link, timeout: float | None) -> DrainReport:
     host = current_host()
     link._enter(host)
     await host.cancel_point()
-    draining = link.draining
+    draining = link.lifecycle.draining
     if draining is None:
         link.check_usable(link)
         link.wire.drain(milliseconds(limit))
         link._answering.take_no_more()
         draining = Drain(link)
-        link.begin_drain(draining)
+        link.lifecycle.begin_drain(draining)
         link.pump.flush()
     draining.look()
     with suppress(DeadlineExceeded, WouldBlock):

@@ -16,20 +16,23 @@ from ..hosts.port import current_host
 from ..parking import cancelled_error, check_timeout, park, result, token_is_set
 from ..semantics import Kind, Overflow
 from ..wire.events import NamesReceived
-from ..wire.messages import Listed, OpenFlag, OpenRequest
-from .arguments import check_name
+from ..wire.messages import MAX_WEIGHT, Listed, OpenFlag, OpenRequest
+from .arguments import check_count, check_hook, check_name
+from .asking import UndeliveredHook
+from .prefetch import Prefetch
 
 if TYPE_CHECKING:
     from ..cancel import CancelToken
     from .link import Link
+    from .remote import RemoteChannel
 
-__all__ = ["ask", "make", "names"]
+__all__ = ["make", "names", "open_channel"]
 
 MOST_NAMES: Final = 65_536
 """How many names of a peer are read at most; whoever has more is not believed."""
 
 
-async def ask(
+async def _ask(
     link: Link, queue: Callable[[], int], about: str, what: str, timeout: float | None, cancel: CancelToken | None
 ) -> Any:
     """Make the request that ``queue`` queues, and wait for its answer; ``about`` is what it asks for."""
@@ -51,13 +54,38 @@ async def ask(
     return await result(host, op, cancel, what)
 
 
+async def open_channel(
+    link: Link,
+    name: str,
+    options: tuple[int, bool, UndeliveredHook | None, int],
+    timeout: float | None,
+    cancel: CancelToken | None,
+) -> RemoteChannel:
+    """Do what ``link.open`` says; ``options`` are ``prefetch``, ``lend``, ``on_undelivered`` and ``weight``."""
+    prefetch, lend, on_undelivered, weight = options
+    check_name(name)
+    check_count(prefetch, 0, "prefetch, in elements")
+    check_hook(on_undelivered)
+    if check_count(weight, 1, "weight, in shares") > MAX_WEIGHT:
+        raise ValueError(f"weight, in shares: at most {MAX_WEIGHT}, not {weight}")
+    wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0), weight=weight)
+    what = f"open {name!r} over {link.uri}"
+    channel: RemoteChannel = await _ask(link, lambda: link.wire.open(wanted), name, what, timeout, cancel)
+    channel._on_undelivered = on_undelivered
+    channel._lends = lend
+    if prefetch:
+        channel._prefetch = Prefetch(channel, prefetch)
+        channel._prefetch.top_up()
+    return channel
+
+
 async def make(
     link: Link,
     wanted: tuple[str, Kind, int | None, Overflow | None],
     exist_ok: bool,
     timeout: float | None,
     cancel: CancelToken | None,
-) -> Any:
+) -> RemoteChannel:
     """Do what ``link.make`` says: one OPEN with CREATE, whose answer opens the new channel."""
     name, kind, capacity, overflow = wanted
     check_name(name)
@@ -65,7 +93,9 @@ async def make(
         raise ValueError(f"kind is one of RENDEZVOUS, BUFFERED and CONFLATED, not {kind!r}")
     flags = OpenFlag.CREATE if exist_ok else OpenFlag.CREATE | OpenFlag.EXCL
     request = OpenRequest(name, flags, kind, overflow, capacity)
-    return await ask(link, lambda: link.wire.open(request), name, f"make {name!r} over {link.uri}", timeout, cancel)
+    what = f"make {name!r} over {link.uri}"
+    channel: RemoteChannel = await _ask(link, lambda: link.wire.open(request), name, what, timeout, cancel)
+    return channel
 
 
 async def names(link: Link, timeout: float | None, cancel: CancelToken | None) -> list[Listed]:
@@ -77,7 +107,7 @@ async def names(link: Link, timeout: float | None, cancel: CancelToken | None) -
     while more:
         after = found[-1].name if found else ""
         left = timeout if end is None else max(0.0, end - host.now())
-        page: NamesReceived = await ask(
+        page: NamesReceived = await _ask(
             link, partial(link.wire.ask_names, after), "names", f"list names over {link.uri}", left, cancel
         )
         if page.names and page.names[0].name.encode() <= after.encode():

@@ -10,12 +10,13 @@ from attrs import field, frozen
 
 from ..config import Settings
 from ..wire.hello import FRAME_ROOM, Limits
+from ..wire.parameters import ConnectionConfig
 from ..wire.slots import split_budget
 from .answering import Handlers
 from .exports import Exports
 from .identity import Authorize, same_user
 
-__all__ = ["Offer", "limits_of", "shares_of"]
+__all__ = ["Offer", "config_of", "limits_of", "shares_of"]
 
 MAX_MS: Final = (1 << 31) - 1
 
@@ -38,6 +39,17 @@ class Offer:
 def shares_of(settings: Settings) -> tuple[int, int]:
     """How ``receive_budget`` is shared: for requests that wait here, and for what a peer may send without asking."""
     return split_budget(settings.receive_budget, min(settings.max_message, settings.max_frame - FRAME_ROOM))
+
+
+def config_of(settings: Settings) -> ConnectionConfig:
+    """What this side decides alone: how long it waits for a peer, and what may be sent without asking."""
+    return ConnectionConfig(
+        hello_limit=settings.hello_timeout,
+        cancel_grace=settings.cancel_grace,
+        bye_limit=settings.cancel_grace,
+        lending_budget=shares_of(settings)[1],
+        software="kcoro_core",
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

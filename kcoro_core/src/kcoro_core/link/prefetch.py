@@ -20,7 +20,9 @@ from ..wire.codes import WireCode
 
 if TYPE_CHECKING:
     from ..wire.events import ReplyReceived
+    from .pending import Pending
     from .receiving import Receiving
+    from .selecting import Followed
 
 __all__ = ["Prefetch"]
 
@@ -102,6 +104,35 @@ class Prefetch:
             self._handle._drained = True
         self.stop()
         return True
+
+    def answered(self, news: ReplyReceived, op: Pending | Followed) -> bool:
+        """A receive that ``op`` waits for was refused; False when that is its answer, which is for the caller to tell.
+
+        It is not when an element came here in front of it, nor when the home only refuses to send ahead.
+        """
+        if news.code == WireCode.EAGAIN and (element := self.take()) is not None:
+            op.succeed(element)
+            return True
+        if news.code != WireCode.ENOTSUP:
+            return False
+        self.stop()
+        if op.asked_to_cancel:
+            op.not_done()
+        else:
+            self._ask_plainly(op)
+        return True
+
+    def _ask_plainly(self, op: Pending | Followed) -> None:
+        """Whoever took over a receive that was to come ahead waits by one that is not."""
+        link, channel_id = self._handle._link, self._handle.id
+        try:
+            link.check_usable(op.about, channel_id)
+            op.number = link.wire.recv(channel_id)
+        except KcoroError as error:  # the link is ending, or has no room for one more request: nothing was taken
+            op.refuse(error)
+        else:
+            link.opener.follow(op.number, op)
+            link.pump.flush()
 
     def recalled(self) -> None:
         """The home wants back what nobody took."""

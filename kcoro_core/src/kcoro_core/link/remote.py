@@ -192,7 +192,7 @@ class RemoteChannel(Receiving):
             self._detached = True
             if self._prefetch is not None:
                 self._prefetch.end()
-            self._link.detach(self)
+            self._link.opener.detach(self)
 
     def __enter__(self) -> Self:
         return self

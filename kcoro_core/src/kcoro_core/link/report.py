@@ -14,7 +14,7 @@ from ..transport import Identity
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Joined", "LinkReport", "LinkSnapshot", "Lost", "Peer"]
+__all__ = ["Joined", "LinkReport", "LinkSnapshot", "Lost", "Peer", "snapshot_of"]
 
 
 @frozen
@@ -88,3 +88,25 @@ class Lost:
 
     link: Link
     report: LinkReport
+
+
+def snapshot_of(link: Link) -> LinkSnapshot:
+    """Do what ``link.snapshot`` says: ask each part of the link for its counters."""
+    stats = link.wire.stats()
+    return LinkSnapshot(
+        state=link.wire.state.value,
+        opened=link.opener.open_channels,
+        exported=link._exporting.open_channels,
+        requests_in_flight=stats.requests_in_flight,
+        waiting_here=link._exporting.waiting,
+        queued_frames=stats.queued_frames,
+        tx_backlog_bytes=link._vtable.tx_backlog(link._conn),
+        frames_written=stats.frames_written,
+        frames_read=stats.frames_read,
+        bytes_written=stats.bytes_written,
+        bytes_read=stats.bytes_read,
+        late_replies=stats.late_replies + link.calling.dropped_answers,
+        ignored_cancels=stats.ignored_cancels,
+        calls_here=link._answering.running,
+        dropped_calls=link._answering.dropped_calls,
+    )

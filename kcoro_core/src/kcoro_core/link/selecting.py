@@ -55,7 +55,7 @@ class End:
 
     def soon(self, select: RemoteSelect) -> None:
         """Have the select look once all that has arrived was heard, so that the order of its mode decides."""
-        self.handle._link.expect(select)
+        self.handle._link.opener.expect(select)
 
     # -- known on this side
 
@@ -107,7 +107,7 @@ class End:
         link = self.handle._link
         event = Readiness.RECV_READY if stand.element is None else Readiness.SEND_READY
         stand.number = link.wire.register(self.handle._id, stand.select.serial, event | Readiness.CLOSED)
-        link.follow(stand.number, stand)
+        link.opener.follow(stand.number, stand)
 
     def ask(self, select: RemoteSelect, index: int, sending: bool, value: Any) -> Asked:
         """Make an exact try at the home."""
@@ -120,7 +120,7 @@ class End:
     def asked(self, select: RemoteSelect, number: int, sending: bool) -> Asked:
         """A select waits for the answer to this request, which was just queued."""
         request = Asked(self, select, number, sending)
-        self.handle._link.follow(number, request)
+        self.handle._link.opener.follow(number, request)
         self.flush()
         return request
 

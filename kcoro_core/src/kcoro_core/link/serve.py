@@ -88,7 +88,7 @@ class Server(HomeBound):
     @property
     def links(self) -> tuple[Link, ...]:
         """The links that have shaken hands and not ended, oldest first."""
-        return tuple(link for link in self._links if link.established and not link.closed)
+        return tuple(link for link in self._links if link.lifecycle.established and not link.closed)
 
     def export(self, name: str, end: object, redelivery: str = "drop") -> None:
         """Let peers open one more name, from now on; what had that name before stays open to those who have it.
@@ -148,7 +148,7 @@ class Server(HomeBound):
         )
         self._links[link] = self._host.now()
         link.pump.gone.on_trigger(lambda: self._forget(link))
-        link.start()
+        link.lifecycle.start()
 
     def _has_room(self) -> bool:
         """Whether one more can be accepted; then it waits for nobody, and nothing else does."""
@@ -162,14 +162,14 @@ class Server(HomeBound):
         return self._links[half_made] + PATIENCE * self._settings.hello_timeout
 
     def _oldest_half_made(self) -> Link | None:
-        return next((link for link in self._links if not link.established), None)
+        return next((link for link in self._links if not link.lifecycle.established), None)
 
     def _evict(self) -> None:
         """Full of links of which some never say a word: the one that has been silent for longest goes."""
         link = self._oldest_half_made()
         if link is not None:
             del self._links[link]
-            link.say_goodbye(WireCode.ENOBUFS, "the server is full, and the handshake took too long")
+            link.lifecycle.say_goodbye(WireCode.ENOBUFS, "the server is full, and the handshake took too long")
             link.pump.abort(LinkLost("made room for another peer before its handshake was over"))
 
     def _pause(self) -> None:
@@ -209,7 +209,7 @@ class Server(HomeBound):
             return
         if link.report is None:
             self._news.try_send(Joined(link))
-        elif link.established:
+        elif link.lifecycle.established:
             self._news.try_send(Lost(link, link.report))
 
     def _forget(self, link: Link) -> None:
@@ -237,7 +237,7 @@ class Server(HomeBound):
         self.stop_listening()
         links = list(self._links)
         for link in links:
-            link.say_goodbye()
+            link.lifecycle.say_goodbye()
         for link in links:
             await link.aclose()
         self._news.close()
