@@ -127,6 +127,7 @@ class Connection:
         return not self.backlog_bytes or self.backlog_bytes + size <= BACKLOG_BYTES
 
     def raise_if_unsendable(self) -> None:
+        """Raise the end of the connection, or of its sending side, if that has come; nothing else is done."""
         if self.end is not None:
             raise self.told(self.end)
         if self.tx_end is not None:
@@ -282,7 +283,7 @@ def kcoro_send_frame(conn: Connection, header: bytes, parts: Sequence[bytes], la
 
 @hookimpl
 def kcoro_recv_frame(conn: Connection, limit: int) -> RawFrame | None:
-    """Take the oldest whole frame."""
+    """Take the oldest whole frame of those that have been read; None: none is whole yet."""
     if conn.starved and conn.end is None and conn.unreadable is None:
         return None
     if conn.closing and conn.end is not None:
