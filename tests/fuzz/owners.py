@@ -24,7 +24,7 @@ from kcoro_core.link.calls import CallFuture
 from kcoro_core.link.link import Link
 from kcoro_core.link.remote import RemoteChannel
 from kcoro_core.run import sleep
-from kcoro_core.select import select
+from kcoro_core.select import Selector, select
 from kcoro_core.semantics import DROP_OLDEST, Undelivered
 from kcoro_core.testing.explore.books import check_snapshot
 
@@ -297,10 +297,14 @@ class Owner:
             assert count <= self.sent[number], f"element {number} is reported {count} times, sent {self.sent[number]}"
 
 
+RAISERS = [raiser.__code__ for raiser in (parking.result, Selector._won, CallFuture._outcome)]
+"""Where answers of a peer are raised."""
+
+
 def is_answer(error: ValueError) -> bool:
     """Whether this is what the peer has answered: then it was raised where answers are, and nowhere else."""
     *_, last = traceback.walk_tb(error.__traceback__)
-    return last[0].f_code in (parking.result.__code__, CallFuture._outcome.__code__)
+    return last[0].f_code in RAISERS
 
 
 ACTS: dict[int, Callable[[Owner], Any]] = {
