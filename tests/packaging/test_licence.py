@@ -13,11 +13,14 @@ from .tree import PACKAGES, ROOT, project, sources
 NOTICE = ("# SPDX-License-Identifier: BSD-3-Clause", "# Copyright (c) the kcoro authors")
 
 
+NOTICE_OF_C = tuple(f"/* {line.removeprefix('# ')} */" for line in NOTICE)
+
+
 def unlicensed(text: str) -> bool:
     """Whether a source file lacks the two lines at its top (a script may open with its interpreter)."""
     lines = text.splitlines()
     start = 1 if lines and lines[0].startswith("#!") else 0
-    return tuple(lines[start : start + 2]) != NOTICE
+    return tuple(lines[start : start + 2]) not in (NOTICE, NOTICE_OF_C)
 
 
 def scripts() -> list[Path]:
@@ -27,12 +30,15 @@ def scripts() -> list[Path]:
 
 def test_every_source_file_opens_with_its_licence() -> None:
     """Row: Q10."""
-    files = [*sources(".py", ".pyi"), *scripts()]
+    files = [*sources(".py", ".pyi", ".c", ".h", "CMakeLists.txt"), *scripts()]
     assert len(files) > 10
     assert [str(path.relative_to(ROOT)) for path in files if unlicensed(path.read_text())] == []
 
 
-@pytest.mark.parametrize("text", ["", "import os\n", NOTICE[0] + "\n", NOTICE[1] + "\n" + NOTICE[0] + "\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "import os\n", NOTICE[0] + "\n", NOTICE[1] + "\n" + NOTICE[0] + "\n", f"{NOTICE_OF_C[0]}\n{NOTICE[1]}\n"],
+)
 def test_the_header_lint_sees_a_planted_file(text: str) -> None:
     """Row: Q10."""
     assert unlicensed(text)

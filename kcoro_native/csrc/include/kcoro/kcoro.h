@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread. It knows no Python. */
+#ifndef KCORO_KCORO_H
+#define KCORO_KCORO_H
+
+#include "channel.h"
+#include "codes.h"
+#include "half.h"
+#include "memory.h"
+#include "semantics.h"
+#include "version.h"
+#include "waiter.h"
+
+#endif

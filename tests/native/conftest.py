@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The library, built once for a test run in the ways that tests need it; without a compiler they skip and say so."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import pytest
+
+from .library import CORE, CSRC, HERE, SANITIZED, build, compiler
+
+
+@pytest.fixture(scope="session")
+def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session builds."""
+    if compiler() is None:
+        pytest.skip("there is no C compiler (cc, or what CC names), so libkcoro cannot be built")
+    return tmp_path_factory.mktemp("libkcoro")
+
+
+@pytest.fixture(scope="session")
+def harness(build_dir: Path) -> ctypes.CDLL:
+    """The core alone, without csrc/port, with the interpreter of programs beside it."""
+    sources = [*CORE, HERE / "harness.c"]
+    return ctypes.CDLL(str(build(build_dir / "harness.so", sources, "-O1", "-shared", "-fPIC", f"-I{CSRC}")))
+
+
+@pytest.fixture(scope="session")
+def sanitized(build_dir: Path) -> Path:
+    """The core as one relocatable object, with address and undefined-behaviour sanitizers."""
+    return build(build_dir / "sanitized.o", CORE, *SANITIZED, f"-I{CSRC}", "-r", "-nostdlib")

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/* What programs.py calls. */
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include <stdint.h>
+
+#include "kcoro/kcoro.h"
+
+#define CHANNELS 3
+#define WORDS 8 /* of one step */
+
+/*
+** Run `count` steps of WORDS numbers each; head is {channels, hook mode, then kind, capacity, overflow of each}.
+**
+** Returns how many numbers the trace has; those beyond `room` were not written.
+*/
+size_t run_program(const int32_t *head, const int32_t *steps, size_t count, int32_t *trace, size_t room);
+
+#endif

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Builds libkcoro with the system's C compiler, for tests; the project itself needs none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+NATIVE = ROOT / "kcoro_native"
+CSRC = NATIVE / "csrc"
+INCLUDE = CSRC / "include"
+HEADERS = sorted((INCLUDE / "kcoro").glob("*.h"))
+CORE = sorted(CSRC.glob("*.c"))
+PORT = sorted((CSRC / "port").glob("*.c"))
+CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
+
+STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]
+SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+def compiler() -> str | None:
+    """The C compiler: what CC names, else cc; None where there is none."""
+    return shutil.which(os.environ.get("CC") or "cc")
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; its output is kept."""
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env)
+
+
+def build(target: Path, sources: Iterable[Path], *flags: str | Path) -> Path:
+    """Compile sources into ``target``; a warning is an error.
+
+    :raises AssertionError: with the compiler's words.
+    """
+    found = compiler()
+    assert found is not None
+    done = run(found, *STRICT, *sources, *flags, "-o", target, "-lpthread")
+    assert done.returncode == 0, done.stderr
+    return target

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The C tests, each a process of its own, under address and undefined-behaviour sanitizers."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from .library import CTESTS, NATIVE, SANITIZED, build, run
+
+STRICTEST = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+@pytest.mark.parametrize("source", CTESTS, ids=lambda path: path.stem)
+def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_path: Path) -> None:
+    """No leak, no access out of bounds or after free, no undefined behaviour. Rows: CH6, CH9."""
+    program = build(tmp_path / source.stem, [source, sanitized], *SANITIZED, f"-I{NATIVE / 'ctests'}")
+    done = run(program, env=STRICTEST)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("CHECK(1 + 1, ==, 3);", "expected 1 + 1 == 3, but 1 + 1 is 2"),
+        ("void *v; CHECK(kc_chan_recv_now(ch, &v), ==, 0);", f"is -{errno.EAGAIN}"),
+        ("kc_chan_release(ch); kc_chan_length(ch);", "heap-use-after-free"),
+        ("kc_chan_retain(ch);", "LeakSanitizer"),
+        ("volatile int big = INT32_MAX; big += failures + 1;", "signed integer overflow"),
+    ],
+)
+def test_a_c_test_can_fail(wrong: str, words: str, sanitized: Path, tmp_path: Path) -> None:
+    """A planted mistake of each kind ends the process with another code than 0, and is named."""
+    source = tmp_path / "planted.c"
+    source.write_text(
+        f'#include "kcoro/kcoro.h"\n#include "check.h"\nTEST(planted) {{ kc_chan_t *ch; '
+        f"kc_chan_make(&ch, KC_RENDEZVOUS, 0, KC_SUSPEND, NULL); {wrong}\n "
+        f"{'' if 'release' in wrong else 'kc_chan_release(ch);'} }}\nint main(void) {{ RUN(planted); return DONE; }}\n"
+    )
+    done = run(build(tmp_path / "planted", [source, sanitized], *SANITIZED, f"-I{NATIVE / 'ctests'}"), env=STRICTEST)
+    assert done.returncode != 0
+    assert words in done.stderr
