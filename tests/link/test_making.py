@@ -293,8 +293,7 @@ def test_a_peer_that_repeats_names_is_found_out(mem_world: World) -> None:
         async with mem_world.linked({f"{i:0200}": jobs for i in range(100)}) as (server, link):
             await settle()
             (there,) = server.links
-            home = there._exporting
-            told = home._on_list
+            told = there.pump.handlers[ListRequested]
 
             def forgetful(asked: Any) -> None:
                 told(type(asked)(asked.request_id, ""))

@@ -2,10 +2,10 @@
 # Copyright (c) the kcoro authors
 """The home's end of a link: carries the peer's requests out on channels of this process.
 
-A request that would wait parks an operation in the channel like any local one; its parker is not a host but the answer
-that goes back. So a peer's send and a task's send stand in one queue, and the channel knows no difference.
+What the peer may open is decided in ``opening.py``; what cannot be done at once waits in its channel (``parked.py``),
+stands there for elements ahead (``kept.py``), or as a clause of a select (``hints.py``).
 
-Rule 1: each request gets exactly one answer, and each operation that is parked here has a request that waits for it.
+Rule 1: each request gets exactly one answer.
 Rule 2: at most ``budget`` bytes travel to a peer unconfirmed; beyond, its receives keep their places, passed over.
 Rule 3: nothing of a peer's outlives its link: what was parked is withdrawn, what travelled is put back or reported.
 Rule 4: no method suspends, and none raises for what a peer has sent.
@@ -13,56 +13,29 @@ Rule 4: no method suspends, and none raises for what a peer has sent.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
-from attrs import define
-
-from ..channel import Channel
 from ..engine import CLOSED, OK, WOULD_BLOCK
 from ..hosts.port import Handle as Timer
 from ..hosts.port import Host
-from ..reference.waiter import Operation
-from ..semantics import CANCELLED, TIMED_OUT, limit_of
 from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode
 from ..wire.connection import Connection
-from ..wire.messages import FOREVER_MS, Attributes, ChannelInfo, Listed, OpenFlag, OpenRequest, Rights
+from ..wire.messages import ChannelInfo
 from ..wire.remote_select import Readiness
 from .bound import Bound
 from .closing import reason_of
-from .exports import Export, Exports
+from .exports import Exports
 from .hints import Hints
-from .identity import Authorize, allowed
+from .identity import Authorize
 from .kept import Kept
-from .lent import lend
 from .made import Made
+from .opening import Opening, room_of
+from .parked import WOULD_WAIT, ParkedRequests
 
 __all__ = ["Home"]
-
-MOST_NAMES = 1000
-"""More than fit into one page: what the rule need not be asked about for this answer."""
-
-_WOULD_WAIT = {True: "no receiver waits and there is no room", False: "there is nothing to receive"}
-
-
-@define(eq=False)
-class _Parked:
-    """One request of the peer that waits in a channel; the parker of its operation. ``deadline`` by our clock."""
-
-    home: Home
-    bound: Bound
-    request_id: int
-    deadline: float
-    is_try: bool
-    size: int = 0  # of the element that is offered
-
-    def unpark(self, op: Operation) -> None:
-        """The channel has decided; runs in the step of whoever decided it."""
-        self.home.decided(self, op)
 
 
 class Home:
@@ -77,19 +50,15 @@ class Home:
         budget: int,
         flush: Callable[[], None],
         owe: Callable[[], None],
+        made: Made | None = None,
     ) -> None:
         self._now = host.now
         self._wire = wire
-        self._exports = exports
-        self._authorize = authorize
         self._budget = budget
         self._flush = flush
-        self._owe = owe
-        self._identity = Identity("none")
-        self.made: Made | None = None
-        self._max_message = 0
+        self._opening = Opening(wire, exports, authorize, made, (owe, flush))
         self._bound: dict[int, Bound] = {}
-        self._parked: dict[int, tuple[_Parked, Operation]] = {}
+        self._parked = ParkedRequests(self, host.now)
         self._travelling_bytes = 0
         self._holding = False
         self._hints = Hints(self)
@@ -99,7 +68,7 @@ class Home:
             events.SendRequested: self._on_send,
             events.RecvRequested: self._on_recv,
             events.InfoRequested: self._on_info,
-            events.ListRequested: self._on_list,
+            events.ListRequested: self._opening.list,
             events.CloseRequested: self._on_close,
             events.ElementTaken: self._on_taken,
             events.ElementsReturned: self._on_returned,
@@ -112,8 +81,7 @@ class Home:
 
     def agree(self, identity: Identity, max_message: int) -> None:
         """The handshake is over: who the peer is, and how large an element may be."""
-        self._identity = identity
-        self._max_message = max_message
+        self._opening.agree(identity, max_message)
 
     @property
     def open_channels(self) -> int:
@@ -174,47 +142,12 @@ class Home:
         """Write what is queued."""
         self._flush()
 
-    # -- opening
+    # -- handles
 
     def _on_open(self, asked: events.OpenRequested) -> None:
-        export = self._exports.get(asked.wanted.name)
-        if export is None and asked.wanted.flags & OpenFlag.CREATE and self.made is not None:
-            made = self.made.make(self._identity, asked.wanted)
-            if isinstance(made, Export):
-                self._bind(asked, made, made.rights)
-            else:
-                self._wire.refuse(asked.request_id, *made)
-        elif export is None:
-            self._wire.refuse(asked.request_id, WireCode.ENOENT, f"nothing is exported as {asked.wanted.name!r}")
-        else:
-            self._open(asked, export)
-
-    def _open(self, asked: events.OpenRequested, export: Export) -> None:
-        rights = allowed(self._authorize, self._identity, export.name, export.rights)
-        if not rights:
-            self._wire.refuse(asked.request_id, WireCode.EACCES, f"you may not use {export.name!r}")
-        elif (misfit := _misfit(asked.wanted, export.channel)) is not None:
-            self._wire.refuse(asked.request_id, *misfit)
-        else:
-            self._bind(asked, export, rights)
-
-    def _bind(self, asked: events.OpenRequested, export: Export, rights: Rights) -> None:
-        channel, size = export.channel, min(self._max_message, export.max_message)
-        attributes = Attributes(channel.kind, channel.overflow, _room(channel), rights, size)
-        if self._wire.accept(asked.request_id, attributes):
-            bound = Bound(asked.channel_id, export.name, channel, size, export.requeues, self._wire)
+        bound = self._opening.open(asked)
+        if bound is not None:
             self._bound[asked.channel_id] = bound
-            if asked.wanted.flags & OpenFlag.LEND:
-                bound.lent = lend(asked.channel_id, channel, self._wire, _room(channel), (self._owe, self._flush))
-            bound.watch_close(self._flush)
-
-    def _on_list(self, asked: events.ListRequested) -> None:
-        after = asked.after.encode()
-        behind = sorted(name.encode() for name in self._exports if name.encode() > after)
-        exports = (self._exports[name.decode()] for name in behind)
-        offered = ((one, allowed(self._authorize, self._identity, one.name, one.rights)) for one in exports)
-        page = islice((Listed(one.name, one.channel.kind, rights) for one, rights in offered if rights), MOST_NAMES)
-        self._wire.names(asked.request_id, list(page))
 
     def detached(self, channel_id: int) -> None:
         """The peer gave a handle up; its requests were cancelled and its elements returned before."""
@@ -235,7 +168,7 @@ class Home:
         elif answer is CLOSED:
             bound.refuse_closed(asked.request_id)
         else:
-            self._park(bound, asked, True, asked.element)
+            self._parked.park(bound, asked, True, asked.element)
 
     def _on_data(self, news: events.DataReceived) -> None:
         if (lent := self._bound[news.channel_id].lent) is not None:
@@ -256,30 +189,23 @@ class Home:
         elif value is not WOULD_BLOCK:
             self.push(bound, asked.request_id, value)
         else:
-            self._park(bound, asked, False, None)
+            self._parked.park(bound, asked, False, None)
 
     def _stand(self, bound: Bound, asked: events.RecvRequested) -> None:
         """A receive that nobody waits for, or one of the same peer behind such ones."""
         kept = bound.kept
         if kept is None:
-            kept = Kept(bound, self.push, self._park_ahead, lambda: self._holding, self._flush)
+            kept = Kept(bound, self.push, self._parked.park_ahead, lambda: self._holding, self._flush)
             if bound.declined or not bound.core.keep(kept):
                 bound.declined = True  # for good: another one could overtake what is asked for instead of this one
                 self._wire.refuse(asked.request_id, WireCode.ENOTSUP, "nothing is sent ahead here")
                 return
             bound.kept = kept
         if kept.recalled:  # it has crossed the RECALL
-            self._park_ahead(bound, asked.request_id)
+            self._parked.park_ahead(bound, asked.request_id)
         elif kept.stand(asked.request_id) and asked.timeout_ms == 0 and not self._holding:
             kept.withdraw(asked.request_id)
-            bound.refuse_try(asked.request_id, _WOULD_WAIT[False])
-
-    def _park_ahead(self, bound: Bound, request_id: int) -> None:
-        """Have a receive wait in the channel, where nobody is served before the peer has returned what it has."""
-        parked = _Parked(self, bound, request_id, math.inf, is_try=False)
-        op = bound.channel._engine.select.operation(parked, False, None)
-        self._parked[request_id] = (parked, op)
-        bound.core.enqueue(op)
+            bound.refuse_try(asked.request_id, WOULD_WAIT[False])
 
     def _on_ahead_returned(self, news: events.AheadReturned) -> None:
         if (kept := self._bound[news.channel_id].kept) is not None:
@@ -290,8 +216,9 @@ class Home:
         before = bound.travelling_bytes
         bound.push(request_id, value, ahead)
         self._travelling_bytes += bound.travelling_bytes - before
-        if self._travelling_bytes >= self._budget:
-            self._hold()
+        if self._travelling_bytes >= self._budget and not self._holding:
+            self._holding = True
+            self._parked.hold()
 
     def _on_taken(self, news: events.ElementTaken) -> None:
         bound = self._bound[news.channel_id]
@@ -305,50 +232,7 @@ class Home:
         bound.returned(news.request_ids, news.redelivered)
         self._settled(before - bound.travelling_bytes)
 
-    # -- parking
-
-    def _park(
-        self, bound: Bound, asked: events.SendRequested | events.RecvRequested, sending: bool, value: object
-    ) -> None:
-        patience = math.inf if asked.timeout_ms == FOREVER_MS else (asked.timeout_ms - 1) / 1000
-        parked = _Parked(self, bound, asked.request_id, self._now() + patience, asked.timeout_ms == 0)
-        op = bound.channel._engine.select.operation(parked, sending, value)
-        if sending:
-            parked.size = len(op.value)
-        if self._holding and not sending:
-            op.begin_claim(0)
-            bound.core.enqueue(op)
-        elif not parked.is_try:
-            bound.core.enqueue(op)
-        elif not bound.ask(op):
-            bound.refuse_try(asked.request_id, _WOULD_WAIT[sending])
-            return
-        self._parked[asked.request_id] = (parked, op)
-
-    def decided(self, parked: _Parked, op: Operation) -> None:
-        """A parked operation was matched, or its channel closed: answer."""
-        del self._parked[parked.request_id]
-        if op.error is not None:
-            parked.bound.refuse_closed(parked.request_id)
-        elif op.claim == TIMED_OUT:  # a try that had to wait for the end of another link
-            parked.bound.refuse_try(parked.request_id, _WOULD_WAIT[op.sending])
-        elif op.sending:
-            if parked.bound.lent is not None:
-                parked.bound.lent.note_cost(parked.size)
-            self._wire.done(parked.request_id)
-        else:
-            self.push(parked.bound, parked.request_id, op.value)
-        self._flush()
-
-    def _withdraw(self, request_id: int) -> bool:
-        """Take a parked request out of its channel; False when it is not parked."""
-        parked, op = self._parked.pop(request_id, (None, None))
-        if parked is None or op is None:
-            return self._hints.withdraw(request_id)
-        parked.bound.core.withdraw(op)
-        # CANCEL does not say why; the time hint does, to the millisecond in which it was rounded up.
-        parked.bound.core.count_failure(TIMED_OUT if self._now() >= parked.deadline else CANCELLED)
-        return True
+    # -- giving up
 
     def cancel(self, asked: events.CancelRequested) -> None:
         """The peer gives a request up that may wait in a channel."""
@@ -356,47 +240,20 @@ class Home:
         if self._withdraw(asked.request_id) or (kept is not None and kept.withdraw(asked.request_id)):
             self._wire.refuse(asked.request_id, WireCode.ECANCELED)
 
-    # -- holding: too much travels unconfirmed
+    def _withdraw(self, request_id: int) -> bool:
+        return self._parked.withdraw(request_id) or self._hints.withdraw(request_id)
 
-    def _hold(self) -> None:
-        """Have channels pass this peer's receives over; they keep their places."""
-        if not self._holding:
-            self._holding = True
-            for _, op in self._parked.values():
-                if not op.sending:
-                    op.begin_claim(0)
+    # -- holding: too much travels unconfirmed
 
     def _settled(self, freed_bytes: int) -> None:
         self._travelling_bytes -= freed_bytes
         if self._holding and self._travelling_bytes < self._budget:
             self._holding = False
-            held = [pair for pair in self._parked.values() if not pair[1].sending]
-            for parked, op in held:
-                if self._holding:  # enough again
-                    break
-                if op.end_claim():
-                    self._serve(parked, op)
+            self._parked.go_on()
             for bound in self._bound.values():
                 if bound.kept is not None:
                     bound.kept.arrived()
             self._hints.review()
-
-    def _serve(self, parked: _Parked, op: Operation) -> None:
-        """A receive may be served again: look whether something is there that it was passed over for."""
-        bound = parked.bound
-        value = bound.core.recv_now()
-        if value is WOULD_BLOCK and not parked.is_try:
-            return
-        bound.core.withdraw(op)
-        if value is WOULD_BLOCK and bound.ask(op):
-            return
-        del self._parked[parked.request_id]
-        if value is WOULD_BLOCK:
-            bound.refuse_try(parked.request_id, _WOULD_WAIT[False])
-        elif value is CLOSED:
-            bound.refuse_closed(parked.request_id)
-        else:
-            self.push(bound, parked.request_id, value)
 
     # -- asking and closing
 
@@ -409,7 +266,7 @@ class Home:
                 kind=now.kind,
                 overflow=now.overflow,
                 closed=now.closed,
-                capacity=_room(channel),
+                capacity=room_of(channel),
                 length=now.length,
                 peak_length=now.peak_length,
                 waiting_senders=now.waiting_senders,
@@ -433,7 +290,7 @@ class Home:
 
     def refuse_receives(self, text: str) -> int:
         """Tell each receive and clause of the peer that waits that it will not be done; how many there were."""
-        waiting = [request_id for request_id, (_, op) in self._parked.items() if not op.sending]
+        waiting = self._parked.receives
         for request_id in waiting:
             self._withdraw(request_id)
         waiting += self._hints.leave()
@@ -445,7 +302,7 @@ class Home:
 
     def leave(self, text: str) -> None:
         """This side says goodbye: tell each request that waits that it will not be done."""
-        for request_id in list(self._parked):
+        for request_id in self._parked:
             self._withdraw(request_id)
             self._wire.refuse(request_id, WireCode.EPIPE, text)
         for kept in [bound.kept for bound in self._bound.values() if bound.kept is not None]:
@@ -465,27 +322,6 @@ class Home:
         for one in bound.values():
             requeued += one.lost([element for element in report.elements if element.channel_id == one.id])
             one.release()
-        if self.made is not None:
-            self.made.end()
+        self._opening.lost()
         self._travelling_bytes = 0
         return requeued
-
-
-def _room(channel: Channel[Any]) -> int | None:
-    """How many elements the channel holds at most, as the wire tells it: None is no bound."""
-    limit = limit_of(channel.kind, channel.capacity)
-    return None if limit == math.inf else int(limit)
-
-
-def _misfit(wanted: OpenRequest, channel: Channel[Any]) -> tuple[WireCode, str] | None:
-    """Why what a peer wants is not what there is."""
-    if wanted.flags & OpenFlag.CREATE and wanted.flags & OpenFlag.EXCL:
-        return WireCode.EEXIST, f"{wanted.name!r} exists"
-    if wanted.codec:
-        return WireCode.ENOTSUP, f"elements are plain bytes here, not {wanted.codec!r}"
-    there = {"kind": channel.kind, "overflow": channel.overflow, "capacity": _room(channel)}
-    for name, is_there in there.items():
-        asked = getattr(wanted, name)
-        if asked is not None and asked != is_there:
-            return WireCode.EINVAL, f"{wanted.name!r} has {name} {is_there}, not {asked}"
-    return None

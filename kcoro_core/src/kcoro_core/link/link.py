@@ -76,8 +76,8 @@ class Link(HomeBound):
         self.wire = Connection(side, self.node, nonce, limits_of(settings), config_of(settings))
         self.pump = Pump(host, vtable, conn, self.wire, self.grace)
         flush, owe = self.pump.flush, self.pump.owe
-        self._exporting = Home(host, self.wire, offer.exports, offer.rule, budget, flush, owe)
-        self._exporting.made = Made(host, offer.exports, offer.rule, offer.allow_make, budget)
+        made = Made(host, offer.exports, offer.rule, offer.allow_make, budget)
+        self._exporting = Home(host, self.wire, offer.exports, offer.rule, budget, flush, owe, made)
         name_of = self._exporting.name_of
         self._answering = Answering(host, self.wire, offer.handlers, offer.rule, budget, flush, name_of)
         self.calling = Calling()
