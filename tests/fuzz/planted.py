@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from kcoro_core.link.bound import Bound
 from kcoro_core.link.calls import Calling
-from kcoro_core.link.home import Home as LinkHome
+from kcoro_core.link.parked import ParkedRequests
 from kcoro_core.semantics import Undelivered
 from kcoro_core.wire import hello as hello_of
 from kcoro_core.wire import messages
@@ -103,7 +103,7 @@ PLANTS = {
     "datagram-channel": Plant("datagrams", DatagramReceiver, "receive", _frame_of_any_channel),
     "settled-unasked": Plant("connection", Ledger, "_settle", _settled_unchecked),
     "link-reported-twice": Plant("link", Bound, "lost", _reported_twice),
-    "link-waiter-left": Plant("link", LinkHome, "_withdraw", _withdrawn_by_halves),
+    "link-waiter-left": Plant("link", ParkedRequests, "withdraw", _withdrawn_by_halves),
     "link-call-unended": Plant("link", Calling, "lost", lambda self, ending: None),
     "detach-unheard": Plant("connection", Home, "on_detach", lambda self, handle, frame, fields, events: None),
 }
