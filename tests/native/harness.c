@@ -10,18 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum step { TRY_SEND, TRY_RECV, WAIT, LOOK, END, BEGIN_CLAIM, ANSWER, CLOSE, CANCEL, COUNT, ASK };
+enum step { TRY_SEND, TRY_RECV, WAIT, LOOK, END, BEGIN_CLAIM, ANSWER, CLOSE, CANCEL, COUNT, ASK, SELECT, HAPPEN };
 enum seen { STEP = 1000, WOKEN, LOST, STATE };
 
 #define CALLS 64
 #define ARMS 4
+#define EVENTS 2
+#define ELEMENT_OF_EVENTS ((void *)(intptr_t)500)
 
+/* A plain call has an operation and one waiter, a select has all in it. */
 struct call {
-    kc_op_t op;
-    kc_waiter_t arms[ARMS];
-    kc_chan_t *channels[ARMS];
+    kc_op_t plain, *op;
+    kc_waiter_t waiter;
+    kc_chan_t *channel;
+    kc_select_t select;
+    kc_clause_t clauses[ARMS];
+    bool is_select, left;
     int count, id;
-    bool left;
 };
 
 struct world {
@@ -32,7 +37,9 @@ struct world {
     } hooks[CHANNELS];
     kc_chan_t *channels[CHANNELS];
     struct call *calls[CALLS];
-    int channel_count, call_count, hook_mode, hook_depth;
+    kc_event_t events[EVENTS];
+    uint32_t chance;
+    int last, channel_count, call_count, hook_mode, hook_depth;
     intptr_t number;
     int32_t *trace;
     size_t length, room;
@@ -99,6 +106,7 @@ static struct call *new_call(struct world *t, int count) {
     struct call *call = calloc(1, sizeof *call);
     call->id = t->call_count;
     call->count = count;
+    call->op = &call->plain;
     t->calls[t->call_count++] = call;
     return call;
 }
@@ -110,11 +118,61 @@ static void wait(struct world *t, int index, bool sending) {
     struct call *call = rc == -EAGAIN ? new_call(t, 1) : NULL;
     if (call == NULL)
         return;
-    kc_op_init(&call->op, &t->parker);
-    call->op.task = call;
-    kc_waiter_init(&call->arms[0], &call->op, 0, sending, value);
-    call->channels[0] = ch;
-    see(t, kc_chan_enqueue(ch, &call->arms[0]));
+    kc_op_init(call->op, &t->parker);
+    call->op->task = call;
+    kc_waiter_init(&call->waiter, call->op, 0, sending, value);
+    call->channel = ch;
+    see(t, kc_chan_enqueue(ch, &call->waiter));
+}
+
+/* -- select */
+
+static size_t pick_next(void *ctx, size_t n) {
+    struct world *t = ctx;
+    t->chance = (t->chance * 1103515245u + 12345u) & 0x7fffffffu;
+    return t->chance % n;
+}
+
+static void fill(struct world *t, struct call *call, const int32_t *words) {
+    for (int i = 0; i < call->count; i++) {
+        int kind = words[i] % 5, which = words[i] / 5;
+        if (kind == 0)
+            kc_clause_event(&call->clauses[i], &t->events[which % EVENTS]);
+        else if (kind <= 2)
+            kc_clause_recv(&call->clauses[i], t->channels[which % t->channel_count]);
+        else
+            kc_clause_send(&call->clauses[i], t->channels[which % t->channel_count], next_value(t));
+    }
+}
+
+/* What became of a select: the result, the clause, the value; and who won is remembered for the next. */
+static void see_result(struct world *t, const struct call *call, int rc) {
+    see(t, rc);
+    if (rc == -EAGAIN)
+        return;
+    see(t, kc_op_claim(call->op));
+    see(t, rc < 0 ? 0 : (intptr_t)call->op->value);
+    if (kc_op_claim(call->op) >= 0)
+        t->last = kc_op_claim(call->op);
+}
+
+static void begin_select(struct world *t, const int32_t *step) {
+    struct call *call = new_call(t, 1 + step[5] % ARMS);
+    if (call == NULL)
+        return;
+    call->is_select = true;
+    call->op = &call->select.op;
+    fill(t, call, step + 6);
+    kc_select_init(&call->select, call->clauses, (size_t)call->count, (kc_select_mode_t)(step[3] % 3),
+        (kc_closed_rule_t)(step[4] % 3));
+    kc_select_use_chance(&call->select, pick_next, t);
+    call->select.last = t->last < call->count ? t->last : -1;
+    call->op->task = call;
+    int rc = kc_select_poll(&call->select);
+    if (rc == -EAGAIN)
+        rc = kc_select_enlist(&call->select, &t->parker);
+    call->left = rc != -EAGAIN;
+    see_result(t, call, rc);
 }
 
 /* The calls whose owner has not looked yet, counted; one of them. */
@@ -132,25 +190,27 @@ static struct call *pick(struct world *t, int number) {
 
 static void leave(struct world *t, struct call *call) {
     call->left = true;
-    for (int i = 0; i < call->count; i++)
-        see(t, kc_chan_withdraw(call->channels[i], &call->arms[i]));
+    if (call->is_select)
+        see_result(t, call, kc_select_finish(&call->select));
+    else
+        see(t, kc_chan_withdraw(call->channel, &call->waiter));
 }
 
 static bool undecided(const struct call *call) {
-    return kc_op_result(&call->op) == -EAGAIN;
+    return kc_op_result(call->op) == -EAGAIN;
 }
 
 static void end(struct world *t, struct call *call, int how) {
     if (how == 0)
-        see(t, kc_op_expire(&call->op));
+        see(t, kc_op_expire(call->op));
     else
-        see(t, how == 1 ? kc_op_revoke(&call->op) : kc_op_give_up(&call->op));
+        see(t, how == 1 ? kc_op_revoke(call->op) : kc_op_give_up(call->op));
 }
 
 /* Look at the clauses again after a claim that was denied, and stand in line again if none is ready. */
 static void again(struct world *t, struct call *call) {
-    kc_waiter_t *w = &call->arms[0];
-    kc_chan_t *ch = call->channels[0];
+    kc_waiter_t *w = &call->waiter;
+    kc_chan_t *ch = call->channel;
     void *got = NULL;
     leave(t, call);
     call->left = false;
@@ -164,17 +224,21 @@ static void again(struct world *t, struct call *call) {
 }
 
 static void answer(struct world *t, struct call *call, bool granted) {
-    if (kc_op_claim(&call->op) > KC_CLAIMING)
+    if (kc_op_claim(call->op) > KC_CLAIMING)
         return;
     if (granted) {
-        see(t, kc_op_win_claim(&call->op));
+        see(t, kc_op_win_claim(call->op));
         leave(t, call);
         return;
     }
-    int waits = kc_op_end_claim(&call->op);
+    int waits = kc_op_end_claim(call->op);
     see(t, waits);
-    if (waits)
+    if (waits && !call->is_select)
         again(t, call);
+    else if (waits && kc_select_again(&call->select) != -EAGAIN) {
+        call->left = true;
+        see_result(t, call, kc_op_result(call->op));
+    }
 }
 
 /* -- books */
@@ -211,7 +275,7 @@ static void about_calls(struct world *t, const int32_t *step) {
     else if (step[0] == END)
         end(t, call, step[2]);
     else if (step[0] == BEGIN_CLAIM)
-        see(t, kc_op_begin_claim(&call->op, call->count));
+        see(t, kc_op_begin_claim(call->op, step[3] % call->count));
     else if (step[0] == ANSWER)
         answer(t, call, step[2] != 0);
 }
@@ -243,6 +307,12 @@ static void run_step(struct world *t, const int32_t *step) {
     case ASK:
         ask(t, ch);
         break;
+    case SELECT:
+        begin_select(t, step);
+        break;
+    case HAPPEN:
+        see(t, kc_event_set(&t->events[step[1] % EVENTS], ELEMENT_OF_EVENTS));
+        break;
     default:
         about_calls(t, step);
     }
@@ -255,7 +325,9 @@ static void make(struct world *t, const int32_t *shape, int index) {
 }
 
 size_t run_program(const int32_t *head, const int32_t *steps, size_t count, int32_t *trace, size_t room) {
-    struct world t = {.parker = {unpark}, .trace = trace, .room = room};
+    struct world t = {.parker = {unpark}, .trace = trace, .room = room, .chance = 1, .last = -1};
+    for (int i = 0; i < EVENTS; i++)
+        kc_event_init(&t.events[i]);
     t.channel_count = head[0];
     t.hook_mode = head[1];
     for (int i = 0; i < t.channel_count; i++)

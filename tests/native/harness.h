@@ -9,7 +9,7 @@
 #include "kcoro/kcoro.h"
 
 #define CHANNELS 3
-#define WORDS 8 /* of one step */
+#define WORDS 10 /* of one step */
 
 /*
 ** Run `count` steps of WORDS numbers each; head is {channels, hook mode, then kind, capacity, overflow of each}.

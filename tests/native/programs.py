@@ -10,28 +10,37 @@ from typing import Any
 
 from attrs import define, field
 
+from kcoro_core.clauses import EventClause, Recv, Send
 from kcoro_core.engine import CLOSED, OK, WOULD_BLOCK
 from kcoro_core.errors import ChannelClosed
 from kcoro_core.reference.channel import Channel
-from kcoro_core.reference.waiter import Operation
+from kcoro_core.reference.select import poll_order
+from kcoro_core.reference.waiter import Arm, Operation, SelectOperation
 from kcoro_core.semantics import (
+    CANCELLED,
     CLAIMING,
+    TIMED_OUT,
     WAITING,
+    ClosedRule,
     Kind,
     Overflow,
+    SelectMode,
     Undelivered,
     legal_combinations,
 )
 
 CHANNELS = 3
-WORDS = 8
-(TRY_SEND, TRY_RECV, WAIT, LOOK, END, BEGIN_CLAIM, ANSWER, CLOSE, CANCEL, COUNT, ASK) = range(11)
+WORDS = 10
+(TRY_SEND, TRY_RECV, WAIT, LOOK, END, BEGIN_CLAIM, ANSWER, CLOSE, CANCEL, COUNT, ASK, SELECT, HAPPEN) = range(13)
 STEP, WOKEN, LOST, STATE = range(1000, 1004)
 CALLS = 64
+ARMS = 4
+EVENTS = 2
+ELEMENT_OF_EVENTS = 500
 # How often each step is drawn; closes are rare, for little happens after them.
 WEIGHTS = {
     TRY_SEND: 8, TRY_RECV: 8, WAIT: 14, LOOK: 6, END: 3, BEGIN_CLAIM: 2, ANSWER: 3, CLOSE: 0.3, CANCEL: 0.2,
-    COUNT: 1, ASK: 3,
+    COUNT: 1, ASK: 3, SELECT: 16, HAPPEN: 0.3,
 }  # fmt: skip
 SHAPES = [*legal_combinations(), (Kind.RENDEZVOUS, Overflow.SUSPEND), (Kind.BUFFERED, Overflow.SUSPEND)]
 
@@ -60,14 +69,106 @@ def _step(coin: Random) -> list[int]:
     return [action, coin.randrange(60), coin.randrange(third)] + [coin.randrange(60) for _ in range(WORDS - 3)]
 
 
+class Face:
+    """What channel clauses need of the channel that users see."""
+
+    def __init__(self, core: Channel) -> None:
+        self._core = core
+
+    def _shut_error(self) -> ChannelClosed:
+        return self._core.closed_error()
+
+
+class OfChannel:
+    """Channel clauses without a loop."""
+
+    channel: Any
+
+    def __init__(self, ch: Channel, value: Any = None) -> None:
+        self.channel, self.value = Face(ch), value
+
+    def register(self, w: Any) -> None:
+        """As the face does it."""
+        self.channel._core.enqueue(w)
+
+
+class RecvOf(OfChannel, Recv):
+    """Ready when there is an element."""
+
+
+class SendOf(OfChannel, Send):
+    """Ready when there is room."""
+
+
+class Event:
+    """Something that happens once."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self.waiting: dict[Subscribed, None] = {}
+
+    def happen(self) -> bool:
+        """Tell all who wait, oldest first."""
+        was_set, self.is_set = self.is_set, True
+        while self.waiting and not was_set:
+            subscribed = next(iter(self.waiting))
+            del self.waiting[subscribed]
+            subscribed.fn()
+        return not was_set
+
+
+class Subscribed:
+    """A callback that waits for an event."""
+
+    def __init__(self, event: Event, fn: Any) -> None:
+        self.event, self.fn = event, fn
+        event.waiting[self] = None
+
+    def cancel(self) -> bool:
+        """Do not tell any more."""
+        return self.event.waiting.pop(self, self) is None
+
+
+class EventOf(EventClause):
+    """Ready once the event has happened."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+
+    def _ready(self, w: Any) -> bool:
+        return self.event.is_set
+
+    def _subscribe(self, fn: Any) -> Any:
+        return Subscribed(self.event, fn)
+
+    def _result(self) -> int:
+        return ELEMENT_OF_EVENTS
+
+
 @define(eq=False)
 class Call:
-    """One call that waits."""
+    """One call that waits: a plain one in one line, or a select with its clauses in the order of their polls."""
 
     id: int
     op: Any
-    arms: list[tuple[Channel, Any]]
+    ch: Channel | None = None
+    clauses: list[Any] = field(factory=list)
+    arms: list[Any] = field(factory=list)
+    order: Any = ()
     left: bool = False
+
+    def is_undecided(self) -> bool:
+        """Whether the wait goes on."""
+        return self.op.claim == WAITING or self.op.claim <= CLAIMING
+
+    def result(self) -> int:
+        """As ``kc_op_result``."""
+        if self.is_undecided():
+            return -errno.EAGAIN
+        if self.op.claim in (CANCELLED, TIMED_OUT):
+            return -errno.ECANCELED if self.op.claim == CANCELLED else -errno.ETIME
+        return self.op.claim if self.op.error is None else -errno.EPIPE
 
 
 def code(answer: Any) -> int:
@@ -85,8 +186,11 @@ class World:
     trace: list[int] = field(factory=list)
     channels: list[Channel] = field(factory=list)
     calls: list[Call] = field(factory=list)
+    events: list[Event] = field(factory=lambda: [Event() for _ in range(EVENTS)])
     hook_depth: int = 0
     number: int = 0
+    chance: int = 1
+    last: int = -1
 
     def see(self, *what: int) -> None:
         """Write down."""
@@ -135,10 +239,11 @@ class World:
 
     # -- waiting
 
-    def new_call(self, op: Any, arms: list[tuple[Channel, Any]]) -> None:
-        """A call that has not ended at once."""
-        op.task = Call(len(self.calls), op, arms)
+    def new_call(self, op: Any, ch: Channel | None = None) -> Call:
+        """A call that may wait."""
+        op.task = Call(len(self.calls), op, ch)
         self.calls.append(op.task)
+        return op.task
 
     def wait(self, index: int, sending: bool) -> None:
         """A plain call: at once if that can be, else in line."""
@@ -147,9 +252,57 @@ class World:
         if self.try_now(ch, sending, value) is not WOULD_BLOCK or len(self.calls) == CALLS:
             return
         op = Operation(self, sending, value)
-        self.new_call(op, [(ch, op)])
+        self.new_call(op, ch)
         ch.enqueue(op)
         self.see(0)
+
+    # -- select
+
+    def pick_next(self, n: int) -> int:
+        """The next number below n of a simple sequence."""
+        self.chance = (self.chance * 1103515245 + 12345) & 0x7FFFFFFF
+        return self.chance % n
+
+    def shuffle(self, order: list[int]) -> None:
+        """As the twin does it, with the same sequence."""
+        for k in range(len(order) - 1, 0, -1):
+            other = self.pick_next(k + 1)
+            order[k], order[other] = order[other], order[k]
+
+    def clause(self, word: int) -> Any:
+        """The clause that a word of a step stands for."""
+        kind, which = word % 5, word // 5
+        if kind == 0:
+            return EventOf(self.events[which % EVENTS])
+        ch = self.channels[which % len(self.channels)]
+        return RecvOf(ch) if kind <= 2 else SendOf(ch, self.next_value())
+
+    def see_result(self, call: Call) -> None:
+        """What became of a select; and who won is remembered for the next."""
+        self.see(call.result())
+        if call.is_undecided():
+            return
+        self.see(call.op.claim, 0 if call.result() < 0 else call.op.value or 0)
+        if call.op.claim >= 0:
+            self.last = call.op.claim
+
+    def begin_select(self, step: list[int]) -> None:
+        """Clause by clause if one is ready, else in all their lines."""
+        if len(self.calls) == CALLS:
+            return
+        count = 1 + step[5] % ARMS
+        op = SelectOperation(ClosedRule(step[4] % 3), count)
+        call = self.new_call(op)
+        call.clauses = [self.clause(word) for word in step[6 : 6 + count]]
+        call.arms = [Arm(op, i, clause.sending, clause.value) for i, clause in enumerate(call.clauses)]
+        last = self.last if self.last < count else -1
+        call.order = poll_order(SelectMode(step[3] % 3), count, last, self.shuffle)
+        if not any(call.clauses[i].poll(call.arms[i]) or op.claim != WAITING for i in call.order):
+            for clause, arm in zip(call.clauses, call.arms, strict=True):
+                clause.register(arm)
+            op.parker = self
+        call.left = not call.is_undecided()
+        self.see_result(call)
 
     def pick(self, number: int) -> Call | None:
         """One of the calls whose owner has not looked yet."""
@@ -159,8 +312,12 @@ class World:
     def leave(self, call: Call) -> None:
         """Its owner has looked: out of every line."""
         call.left = True
-        for ch, arm in call.arms:
-            self.see(ch.withdraw(arm))
+        if call.ch is not None:
+            self.see(call.ch.withdraw(call.op))
+            return
+        for clause, arm in zip(call.clauses, call.arms, strict=True):
+            clause.withdraw(arm)
+        self.see_result(call)
 
     def end(self, call: Call, how: int) -> None:
         """A deadline, a token or the owner ends it."""
@@ -168,7 +325,10 @@ class World:
 
     def again(self, call: Call) -> None:
         """Look at the clauses again after a claim that was denied, and stand in line again if none is ready."""
-        [(ch, w)] = call.arms
+        if call.ch is None:
+            self.select_again(call)
+            return
+        ch, w = call.ch, call.op
         self.leave(call)
         call.left = False
         answer = self.try_now(ch, w.sending, w.value)
@@ -179,6 +339,18 @@ class World:
             self.see(w.shut(ChannelClosed()))
         else:
             self.see(w.complete(None if answer is OK else answer))
+
+    def select_again(self, call: Call) -> None:
+        """The same for a select, whose clauses stay in their lines meanwhile."""
+        for index in call.order:
+            clause, arm = call.clauses[index], call.arms[index]
+            if hasattr(clause, "poll_again"):
+                clause.poll_again(call.op, index, arm)
+            else:
+                clause.poll(arm)
+            if call.op.claim != WAITING:
+                self.leave(call)
+                return
 
     def answer(self, call: Call, granted: bool) -> None:
         """A clause of another process was granted, or denied."""
@@ -214,13 +386,12 @@ class World:
         call = self.pick(step[1])
         if call is None:
             return
-        undecided = call.op.claim == WAITING or call.op.claim <= CLAIMING
-        if step[0] == LOOK and not undecided:
+        if step[0] == LOOK and not call.is_undecided():
             self.leave(call)
         elif step[0] == END:
             self.end(call, step[2])
         elif step[0] == BEGIN_CLAIM:
-            self.see(call.op.begin_claim(len(call.arms)))
+            self.see(call.op.begin_claim(step[3] % max(1, len(call.arms))))
         elif step[0] == ANSWER:
             self.answer(call, step[2] != 0)
 
@@ -244,6 +415,10 @@ class World:
                 self.see(0)
             case 10:
                 self.ask(ch)
+            case 11:
+                self.begin_select(step)
+            case 12:
+                self.see(self.events[step[1] % EVENTS].happen())
             case _:
                 self.about_calls(step)
 

@@ -12,7 +12,7 @@ import pytest
 from . import programs
 from .programs import Program, on_reference
 
-PROGRAMS = 4000
+PROGRAMS = 8000
 ROOM = 1 << 16
 
 
@@ -42,7 +42,10 @@ def shortened(harness: ctypes.CDLL, program: Program) -> Program:
 
 @pytest.mark.parametrize("block", range(4))
 def test_random_programs_leave_the_same_trace_on_both_engines(harness: ctypes.CDLL, block: int) -> None:
-    """Results, wake-ups, reports and counters, in the same order. Rows: CH1, CH2, CH3, CH4, CH5, CH11, CH12, M1."""
+    """Results, wake-ups, reports and counters, in the same order.
+
+    Rows: CH1, CH2, CH3, CH4, CH5, CH11, CH12, M1, SE1, SE2, SE6, X20.
+    """
     share = PROGRAMS // 4
     for seed in range(block * share, (block + 1) * share):
         program = Program.random(seed)

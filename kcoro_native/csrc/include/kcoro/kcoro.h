@@ -5,9 +5,12 @@
 #define KCORO_KCORO_H
 
 #include "channel.h"
+#include "clause.h"
 #include "codes.h"
+#include "event.h"
 #include "half.h"
 #include "memory.h"
+#include "select.h"
 #include "semantics.h"
 #include "version.h"
 #include "waiter.h"
