@@ -570,7 +570,7 @@ def _link_mark(link: Link) -> object:
     if link.wire.state is not State.OPEN:
         return link.wire.state
     requests = tuple((one.request_id, one.command, one.state) for one in link.wire._opener.requests)
-    asked = tuple((one.request_id, one.wants, one.stage) for one in link.wire._home._asked.values())
+    asked = tuple((one.request_id, one.wants, one.stage) for one in link.wire._admission.asked.values())
     return (requests, asked, tuple(link.opener._requests), tuple(link._exporting._hints._registered))
 
 

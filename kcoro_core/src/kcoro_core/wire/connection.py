@@ -30,6 +30,7 @@ from attrs import evolve
 
 from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
 from ..transport import RawFrame
+from .admission import Admission
 from .ahead import Ahead
 from .answering import Answering
 from .asking import Asking
@@ -101,12 +102,13 @@ class Connection(Asking, Answering):
         self._borrower = Borrower(self._outbox, self._handles, self._ahead, config.lending_budget)
         self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget)
         self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, config.cancel_grace)
-        self._home = Home(self._outbox, self._handles, self._lender, self._ahead)
-        self._draining = Draining(self._outbox, self._home)
+        self._admission = Admission(self._outbox, self._handles, self._lender)
+        self._home = Home(self._outbox, self._handles, self._lender, self._ahead, self._admission)
+        self._draining = Draining(self._outbox, self._admission)
         self._calls = Calls(self.life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
         self._selects = OpenerSelects(self._opener)
-        self._hints = HomeSelects(self._home)
+        self._hints = HomeSelects(self._outbox, self._admission)
         self._listing = Listing(self.life, self._calls, self._opener, self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
         self.writer = Writer(self._outbox, self._handles, self._order, riders)
@@ -115,7 +117,7 @@ class Connection(Asking, Answering):
 
     def _make_routes(self) -> Routes:
         """Each part says what it takes; a new part of the protocol is a line here and a file of its own."""
-        routes = Routes(self.life, self._order, self._handles, self._home, self._pieces)
+        routes = Routes(self.life, self._order, self._handles, self._home, self._admission, self._pieces)
         routes.from_opener.update({**self._home.handlers(), **self._lender.handlers(), **self._hints.handlers()})
         routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers(), **self._selects.handlers()})
         routes.control.update(
@@ -168,7 +170,7 @@ class Connection(Asking, Answering):
 
     def is_waiting(self, request_id: int) -> bool:
         """Whether an answer to this request of the peer is still owed."""
-        return self._home.is_waiting(request_id)
+        return self._admission.is_waiting(request_id)
 
     def in_flight(self, request_id: int) -> bool:
         """Whether this request of ours is not over: unanswered, given up without an answer, or not settled."""
@@ -197,7 +199,7 @@ class Connection(Asking, Answering):
     @property
     def answer_bytes(self) -> int:
         """By ``charge``, the results of the peer's calls that are not written."""
-        return self._home.answer_bytes
+        return self._admission.answer_bytes
 
     @property
     def unanswered(self) -> int:
@@ -207,7 +209,7 @@ class Connection(Asking, Answering):
     @property
     def refused_late(self) -> int:
         """Requests of the peer that were refused because they came behind the last one of a drain."""
-        return self._home.refused_late
+        return self._admission.refused_late
 
     def has_frames(self) -> bool:
         """Whether something waits to be written, acknowledgements included."""
@@ -223,7 +225,7 @@ class Connection(Asking, Answering):
             len(self._opener.requests),
             len(self._outbox),
             self._opener.requests.late_replies,
-            self._home.ignored_cancels,
+            self._admission.ignored_cancels,
         )
 
     # --- what the owner handles ---------------------------------------------------------------------------------------
@@ -380,6 +382,7 @@ class Connection(Asking, Answering):
         self._liveness = Liveness(limits.keepalive_ms / 1000 * spread, limits.idle_ms / 1000, now)
         self._opener.agree(agreement)
         self._home.agree(limits)
+        self._admission.agree(limits)
         self._calls.agree(limits, agreement.peer_budget)
         self._pieces.agree(limits)
         self._outbox.agree(limits.max_frame, agreement.peer_budget)
@@ -448,7 +451,7 @@ class Connection(Asking, Answering):
             orderly,
             self._opener.lost(),
             self._home.lost_elements(),
-            self._home.parked(),
+            self._admission.parked(),
             self._opener.acks.unpaid(),
             accepted,
             tuple(lost for handle in self._handles if handle.mine for lost in self._borrower.gone(handle)),

@@ -12,11 +12,11 @@ Rule 3: said once by each side; nothing else changes, and BYE follows as for any
 from __future__ import annotations
 
 from ..errors import ProtocolError
+from .admission import Admission
 from .commands import Command
 from .events import DrainHeard, Event
 from .fields import Fields
 from .frame import Frame
-from .home import Home
 from .messages import decode_drain, encode_drain
 from .outbox import Entry, Outbox
 from .routes import Routes
@@ -27,9 +27,9 @@ __all__ = ["Draining"]
 class Draining:
     """The announcements of both sides of one connection."""
 
-    def __init__(self, outbox: Outbox, home: Home) -> None:
+    def __init__(self, outbox: Outbox, admission: Admission) -> None:
         self._outbox = outbox
-        self._home = home
+        self._admission = admission
         self._told = False
         self._heard = False
 
@@ -42,7 +42,7 @@ class Draining:
         if self._told:
             raise ValueError("this side has announced the end already")
         self._told = True
-        last_id = self._home.stop_admitting()
+        last_id = self._admission.stop()
         self._outbox.put_control(Entry(Command.DRAIN, parts=(encode_drain(last_id, deadline_ms),)))
 
     def _on_drain(self, frame: Frame, _now: float, events: list[Event]) -> None:

@@ -24,18 +24,19 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ProtocolError
+from .admission import Admission, Stage
 from .codes import WireCode
 from .commands import Command
 from .events import CancelRequested, ClaimRequested, Event, Notified, RegisterRequested
 from .fields import Fields
 from .frame import Frame
 from .handles import Handle, Handler
-from .home import Stage
 from .messages import Rights
+from .outbox import Entry, Outbox
 from .requests import Request, RequestState
+from .states import HandleState
 
 if TYPE_CHECKING:
-    from .home import Home
     from .opener import Opener
 
 __all__ = ["HomeSelects", "OpenerSelects", "Readiness", "encode_claim", "encode_notify", "encode_register"]
@@ -135,8 +136,9 @@ class OpenerSelects:
 class HomeSelects:
     """The home's half: registrations and claims are requests of the peer, handed on as events."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, outbox: Outbox, admission: Admission) -> None:
+        self._outbox = outbox
+        self._admission = admission
 
     def handlers(self) -> dict[int, Handler]:
         """What the opener may send."""
@@ -150,12 +152,14 @@ class HomeSelects:
         """A clause of a select of the peer."""
         serial, mask = fields.take(_REGISTER)
         fields.end()
-        asked = self._home.admit(handle, frame)
+        asked = self._admission.admit(handle, frame)
         lacking = mask & (Rights.SEND | Rights.RECV) & ~int(handle.attributes.rights)
         if not mask or mask & ~EVERYTHING:
-            self._home.turn_down(asked, WireCode.EINVAL, f"a mask of {mask:#x} asks for nothing that is known here")
+            self._admission.turn_down(
+                asked, WireCode.EINVAL, f"a mask of {mask:#x} asks for nothing that is known here"
+            )
         elif lacking:
-            self._home.turn_down(asked, WireCode.EACCES, f"this handle has no right for the events {lacking:#x}")
+            self._admission.turn_down(asked, WireCode.EACCES, f"this handle has no right for the events {lacking:#x}")
         elif asked.stage is Stage.WAITING:
             asked.mask = mask
             events.append(RegisterRequested(asked.request_id, handle.id, int(serial), int(mask)))
@@ -163,9 +167,9 @@ class HomeSelects:
     def on_cancel(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """A select is over; the registration may have ended by itself meanwhile."""
         fields.end()
-        asked = self._home.unanswered(handle, frame.request_id)
+        asked = self._admission.unanswered(handle, frame.request_id)
         if asked is None or asked.wants is not Command.SELECT_REGISTER:
-            self._home.ignored_cancels += 1
+            self._admission.ignored_cancels += 1
         else:
             events.append(CancelRequested(asked.request_id, handle.id, asked.wants))
 
@@ -178,17 +182,21 @@ class HomeSelects:
         element = fields.rest() if gives else None
         size = fields.dropped or len(element or b"")
         fields.end()
-        asked = self._home.admit(handle, frame, cost=0 if element is None else self._home.cost(len(element)))
+        asked = self._admission.admit(handle, frame, cost=0 if element is None else self._admission.cost(len(element)))
         asked.receives = not gives
-        standing = self._home.unanswered(handle, registration)
+        standing = self._admission.unanswered(handle, registration)
         if size > handle.attributes.max_message:
-            self._home.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
+            self._admission.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
         elif standing is None or not standing.mask & event:
-            self._home.turn_down(asked, WireCode.EAGAIN, "the registration is over")
+            self._admission.turn_down(asked, WireCode.EAGAIN, "the registration is over")
         elif asked.stage is Stage.WAITING:
             claim = ClaimRequested(asked.request_id, handle.id, int(registration), int(token), int(event), element)
             events.append(claim)
 
     def notify(self, registration: int, events: Readiness, token: int) -> bool:
         """Tell a standing registration; False when it stands no more, or its handle is being given up."""
-        return self._home.notify(registration, encode_notify(events, token))
+        asked = self._admission.asked.get(registration)
+        if asked is None or asked.stage is not Stage.WAITING or asked.handle.state is not HandleState.OPEN:
+            return False
+        self._outbox.put(Entry(Command.SELECT_NOTIFY, asked.handle.id, registration, (encode_notify(events, token),)))
+        return True

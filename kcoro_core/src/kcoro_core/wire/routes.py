@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ProtocolError
+from .admission import Admission
 from .commands import (
     ALLOWED_FLAGS,
     BUILT,
@@ -54,7 +55,9 @@ ExtensionReader = Callable[[Handle, Fields, list[Event]], None]
 class Routes:
     """The tables of one connection, and the way of a frame through them."""
 
-    def __init__(self, life: Life, order: Order, handles: HandleTable, home: Home, pieces: Pieces) -> None:
+    def __init__(
+        self, life: Life, order: Order, handles: HandleTable, home: Home, admission: Admission, pieces: Pieces
+    ) -> None:
         self.from_opener: dict[int, Handler] = {}
         self.from_home: dict[int, Handler] = {}
         self.control: dict[int, ControlHandler] = {}
@@ -63,6 +66,7 @@ class Routes:
         self._order = order
         self._handles = handles
         self._home = home
+        self._admission = admission
         self._pieces = pieces
         self._begun = pieces.begun
 
@@ -148,7 +152,7 @@ class Routes:
         if frame.command == Command.OPEN:
             self._home.on_open(frame, Fields(frame.payload, "OPEN"), events)
         elif frame.command == Command.CANCEL and self._handles.was_theirs(frame.channel_id):
-            self._home.ignored_cancels += 1  # crossed our refusal of the OPEN
+            self._admission.ignored_cancels += 1  # crossed our refusal of the OPEN
         else:
             raise ProtocolError(f"{command_name(frame.command)} on channel {frame.channel_id}, which is not open")
 
@@ -156,7 +160,7 @@ class Routes:
         if frame.command in BUILT:
             raise ProtocolError(f"{command_name(frame.command)} on channel 0, or in the middle of a connection")
         if not frame.command & IGNORABLE and self._life.state is State.OPEN:
-            self._home.refuse_unknown(handle, frame)
+            self._admission.refuse_unknown(handle, frame)
 
 
 def _is_taken_up(command: int) -> bool:
