@@ -88,7 +88,7 @@ class CancelToken(HomeBound):
         return self._token.subscribe(fn)
 
     async def wait(self, timeout: float | None = None) -> object:
-        """Wait until the token is set; returns the reason.
+        """Wait until the token is set, for at most ``timeout`` seconds; returns the reason.
 
         :raises WouldBlock: ``timeout`` is 0 and it is not set.
         :raises DeadlineExceeded: it was not set in time. The token is as it was.

@@ -266,7 +266,7 @@ def _check_arguments(plugin: Plugin, manager: pluggy.PluginManager, hook: str, i
 
 
 def check_api(report: PluginReport, what: str, theirs: int, ours: int) -> None:
-    """Refuse another API number, and say which side is older and what to type."""
+    """Raise Incompatible for another API number, and say which side is older and what to type."""
     if theirs == ours:
         return
     older = report.distribution if theirs < ours else "kcoro-core"

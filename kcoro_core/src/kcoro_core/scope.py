@@ -70,7 +70,7 @@ class Task(HomeBound, Generic[T]):
         return self._value  # type: ignore[no-any-return]
 
     async def wait(self, timeout: float | None = None, cancel: CancelToken | None = None) -> None:
-        """Wait until it has ended, however; use ``result()`` to see how.
+        """Wait until it has ended, however, for at most ``timeout`` seconds; use ``result()`` to see how.
 
         :raises WouldBlock: ``timeout`` is 0 and it is still running.
         :raises DeadlineExceeded: it did not end in time; it goes on.
@@ -205,7 +205,7 @@ class Scope(HomeBound):
             ) from None
 
     async def wait_all(self, timeout: float | None = None) -> None:
-        """Wait until no child is running.
+        """Wait until no child is running, for at most ``timeout`` seconds.
 
         A failed child ends this wait with the host's cancellation, and the error leaves the block.
 

@@ -76,7 +76,10 @@ class Selector:
         return len(self._clauses) - 1
 
     def replace(self, index: int, clause: Clause) -> None:
-        """Put another clause in place of the one at ``index``, for instance a ``Send`` with the next value."""
+        """Put another clause in place of the one at ``index``, for instance a ``Send`` with the next value.
+
+        :raises ValueError: there is none at ``index``, or the new one does not go with the others; nothing has changed.
+        """
         self._check_idle()
         if index not in range(-len(self._clauses), len(self._clauses)):
             raise ValueError(f"there is no clause {index!r} to replace among {len(self._clauses)}; add() appends one")

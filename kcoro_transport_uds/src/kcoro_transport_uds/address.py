@@ -66,7 +66,10 @@ def path_of(uri: str) -> str:
 
 
 def bind(sock: socket.socket, path: str, backlog: int) -> Place:
-    """Bind and listen at ``path``, or at a fresh private one if it is empty; a stale socket there is replaced."""
+    """Bind and listen at ``path``, or at a fresh private one if it is empty; a stale socket there is replaced.
+
+    :raises NotFound: the directory goes away again and again while it is being made.
+    """
     if not path:
         made = tempfile.mkdtemp(prefix="kcoro-")
         return _bind_in(sock, f"{made}/socket", backlog, made)

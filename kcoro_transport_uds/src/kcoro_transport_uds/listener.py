@@ -52,7 +52,10 @@ class Listener:
             raise
 
     def accept(self) -> Connection | None:
-        """Take one connection that waits."""
+        """Take one connection that waits; None: none does, or this process is short of descriptors and pauses.
+
+        :raises TransportError: the listener is closed, or the kernel will accept nobody there.
+        """
         if self.closed:
             raise TransportError(f"the listener at uds:{self.place.path} is closed")
         if self.paused_until is not None:

@@ -25,7 +25,8 @@ __all__ = ["After", "Done", "EventClause", "Readable", "Triggered", "Writable"]
 class HasFileno(Protocol):
     """A socket, a file, anything that knows its descriptor."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """The descriptor; -1, or an OSError or ValueError, when it is closed."""
 
 
 class EventClause:

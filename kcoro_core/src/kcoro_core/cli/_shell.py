@@ -102,7 +102,7 @@ def _sentence(command: str, plan: Plan, outcome: Outcome, tally: Tally, seconds:
 
 
 def number(kind: Callable[[str], float], least: float, most: float) -> Callable[[str], float]:
-    """What argparse calls for a number within these bounds."""
+    """What argparse calls for a number from ``least`` to ``most``; it raises ArgumentTypeError for anything else."""
 
     def parse(text: str) -> float:
         try:

@@ -43,6 +43,8 @@ class Share:
 
 @define(eq=False)
 class _Assembly:
+    """The words of one file, of which some parts are not here yet."""
+
     words: Counter[str] = Factory(Counter)
     parts: int = 0
 

@@ -116,7 +116,10 @@ class Scope:
         return settle(error, self.close(error))
 
     def close(self, error: BaseException | None) -> BaseException | None:
-        """Leave the scope; returns what remains of ``error`` once this scope has caught its own cancellation."""
+        """Leave the scope; returns what remains of ``error`` once this scope has caught its own cancellation.
+
+        :raises RuntimeError: it is not the innermost scope of the task that entered it; nothing was left.
+        """
         task = self._task
         if task is None or task.scope is not self:
             raise RuntimeError("cancel scopes must be left in the task that entered them, the innermost first")

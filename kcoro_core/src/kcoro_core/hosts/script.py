@@ -226,7 +226,10 @@ class ScriptHost(Host):
         scope: Scope,
         done: Callable[[Any, BaseException | None], object],
     ) -> Task:
-        """Run ``fn(*args)`` as a task inside ``scope``; ``done(result, error)`` is called at its end."""
+        """Run ``fn(*args)`` as a task inside ``scope``; ``done(result, error)`` is called at its end.
+
+        :raises WrongLoop: the run has ended; nothing was started.
+        """
         if self.ended:
             raise WrongLoop("this run of the script host has ended")
         self._started += 1

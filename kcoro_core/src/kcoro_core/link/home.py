@@ -130,7 +130,7 @@ class Home:
         return self._bound[channel_id]
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
-        """Have ``fn`` called then."""
+        """Have ``fn`` called once, that many seconds from now, unless the result is cancelled before."""
         return self._call_at(self._now() + seconds, fn)
 
     def notify(self, registration: int, what: Readiness, token: int) -> None:

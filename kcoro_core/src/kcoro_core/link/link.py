@@ -156,6 +156,8 @@ class Link(HomeBound):
         ``weight``, 1 to 16, is how many shares of the line the channel gets, in each direction, while other channels
         have something to send, too.
 
+        ``timeout`` is in seconds, None waits for ever.
+
         :raises NotFound: the peer exports nothing of that name.
         :raises AccessDenied: you may not use it.
         :raises NoBuffers: as many channels are open on this link as both sides agreed to.
@@ -180,6 +182,7 @@ class Link(HomeBound):
         Other peers find it under ``name``, as far as the other side lets them. It ends with this link, or when it is
         closed or destroyed. The other side bounds it: it takes no UNLIMITED, and ``max_message`` of the handle may be
         less than what the link carries. ``exist_ok`` opens what is there, if it is the same.
+        ``timeout`` is in seconds.
 
         :raises AlreadyExists: the name is taken. AccessDenied: you may not make it.
         :raises NoBuffers: you have made as many as you may, or its capacity is too much.
@@ -190,7 +193,7 @@ class Link(HomeBound):
     async def list(self, timeout: float | None = None, cancel: CancelToken | None = None) -> Sequence[Listed]:
         """The names that you may open at the other side, sorted, with the kind and your rights; one request a page.
 
-        Names that you may not use are not told.
+        Names that you may not use are not told. ``timeout``, in seconds, is for all pages together.
         """
         return await names(self, timeout, cancel)
 

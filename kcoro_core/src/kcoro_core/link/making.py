@@ -61,7 +61,10 @@ async def open_channel(
     timeout: float | None,
     cancel: CancelToken | None,
 ) -> RemoteChannel:
-    """Do what ``link.open`` says; ``options`` are ``prefetch``, ``lend``, ``on_undelivered`` and ``weight``."""
+    """Do what ``link.open`` says; ``options`` are ``prefetch``, ``lend``, ``on_undelivered`` and ``weight``.
+
+    :raises ValueError: one of them makes no sense; nothing was asked.
+    """
     prefetch, lend, on_undelivered, weight = options
     check_name(name)
     check_count(prefetch, 0, "prefetch, in elements")
@@ -99,7 +102,10 @@ async def make(
 
 
 async def names(link: Link, timeout: float | None, cancel: CancelToken | None) -> list[Listed]:
-    """Do what ``link.list`` says: ask for page after page, until none is left."""
+    """Do what ``link.list`` says: ask for page after page, until none is left; ``timeout`` is for all of them.
+
+    :raises ProtocolError: the other side tells names twice, or more than MOST_NAMES; the link goes on.
+    """
     host = current_host()
     end = None if check_timeout(timeout) is None or not timeout else host.now() + timeout
     found: list[Listed] = []

@@ -223,7 +223,7 @@ class Lending:
         return max(0, self.limit - len(self.queue) - self.kept - self.lent)
 
     def lend_slots(self, count: int, /) -> None:
-        """Lend that many more."""
+        """Lend that many more. Raises ValueError beyond ``lendable()``; nothing is lent then."""
         if not 0 <= count <= self.lendable():
             raise ValueError(f"{count} slots cannot be lent, {self.lendable()} are free to be")
         self.lent += count

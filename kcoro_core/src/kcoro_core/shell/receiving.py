@@ -81,7 +81,10 @@ class Receiving:
     # -- this side listens
 
     async def listening(self) -> Outcome:
-        """From a channel of our own, into which any number of senders may send until one closes it."""
+        """From a channel of our own, into which any number of senders may send until one closes it.
+
+        :raises LinkLost: a sender was lost on the way; what the others sent has been written.
+        """
         kind, capacity = (BUFFERED, self.plan.capacity) if self.plan.capacity else (RENDEZVOUS, None)
         own = channel(kind, capacity, on_undelivered=self._undelivered, name=self.plan.name)
         async with serve(self.plan.uri, export={self.plan.name: own}, authorize=senders_only) as server:

@@ -139,7 +139,11 @@ class Connection:
         return True
 
     def receive(self, limit: int) -> RawFrame | None:
-        """Take the oldest frame that has arrived, and give the sender room."""
+        """Take the oldest frame that has arrived, and give the sender room; None when there is none.
+
+        :raises ProtocolError: its payload has more than ``limit`` bytes; it stays.
+        :raises TransportError: the connection has ended, and nothing is left.
+        """
         if self.rx.arrived and not self.closed:
             size = len(self.rx.arrived[0].payload)
             if size > limit:
@@ -289,7 +293,10 @@ def kcoro_transport_info() -> TransportInfo:
 
 @hookimpl
 def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
-    """Join a listener of this thread; a missing one shows as a refusal."""
+    """Join a listener of this thread; a missing one shows as a refusal.
+
+    :raises ValueError: no name, or an option that there is not. WrongLoop: the listener is in another thread.
+    """
     name = _name_of(uri)
     if not name:
         raise ValueError("mem: needs the name of a listener behind it, as in mem:jobs")
@@ -309,7 +316,7 @@ def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
 
 @hookimpl
 def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
-    """Take a name of this process; an empty one asks for a fresh name."""
+    """Take a name of this process; an empty one asks for a fresh name. Raises AlreadyExists when it is taken."""
     _check_config(config)
     name = _name_of(uri) or f"fresh-{next(_fresh)}"
     if name in _listeners:
@@ -320,7 +327,7 @@ def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
 
 @hookimpl
 def kcoro_accept(listener: Listener) -> Connection | None:
-    """The oldest connection that waits."""
+    """The oldest connection that waits, or None. Raises TransportError once the listener is closed."""
     if listener.closed:
         raise TransportError(f"the listener of mem:{listener.name} is closed")
     return listener.pending.popleft() if listener.pending else None

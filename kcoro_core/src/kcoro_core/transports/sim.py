@@ -70,7 +70,7 @@ def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
 
 @hookimpl
 def kcoro_accept(listener: Listener) -> Connection | None:
-    """The oldest connection that waits."""
+    """The oldest connection that waits, or None. Raises TransportError once the listener is closed."""
     if listener.closed:
         raise TransportError(f"the listener of {listener.uri} is closed")
     return listener.pending.popleft() if listener.pending else None

@@ -146,14 +146,18 @@ class Medium:
         self.networks.pop(name, None)
 
     def parse(self, uri: str) -> tuple[str, str]:
-        """The name in an address, and what stands behind its ``?``."""
+        """The name in an address, and what stands behind its ``?``. Raises ValueError where a name cannot be one."""
         name, _, query = uri.partition(":")[2].partition("?")
         if "#" in name or "/" in name:
             raise ValueError(f"{uri!r}: a simulated address looks like {self.scheme}:name?latency=20ms, without '/'")
         return name, query
 
     def connect(self, uri: str, config: Mapping[str, Any]) -> Connection:
-        """Ask whoever listens there for a connection; a refusal comes as news."""
+        """Ask whoever listens there for a connection; a refusal comes as news.
+
+        :raises ValueError: no name, an option that there is not, or other impairments than the listener has.
+        :raises WrongLoop: it listens in another thread.
+        """
         name, query = self.parse(uri)
         if not name:
             raise ValueError(f"{self.scheme}: needs the name of a listener behind it, as in {self.scheme}:jobs")
@@ -168,7 +172,7 @@ class Medium:
         return Pair(network, listener, f"{self.scheme}:{name}", self.max_datagram).dialer
 
     def listen(self, uri: str, config: Mapping[str, Any]) -> Listener:
-        """Take a name; an empty one asks for a fresh one."""
+        """Take a name; an empty one asks for a fresh one. Raises AlreadyExists when it is taken."""
         self._check(config)
         name, query = self.parse(uri)
         name = name or f"fresh-{next(self._fresh)}"

@@ -163,7 +163,10 @@ class Connection:
             self.tx.drop_queue()  # the other side has gone as well: nobody is left to flush for
 
     def send(self, header: bytes, parts: Sequence[bytes]) -> bool:
-        """Queue a frame, or refuse it for lack of room."""
+        """Queue a frame, or refuse it for lack of room: False, and the waker tells when there is some.
+
+        :raises MessageTooLong: it does not fit into a datagram. TransportError: the connection has ended.
+        """
         if self.end is not None:
             raise self._told(self.end)
         data = b"".join((header, *parts))

@@ -64,7 +64,7 @@ class Ahead:
             handle.step_ahead(LendStep.LEND)
 
     def recall(self, channel_id: int) -> bool:
-        """Ask for untaken elements; AheadReturned follows."""
+        """Ask for untaken elements; AheadReturned follows. Raises ValueError for no open handle of the peer."""
         handle = self._handles.find(channel_id)
         if handle is None or handle.mine or handle.state is not HandleState.OPEN:
             raise ValueError(f"channel {channel_id} is not an open handle of the peer")

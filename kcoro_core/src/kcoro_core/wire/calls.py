@@ -71,7 +71,7 @@ class Calls:
         return self._opener.call(handle, command, payload)
 
     def tell(self, channel_id: int, command: int, payload: bytes) -> None:
-        """Queue a call without an answer."""
+        """Queue a call without an answer. Raises NoBuffers when too many, or too many bytes, are not written."""
         handle = self._target(channel_id, command, payload)
         cost = charge(len(payload))
         if self._untold >= self._limits.max_inflight_requests or self._untold_bytes + cost > self._peer_budget:

@@ -256,7 +256,7 @@ class Home:
         return self._admission.reply(asked, (_OK, payload))
 
     def done(self, request_id: int) -> bool:
-        """Answer SEND, CLOSE or a claim that carried an element: it is done."""
+        """Answer SEND, CLOSE or a claim that carried an element: it is done. Raises ValueError for any other."""
         admission = self._admission
         asked = admission.waiting(request_id, Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
         if asked.receives:
@@ -264,7 +264,7 @@ class Home:
         return admission.reply(asked, (_OK,), used=asked.slot)
 
     def answer(self, request_id: int, result: bytes) -> bool:
-        """Answer a call with its result."""
+        """Answer a call with its result. Raises ValueError for what is no call, or longer than max_message bytes."""
         asked = self._admission.waiting(request_id)
         if not is_call(asked.wants) or len(result) > self._limits.max_message:
             raise ValueError(f"request {request_id} is no call, or {len(result)} bytes do not fit into a frame")
@@ -283,7 +283,10 @@ class Home:
         return self._admission.reply(self._admission.waiting(request_id, Command.INFO), (_OK, encode_info(info)))
 
     def push(self, request_id: int, element: bytes, redelivered: bool) -> bool:
-        """Answer RECV, or a claim, with an element, which stays on the ledger; False: the receiver is gone."""
+        """Answer RECV, or a claim, with an element, which stays on the ledger; False: the receiver is gone.
+
+        :raises ValueError: the request is no receive, or the element longer than max_message bytes.
+        """
         asked = self._admission.waiting(request_id, Command.RECV, Command.SELECT_CLAIM)
         if not asked.receives:
             raise ValueError(f"request {request_id} of the peer is no receive")
@@ -301,7 +304,7 @@ class Home:
         return True
 
     def refuse(self, request_id: int, code: WireCode, text: str) -> bool:
-        """Answer any request with an error."""
+        """Answer any request with an error. Raises ValueError for the code OK, which is none."""
         if code is WireCode.OK:
             raise ValueError("a refusal needs an error number")
         return self._admission.turn_down(self._admission.waiting(request_id), code, text)

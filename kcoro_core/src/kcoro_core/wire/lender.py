@@ -92,7 +92,7 @@ class Lender:
         return True
 
     def ask(self, channel_id: int) -> bool:
-        """Ask for an answer behind the data; SlotsReturned with ``keep`` follows."""
+        """Ask for an answer behind the data; SlotsReturned with ``keep`` follows. Raises ValueError behind a recall."""
         slots = self.slots(channel_id)
         if slots.state is not LendState.LENT:
             raise ValueError(

@@ -200,7 +200,10 @@ class ChannelInfo:
 
 
 def milliseconds(timeout: float | None) -> int:
-    """A wait in seconds as a time hint: None is for ever, 0 the exact try, anything above 0 at least 1 ms."""
+    """A wait in seconds as a time hint: None is for ever, 0 the exact try, anything above 0 at least 1 ms.
+
+    :raises ValueError: it is negative, or not a number.
+    """
     if timeout is None:
         return FOREVER_MS
     if timeout < 0 or math.isnan(timeout):
@@ -273,7 +276,7 @@ def _weight(value: bytes) -> int:
 
 
 def encode_attributes(attributes: Attributes) -> bytes:
-    """The body of the answer to OPEN."""
+    """The body of the answer to OPEN. Raises ValueError for a codec of more than MAX_CODEC bytes."""
     codec = attributes.codec.encode()
     if len(codec) > MAX_CODEC:
         raise ValueError(f"a codec has at most {MAX_CODEC} bytes")

@@ -169,7 +169,10 @@ class Opener:
         return self.ask(handle, Command.CLOSE, (encode_closing(closing),)).request_id
 
     def cancel(self, request_id: int, now: float) -> bool:
-        """Give a request up; True: it was not written, and is gone without a trace."""
+        """Give a request up; True: it was not written, and is gone without a trace.
+
+        :raises ValueError: it is not open, or its element is here, to be settled.
+        """
         request = self.requests.mine(request_id)
         if request.state is RequestState.ARRIVED:
             raise ValueError(f"request {request_id} has its element; settle it with taken or putback")
@@ -288,7 +291,7 @@ class Opener:
         self._at_home -= count
 
     def usable(self, channel_id: int, right: Rights) -> Handle:
-        """The open handle of that id, which has the right to do this."""
+        """The open handle of that id, which has the right to do this. Raises AccessDenied if it has not."""
         handle = self._handles.mine(channel_id)
         if int(right) & ~int(handle.attributes.rights):
             raise AccessDenied(f"this handle has no right to {str(right.name).lower()}")

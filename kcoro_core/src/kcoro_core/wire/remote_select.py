@@ -103,7 +103,7 @@ class OpenerSelects:
             opener.follow(request, Command.SELECT_CANCEL)
 
     def claim(self, registration: int, token: int, event: Readiness, element: bytes | None) -> int:
-        """Ask for what a NOTIFY told of; the id of the claim."""
+        """Ask for what a NOTIFY told of; the id of the claim. Raises ValueError for what is no registration of ours."""
         opener = self._opener
         standing = opener.requests.mine(registration)
         if standing.command is not Command.SELECT_REGISTER:

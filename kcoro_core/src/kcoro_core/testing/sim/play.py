@@ -145,7 +145,7 @@ class Simulation:
         return int(bytes(value).partition(b" ")[0])
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
-        """Do something outside any task after a while."""
+        """Do something outside any task after so many simulated seconds."""
         self.host.call_at(self.host.now() + seconds, act)
 
     def claim(self, way: Way, error: LinkLost) -> None:
