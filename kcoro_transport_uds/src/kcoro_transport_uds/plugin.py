@@ -53,7 +53,7 @@ def kcoro_transport_info() -> TransportInfo:
 
 @hookimpl
 def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
-    """Begin to connect to the socket at a path; how it ends shows when pumped. Raises ValueError for a bad address or option."""
+    """Begin to connect to the socket at a path; how it ends shows when pumped. Raises ValueError for no address."""
     options, path = _options(config), path_of(uri)
     if not path:
         raise ValueError("uds: needs the path of a socket behind it, as in uds:/run/me/jobs.sock")
