@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .library import CORE, CSRC, HERE, SANITIZED, build, compiler
+from .library import CORE, CSRC, HARNESS, SANITIZED, build, compiler
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def harness(build_dir: Path) -> ctypes.CDLL:
     """The core alone, without csrc/port, with the interpreter of programs beside it."""
-    sources = [*CORE, HERE / "harness.c"]
+    sources = [*CORE, *HARNESS]
     return ctypes.CDLL(str(build(build_dir / "harness.so", sources, "-O1", "-shared", "-fPIC", f"-I{CSRC}")))
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* What programs.py calls. */
+/* What test_model.py and test_times.py call. */
 #ifndef HARNESS_H
 #define HARNESS_H
 
@@ -17,5 +17,9 @@
 ** Returns how many numbers the trace has; those beyond `room` were not written.
 */
 size_t run_program(const int32_t *head, const int32_t *steps, size_t count, int32_t *trace, size_t room);
+
+/* The same for programs about timers, and about tokens; each number takes two words of the trace. */
+size_t run_timers(const int32_t *steps, size_t count, int32_t *trace, size_t room);
+size_t run_tokens(const int32_t *steps, size_t count, int32_t *trace, size_t room);
 
 #endif

@@ -18,6 +18,7 @@ INCLUDE = CSRC / "include"
 HEADERS = sorted((INCLUDE / "kcoro").glob("*.h"))
 CORE = sorted(CSRC.glob("*.c"))
 PORT = sorted((CSRC / "port").glob("*.c"))
+HARNESS = sorted(HERE.glob("*.c"))
 CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
 
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]

@@ -4,14 +4,19 @@
 #ifndef KCORO_KCORO_H
 #define KCORO_KCORO_H
 
+#include "call.h"
+#include "cancel.h"
 #include "channel.h"
 #include "clause.h"
+#include "clauses.h"
 #include "codes.h"
 #include "event.h"
 #include "half.h"
 #include "memory.h"
+#include "scope.h"
 #include "select.h"
 #include "semantics.h"
+#include "timer.h"
 #include "version.h"
 #include "waiter.h"
 
