@@ -412,6 +412,31 @@ def test_an_element_by_slot_reaches_a_clause_that_stands(world: World) -> None:
     world.run(main)
 
 
+def test_handles_that_were_open_before_a_clause_stood_reach_it(world: World) -> None:
+    """What is sent and received over it passes what the clause has put in front of the channel. Rows: SE1, N5."""
+    jobs, full = channel(BUFFERED, 1), channel(BUFFERED, 1)
+    full.try_send(b"first")
+
+    async def main() -> None:
+        async with world.linked({"jobs": jobs, "full": full}) as (_, link):
+            some_jobs, some_full = await link.open("jobs"), await link.open("full")
+            async with tasks() as some:
+                receiving = some.start(select, Recv(some_jobs))
+                await settle()
+                await some_jobs.send(b"v")
+            assert receiving.value.value == b"v"
+            async with tasks() as some:
+                some.start(select, Send(some_full, b"second"))
+                await settle()
+                assert await some_full.recv() == b"first"
+            assert full.try_recv() == b"second"
+            await settle()
+            assert untouched(jobs)
+            assert untouched(full)
+
+    world.run(main)
+
+
 def test_whoever_waits_for_slots_to_come_back_is_no_turn_yet(world: World) -> None:
     """Told too early, a select would be denied and told again, as fast as the line goes, until they are back.
 

@@ -60,11 +60,10 @@ class Bound:
     declined: bool = False  # nothing is sent ahead on this handle
     ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
-    core: ChannelCore = field(init=False, repr=False)
-    """What everybody who uses the channel goes through."""
-
-    def __attrs_post_init__(self) -> None:
-        self.core = self.channel._core
+    @property
+    def core(self) -> ChannelCore:
+        """What everybody who uses the channel goes through; another one while clauses over links stand on it."""
+        return self.channel._core
 
     # -- elements
 

@@ -160,7 +160,7 @@ class Home:
     def _on_send(self, asked: events.SendRequested) -> None:
         bound = self._bound[asked.channel_id]
         lent = bound.lent
-        answer = bound.core.send_now(asked.element) if lent is None or lent.ended else lent.on_send(asked)
+        answer = bound.channel._core.send_now(asked.element) if lent is None or lent.ended else lent.on_send(asked)
         if answer is OK:
             self._wire.done(asked.request_id)
             if lent is not None:
@@ -183,7 +183,7 @@ class Home:
         if asked.ahead or (bound.kept is not None and not bound.kept.recalled):
             self._stand(bound, asked)
             return
-        value = WOULD_BLOCK if self._holding else bound.core.recv_now()
+        value = WOULD_BLOCK if self._holding else bound.channel._core.recv_now()
         if value is CLOSED:
             bound.refuse_closed(asked.request_id)
         elif value is not WOULD_BLOCK:
