@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "chan.h"
+#include "tell.h"
 
 static bool is_legal(kc_kind_t kind, size_t capacity, kc_overflow_t overflow) {
     if (kind < KC_RENDEZVOUS || kind > KC_UNLIMITED || overflow < KC_SUSPEND || overflow > KC_DROP_LATEST)
@@ -57,6 +58,9 @@ int kc_chan_make(kc_chan_t **out, kc_kind_t kind, size_t capacity, kc_overflow_t
 }
 
 static void destroy(kc_chan_t *ch) {
+    if (ch->senders.length != 0 || ch->receivers.length != 0)
+        kci_tell(KC_LOG_WARNING, "a channel is destroyed while %zu senders and %zu receivers wait", ch->senders.length,
+                 ch->receivers.length);
     kci_chan_end(ch, NULL, KC_UNDELIVERED_DESTROYED);
     ch->destroyed = true;
 }

@@ -13,6 +13,8 @@
 
 size_t kc_pick_random(void *ctx, size_t n) {
     /* splitmix64, after its published description: a counter with an odd step, mixed. */
+    if (ctx == NULL || n == 0)
+        return 0;
     uint64_t *state = ctx, x = *state += UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .library import CORE, CSRC, HARNESS, SANITIZED, build, compiler
+from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, build, compiler
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +31,12 @@ def harness(build_dir: Path) -> ctypes.CDLL:
 def sanitized(build_dir: Path) -> Path:
     """The core as one relocatable object, with address and undefined-behaviour sanitizers."""
     return build(build_dir / "sanitized.o", CORE, *SANITIZED, f"-I{CSRC}", "-r", "-nostdlib")
+
+
+@pytest.fixture(scope="session")
+def ported(build_dir: Path) -> Path:
+    """The same with what csrc/port has for this system, and with the atomics of a mutex."""
+    if not PORT_FLAGS:
+        pytest.skip("csrc/port has nothing for this system")
+    flags = (*SANITIZED, *PORT_FLAGS, "-DKC_NO_C11_ATOMICS", f"-I{CSRC}")
+    return build(build_dir / "ported.o", [*CORE, *PORT], *flags, "-r", "-nostdlib")

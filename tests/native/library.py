@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ INCLUDE = CSRC / "include"
 HEADERS = sorted((INCLUDE / "kcoro").glob("*.h"))
 CORE = sorted(CSRC.glob("*.c"))
 PORT = sorted((CSRC / "port").glob("*.c"))
+# What a build with the ports of this system defines.
+PORT_FLAGS = ["-DKC_HAVE_EPOLL"] if sys.platform.startswith("linux") else []
 HARNESS = sorted(HERE.glob("*.c"))
 CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
 

@@ -22,6 +22,14 @@ def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_pat
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("name", ["test_poller", "test_memory", "test_waiter"])
+def test_a_build_with_ports_and_without_c11_atomics_passes_too(name: str, ported: Path, tmp_path: Path) -> None:
+    """What csrc/port adds means the same as poll(2), and a mutex the same as the atomics of the compiler."""
+    flags = (*SANITIZED, "-DKC_NO_C11_ATOMICS", f"-I{NATIVE / 'ctests'}")
+    done = run(build(tmp_path / name, [NATIVE / "ctests" / f"{name}.c", ported], *flags), env=STRICTEST)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

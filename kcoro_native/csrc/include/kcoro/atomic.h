@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #if defined(__STDC_NO_ATOMICS__) || defined(KC_NO_C11_ATOMICS)
+/* Set where a mutex stands in; the library and its users have to agree. */
 #define KC_ATOMICS_BY_MUTEX 1
 
 /* One word that several threads may touch; read and written by the functions below only. */

@@ -10,7 +10,7 @@
 #define KCORO_VERSION_H
 
 #ifdef __cplusplus
-#error "the headers of libkcoro are C: its claim words are _Atomic; wrap what you need in a C file"
+#error "the headers of libkcoro are C: its claim words are C11 atomics; wrap what you need in a C file"
 #endif
 
 /* The version of the package, as text. The same in every package of one release. */
