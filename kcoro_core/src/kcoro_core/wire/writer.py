@@ -77,8 +77,8 @@ class Writer:
         taken = 0
         if self._outbox.waiting == 1 and most > 0:
             taken = self._write_only(give, medium)
-            if taken and not flush:
-                return taken, False
+            if taken and not (flush or self._outbox.waiting):
+                return taken, False  # what rides along may wait for the next frame
         while taken < most and self._next(flush):
             entry, order, length = self._entry, self._order, self._length
             channel_id = entry.channel_id
@@ -88,7 +88,7 @@ class Writer:
             taken += HEADER_SIZE + length
             self._wrote()
             if not (flush or self._outbox.waiting):
-                break  # what rides along may wait for the next frame
+                break
         return taken, False
 
     def _write_only(self, give: Give, medium: Any) -> int:
