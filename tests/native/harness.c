@@ -339,6 +339,7 @@ size_t run_program(const int32_t *head, const int32_t *steps, size_t count, int3
                 show(&t, t.channels[k]);
     }
     size_t length = t.length; /* what the end of the world shows is not compared */
+    t.hook_mode = 0;          /* and its hooks leave the channels alone that are gone already */
     for (int i = 0; i < t.channel_count; i++)
         kc_chan_destroy(t.channels[i]);
     for (int i = 0; i < t.call_count; i++)

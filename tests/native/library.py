@@ -21,7 +21,7 @@ CORE = sorted(CSRC.glob("*.c"))
 PORT = sorted((CSRC / "port").glob("*.c"))
 # What a build with the ports of this system defines.
 PORT_FLAGS = ["-DKC_HAVE_EPOLL"] if sys.platform.startswith("linux") else []
-HARNESS = sorted(HERE.glob("*.c"))
+HARNESS = sorted(HERE.glob("harness*.c"))
 CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
 
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]
