@@ -57,7 +57,7 @@ def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
     options, path = _options(config), path_of(uri)
     if not path:
         raise ValueError("uds: needs the path of a socket behind it, as in uds:/run/me/jobs.sock")
-    conn = Connection(new_socket(options), path, options.connect_timeout)
+    conn = Connection(new_socket(options), path=path, patience=options.connect_timeout)
     conn.try_connect()
     return conn
 
@@ -110,7 +110,7 @@ def kcoro_set_waker(endpoint: Connection | Listener, callback: Callable[[], obje
 @hookimpl
 def kcoro_local_uri(listener: Listener) -> str:
     """The path, also when it was chosen here."""
-    return f"uds:{listener.place.path}"
+    return listener.uri
 
 
 @hookimpl
