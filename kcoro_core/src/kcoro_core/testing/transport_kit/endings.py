@@ -59,7 +59,8 @@ def refuses_after_close(bench: Bench) -> None:
     check(isinstance(_error_of(lambda: bench.send(near, numbered(1, 5)[0])), TransportError), "a closed end sends")
     check(isinstance(_error_of(lambda: bench.vtable.recv_frame(near, LIMIT)), TransportError), "a closed end receives")
     bench.end_of(far, near)
-    check(bench.vtable.poll_handle(near) == PollSpec(), "a closed connection still waits for something")
+    bench.vtable.close(far)
+    _until_at_rest(bench, near)
     check(bench.vtable.tx_backlog(near) == 0, "a closed connection has a backlog")
 
 
@@ -102,8 +103,16 @@ def _come_and_go(bench: Bench, i: int) -> None:
         far = bench.accept(listener, near)
         (bench.vtable.abort if i % 3 == 1 else bench.vtable.close)(far)
         bench.end_of(near, far)
+        bench.vtable.close(near)
+        _until_at_rest(bench, far)
     bench.vtable.close(listener)
     bench.vtable.close(near)
+
+
+def _until_at_rest(bench: Bench, closed: Any) -> None:
+    """A connection that was closed may wait for the other side's end, and for nothing else."""
+    at_rest = PollSpec()
+    bench.until(lambda: bench.vtable.poll_handle(closed) == at_rest, closed, what="rest after a close")
 
 
 def _error_of(call: Any) -> BaseException | None:
