@@ -9,6 +9,8 @@ import re
 
 import pytest
 
+from kcoro_core.plugins import PACKAGES as PACKAGE_OF
+
 from .tree import PACKAGES, ROOT, project
 
 README_COMMANDS = [
@@ -25,24 +27,37 @@ def tox() -> configparser.ConfigParser:
 
 def factors() -> tuple[list[str], set[str], set[str]]:
     """Pythons ("3.11"), engines and backends of the default environments."""
-    match = re.fullmatch(r"py\{([\d,]+)\}-\{?([\w,]+)\}?-\{([\w,]+)\}", tox()["tox"]["env_list"])
-    assert match is not None
-    pythons, engines, backends = (group.split(",") for group in match.groups())
-    return [f"{python[0]}.{python[1:]}" for python in pythons], set(engines), set(backends)
+    lines = tox()["tox"]["env_list"].split()
+    matches = [re.fullmatch(r"py\{?([\d,]+)\}?-\{?([\w,]+)\}?-\{?([\w,]+)\}?", line) for line in lines]
+    found = [[group.split(",") for group in match.groups()] for match in matches if match is not None]
+    assert len(found) == len(lines)
+    pythons, engines, _ = found[0]
+    assert all(set(more[0]) <= set(pythons) for more in found), "an interpreter that the others do not know"
+    return [f"{python[0]}.{python[1:]}" for python in pythons], set(engines), {name for one in found for name in one[2]}
 
 
-def test_every_backend_package_has_its_factor() -> None:
+def schemes() -> dict[str, str]:
+    """Each scheme with the package folder that serves it; a package names its plugins by their schemes."""
+    transports = [package for package in PACKAGES if "_transport_" in package]
+    return {name: package for package in transports for name in project(package)["project"]["entry-points"]["kcoro"]}
+
+
+def test_every_scheme_of_a_package_has_its_factor() -> None:
     """Row: T2."""
-    transports = {package.removeprefix("kcoro_transport_") for package in PACKAGES if "_transport_" in package}
-    assert factors()[2] == {"mem", "all", *transports}
+    assert factors()[2] == {"mem", "all", *schemes()}
+
+
+def test_core_knows_which_package_to_ask_for() -> None:
+    """Row: T1."""
+    assert {scheme: package.replace("_", "-") for scheme, package in schemes().items()} == PACKAGE_OF
 
 
 def test_a_backend_environment_installs_core_and_one_plugin_from_wheels() -> None:
     """Row: T2."""
-    lines = tox()["testenv"]["commands_pre"].strip().splitlines()
+    lines = [line for line in tox()["testenv"]["commands_pre"].strip().splitlines() if "wheels.py" in line]
     installed = {line.split(":")[0]: line.split("wheels.py ")[1].split() for line in lines}
     assert installed.pop("mem") == ["kcoro_core"]
-    assert installed == {name: ["kcoro_core", f"kcoro_transport_{name}"] for name in factors()[2] - {"mem", "all"}}
+    assert installed == {name: ["kcoro_core", package] for name, package in schemes().items()}
 
 
 def test_the_engine_factor_chooses_the_engine() -> None:

@@ -7,6 +7,7 @@ An environment for one backend has only core and that backend's package installe
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -20,20 +21,34 @@ IMPAIRED = (
 """Everything that a stream survives, in real time."""
 
 
+OF_PACKAGES = {"uds": "kcoro_transport_uds", "tcp": "kcoro_transport_tcp"}
+"""Schemes of packages of their own; files named ``test_SCHEME_...`` are about that one alone."""
+
+
+def is_installed(scheme: str) -> bool:
+    """Whether the package of a scheme is here; core has the others."""
+    return scheme not in OF_PACKAGES or importlib.util.find_spec(OF_PACKAGES[scheme]) is not None
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the files of a transport that this environment is not about."""
+    """Leave out the files of a transport that this environment is not about, or does not have."""
     named = config.getoption("kcoro_transport", default=None)
-    if named is None or not collection_path.name.startswith("test_uds_"):
+    about = next((scheme for scheme in OF_PACKAGES if collection_path.name.startswith(f"test_{scheme}_")), None)
+    if about is None:
         return None
-    return named.partition(":")[0] != "uds"
+    return not is_installed(about) or (named is not None and named.partition(":")[0] != about) or None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each transport, or for each case of the kit that applies to it."""
+    """One test for each transport, or for each case of the kit that applies to it; one that is not here is a skip."""
     named = metafunc.config.getoption("kcoro_transport", default=None)
-    schemes = [named] if named else ["mem", "uds", "sim", IMPAIRED]
+    schemes = [named] if named else ["mem", *OF_PACKAGES, "sim", IMPAIRED]
+    here, absent = [s for s in schemes if is_installed(s)], [s for s in schemes if not is_installed(s)]
+    skips = [pytest.mark.skip(reason=f"{OF_PACKAGES[scheme]} is not installed") for scheme in absent]
     if "case" in metafunc.fixturenames:
-        pairs = [(scheme, case) for scheme in schemes for case in applicable(scheme)]
-        metafunc.parametrize(("scheme", "case"), pairs, ids=str)
+        pairs = [pytest.param(scheme, case, id=f"{scheme}-{case}") for scheme in here for case in applicable(scheme)]
+        pairs += [pytest.param(scheme, None, marks=skip) for scheme, skip in zip(absent, skips, strict=True)]
+        metafunc.parametrize(("scheme", "case"), pairs)
     elif "scheme" in metafunc.fixturenames:
-        metafunc.parametrize("scheme", schemes)
+        missing = [pytest.param(scheme, marks=skip) for scheme, skip in zip(absent, skips, strict=True)]
+        metafunc.parametrize("scheme", [*here, *missing])
