@@ -10,6 +10,7 @@
 
 #include "kcoro/waiter.h"
 
+/* C11 loads from words that are not const only; reading changes nothing. */
 static inline int kci_claim(const kc_op_t *op) {
     return kc_atomic_load((kc_atomic_int *)&op->claim);
 }

@@ -1,51 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** Runs a program of channel operations on libkcoro and writes down all that can be seen of it; programs.py does the
-** same on the reference engine, and test_model.py compares. Both files name the same steps in the same order.
+** Runs a program of channel operations on libkcoro and writes down all that can be seen of it; on_reference.py does
+** the same on the reference engine, and test_model.py compares. Both files name the same steps in the same order.
 */
 
-#include "harness.h"
+#include "harness_world.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum step { TRY_SEND, TRY_RECV, WAIT, LOOK, END, BEGIN_CLAIM, ANSWER, CLOSE, CANCEL, COUNT, ASK, SELECT, HAPPEN };
-enum seen { STEP = 1000, WOKEN, LOST, STATE };
-
-#define CALLS 64
-#define ARMS 4
-#define EVENTS 2
-#define ELEMENT_OF_EVENTS ((void *)(intptr_t)500)
-
-/* A plain call has an operation and one waiter, a select has all in it. */
-struct call {
-    kc_op_t plain, *op;
-    kc_waiter_t waiter;
-    kc_chan_t *channel;
-    kc_select_t select;
-    kc_clause_t clauses[ARMS];
-    bool is_select, left;
-    int count, id;
-};
-
-struct world {
-    kc_parker_t parker;
-    struct hook {
-        struct world *world;
-        int index;
-    } hooks[CHANNELS];
-    kc_chan_t *channels[CHANNELS];
-    struct call *calls[CALLS];
-    kc_event_t events[EVENTS];
-    uint32_t chance;
-    int last, channel_count, call_count, hook_mode, hook_depth;
-    intptr_t number;
-    int32_t *trace;
-    size_t length, room;
-};
-
-static void see(struct world *t, intptr_t what) {
+void see(struct world *t, intptr_t what) {
     if (t->length < t->room)
         t->trace[t->length] = (int32_t)what;
     t->length++;
@@ -62,17 +26,17 @@ static void unpark(kc_parker_t *self, kc_op_t *op) {
 
 /* -- without waiting */
 
-static void *next_value(struct world *t) {
+void *next_value(struct world *t) {
     return (void *)++t->number;
 }
 
-static int try_send(struct world *t, kc_chan_t *ch, void *value) {
+int try_send(struct world *t, kc_chan_t *ch, void *value) {
     int rc = kc_chan_send_now(ch, value);
     see(t, rc);
     return rc;
 }
 
-static int try_recv(struct world *t, kc_chan_t *ch, void **value) {
+int try_recv(struct world *t, kc_chan_t *ch, void **value) {
     *value = NULL;
     int rc = kc_chan_recv_now(ch, value);
     see(t, rc);
@@ -100,7 +64,7 @@ static void lost(void *ctx, void *element, kc_undelivered_t why) {
 
 /* -- waiting */
 
-static struct call *new_call(struct world *t, int count) {
+struct call *new_call(struct world *t, int count) {
     if (t->call_count == CALLS)
         return NULL;
     struct call *call = calloc(1, sizeof *call);
@@ -123,56 +87,6 @@ static void wait(struct world *t, int index, bool sending) {
     kc_waiter_init(&call->waiter, call->op, 0, sending, value);
     call->channel = ch;
     see(t, kc_chan_enqueue(ch, &call->waiter));
-}
-
-/* -- select */
-
-static size_t pick_next(void *ctx, size_t n) {
-    struct world *t = ctx;
-    t->chance = (t->chance * 1103515245u + 12345u) & 0x7fffffffu;
-    return t->chance % n;
-}
-
-static void fill(struct world *t, struct call *call, const int32_t *words) {
-    for (int i = 0; i < call->count; i++) {
-        int kind = words[i] % 5, which = words[i] / 5;
-        if (kind == 0)
-            kc_clause_event(&call->clauses[i], &t->events[which % EVENTS]);
-        else if (kind <= 2)
-            kc_clause_recv(&call->clauses[i], t->channels[which % t->channel_count]);
-        else
-            kc_clause_send(&call->clauses[i], t->channels[which % t->channel_count], next_value(t));
-    }
-}
-
-/* What became of a select: the result, the clause, the value; and who won is remembered for the next. */
-static void see_result(struct world *t, const struct call *call, int rc) {
-    see(t, rc);
-    if (rc == -EAGAIN)
-        return;
-    see(t, kc_op_claim(call->op));
-    see(t, rc < 0 ? 0 : (intptr_t)call->op->value);
-    if (kc_op_claim(call->op) >= 0)
-        t->last = kc_op_claim(call->op);
-}
-
-static void begin_select(struct world *t, const int32_t *step) {
-    struct call *call = new_call(t, 1 + step[5] % ARMS);
-    if (call == NULL)
-        return;
-    call->is_select = true;
-    call->op = &call->select.op;
-    fill(t, call, step + 6);
-    kc_select_init(&call->select, call->clauses, (size_t)call->count, (kc_select_mode_t)(step[3] % 3),
-        (kc_closed_rule_t)(step[4] % 3));
-    kc_select_use_chance(&call->select, pick_next, t);
-    call->select.last = t->last < call->count ? t->last : -1;
-    call->op->task = call;
-    int rc = kc_select_poll(&call->select);
-    if (rc == -EAGAIN)
-        rc = kc_select_enlist(&call->select, &t->parker);
-    call->left = rc != -EAGAIN;
-    see_result(t, call, rc);
 }
 
 /* The calls whose owner has not looked yet, counted; one of them. */

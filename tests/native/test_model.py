@@ -9,10 +9,14 @@ from collections import Counter
 
 import pytest
 
-from . import programs
-from .programs import Program, on_reference
+from kcoro_core.reference.channel import Channel
+from kcoro_core.reference.waiter import Operation
 
-PROGRAMS = 5000
+from . import programs
+from .on_reference import on_reference
+from .programs import Program
+
+PROGRAMS = 4000
 ROOM = 1 << 16
 
 
@@ -75,13 +79,13 @@ def test_the_programs_reach_what_they_are_about() -> None:
 
 def test_a_difference_is_found_and_shortened(harness: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reference that serves the newest receiver instead of the oldest is told from the twin."""
-    honest = programs.Channel.enqueue
+    honest = Channel.enqueue
 
-    def at_the_front(self: programs.Channel, w: programs.Operation) -> None:
+    def at_the_front(self: Channel, w: Operation) -> None:
         honest(self, w)
         (self.senders if w.sending else self.receivers).move_to_end(w, last=False)
 
-    monkeypatch.setattr(programs.Channel, "enqueue", at_the_front)
+    monkeypatch.setattr(Channel, "enqueue", at_the_front)
     different = [p for seed in range(200) if on_native(harness, p := Program.random(seed)) != on_reference(p)]
     assert len(different) > 10
     assert len(shortened(harness, different[0]).steps) < 10

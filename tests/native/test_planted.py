@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from .library import CORE, CSRC, HARNESS, build
-from .programs import Program, on_reference
+from .on_reference import on_reference
+from .programs import Program
 from .test_model import on_native
 from .test_times import on_native as times_on_native
 from .times import timer_steps, timers_on_reference, token_steps, tokens_on_reference

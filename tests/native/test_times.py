@@ -11,7 +11,7 @@ import pytest
 
 from .times import Steps, timer_steps, timers_on_reference, token_steps, tokens_on_reference
 
-PROGRAMS = 3000
+PROGRAMS = 2000
 ROOM = 1 << 15
 
 
