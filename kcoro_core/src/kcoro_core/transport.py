@@ -103,6 +103,9 @@ class PollSpec:
     ``fd`` and ``want`` (READ | WRITE) name a descriptor, ``deadline`` a time on the clock that was passed to ``pump``,
     ``ready_now`` work that is waiting although no descriptor shows it. ``shared`` says that several connections use
     the descriptor, so that each of them is pumped when it is ready.
+
+    A transport may answer with the same object for as long as it says the same; then nobody looks at it again. Behind
+    another descriptor, even of the same number, it has to be a new one.
     """
 
     fd: int | None = None
