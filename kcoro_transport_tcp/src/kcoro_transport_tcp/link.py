@@ -115,9 +115,12 @@ class Connection(StreamConnection):
 
     def connected_by_now(self) -> bool:
         """Whether the attempt has been answered."""
-        if self.connecting and self.end is None and self.lookup is None and not self._in_progress():
-            return not self.connecting and self.end is None
-        return False
+        if not self.connecting or self.end is not None or self.lookup is not None or self._in_progress():
+            return False
+        return self._is_open()
+
+    def _is_open(self) -> bool:
+        return not self.connecting and self.end is None
 
     def connected(self) -> None:
         """The medium is there; frames may go."""
