@@ -38,10 +38,12 @@ static int poll_again(kc_clause_t *self) {
         kci_finish(&self->arm, got);
         return 1;
     }
-    kc_op_end_claim(op);
-    if (rc == -EPIPE)
-        return kc_waiter_shut(&self->arm);
-    return rc == -EAGAIN ? 0 : rc;
+    if (kc_op_end_claim(op) != 1)
+        return 1;
+    if (rc == -EAGAIN || rc == -ENOMEM)
+        return rc == -EAGAIN ? 0 : rc;
+    /* Closed; or destroyed since this clause was enlisted, which is its end as well, and no misuse. */
+    return kc_waiter_shut(&self->arm);
 }
 
 static int enlist(kc_clause_t *self) {

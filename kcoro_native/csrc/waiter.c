@@ -174,10 +174,9 @@ int kc_op_win_claim(kc_op_t *op) {
 int kc_op_end_claim(kc_op_t *op) {
     if (op == NULL || kci_claim(op) > KC_CLAIMING)
         return -EINVAL;
+    int late = op->late;
     kc_atomic_store(&op->claim, KC_WAITING);
-    if (op->late != KC_WAITING)
-        end(op, op->late);
-    return kci_claim(op) == KC_WAITING;
+    return late == KC_WAITING || !end(op, late); /* who is woken may free the operation */
 }
 
 /* -- queues */

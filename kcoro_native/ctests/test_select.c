@@ -55,6 +55,24 @@ TEST(a_select_that_waits_survives_the_destruction_of_its_channels) {
     CHECK(wakes, ==, 1);
 }
 
+TEST(a_channel_that_is_destroyed_during_a_claim_is_closed_to_the_select) {
+    kc_chan_t *a = make(KC_RENDEZVOUS, 0);
+    kc_clause_t clause;
+    kc_select_t s;
+    kc_chan_retain(a);
+    kc_clause_recv(&clause, a);
+    kc_select_init(&s, &clause, 1, KC_BIASED, KC_RAISE);
+    kc_select_poll(&s);
+    kc_select_enlist(&s, &counting);
+    CHECK(kc_op_begin_claim(&s.op, 0), ==, 1);
+    kc_chan_destroy(a);
+    CHECK(kc_select_finish(&s), ==, -EAGAIN);
+    CHECK(kc_op_end_claim(&s.op), ==, 1);
+    CHECK(kc_select_again(&s), ==, -EPIPE);
+    CHECK(s.op.claim, ==, 0);
+    kc_chan_release(a);
+}
+
 TEST(giving_up_ends_a_wait_without_an_effect) {
     kc_chan_t *a = make(KC_RENDEZVOUS, 0);
     kc_clause_t clause;
@@ -239,6 +257,7 @@ TEST(misuse_is_refused) {
 int main(void) {
     RUN(one_clause_takes_effect_and_the_losers_leave_no_trace);
     RUN(a_select_that_waits_survives_the_destruction_of_its_channels);
+    RUN(a_channel_that_is_destroyed_during_a_claim_is_closed_to_the_select);
     RUN(giving_up_ends_a_wait_without_an_effect);
     RUN(an_unbiased_select_gives_each_ready_clause_its_third);
     RUN(round_robin_takes_turns_and_biased_does_not);

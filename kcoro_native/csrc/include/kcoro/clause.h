@@ -26,7 +26,7 @@ typedef struct kc_clause kc_clause_t;
 
 /* What a kind of clause does. Static, and shared by all clauses of the kind; self->arm is the waiter. */
 typedef struct kc_clause_ops {
-    /* 1: the select is decided now. 0: not ready. Negative: misuse; the select ends with it. */
+    /* 1: the select is decided now. 0: not ready. Negative: misuse, or no memory; the select ends with it. */
     int (*poll)(kc_clause_t *self);
     /* 0, or negative: misuse; the select ends with it. */
     int (*enlist)(kc_clause_t *self);

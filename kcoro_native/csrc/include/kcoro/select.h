@@ -54,7 +54,7 @@ int kc_select_use_chance(kc_select_t *s, kc_pick_fn pick, void *ctx);
 ** Ask every clause in the order of the mode until one has decided.
 **
 ** Returns the index that won; -EAGAIN: none is ready; -EPIPE: a closed clause won, s->op.claim is its index, or
-** KC_CLOSED under KC_SKIP; or -EINVAL: misuse, and nothing was taken.
+** KC_CLOSED under KC_SKIP; -EINVAL: misuse; or -ENOMEM: a send to KC_UNLIMITED found none. Then nothing was taken.
 */
 int kc_select_poll(kc_select_t *s);
 
@@ -67,7 +67,10 @@ int kc_select_poll(kc_select_t *s);
 */
 int kc_select_enlist(kc_select_t *s, kc_parker_t *parker);
 
-/* After a claim that was denied (kc_op_end_claim): ask the clauses again, which partners had passed over. As finish. */
+/*
+** After a claim that was denied (kc_op_end_claim): ask the clauses again, which partners had passed over. Returns as
+** kc_select_finish. The parker may be told meanwhile, and must not free the select before this function has returned.
+*/
 int kc_select_again(kc_select_t *s);
 
 /*
