@@ -38,8 +38,8 @@ typedef struct kc_waitlist kc_waitlist_t;
 
 /* Who is told that an operation has been decided. Put it first in a structure of your own to find your way back. */
 struct kc_parker {
-    /* Make the owner of `op` runnable, or run it: called once, after claim word, value and error are set, and as the last
-    ** thing that is done with `op`, so that it may be finished and freed from here. It must not block. */
+    /* Make the owner of `op` runnable, or run it. Called once, after claim word, value and error are set, and as the
+    ** last thing that is done with `op`, so that it may be finished and freed from here. It must not block. */
     void (*unpark)(kc_parker_t *self, kc_op_t *op);
 };
 
