@@ -110,7 +110,12 @@ class Admission:
         self.asked[request_id] = asked
         self._bytes += cost
         handle.unanswered[request_id] = None
-        if self._is_late(request_id):
+        if request_id - 1 == self._last_id and self._admits_up_to is None:
+            self._last_id = request_id  # mostly: the next in order, and no drain
+            late = False
+        else:
+            late = self._is_late(request_id)
+        if late:
             self.refused_late += 1
             self.turn_down(asked, WireCode.EPIPE, "the link is being drained")
         elif right is not None and not int(handle.attributes.rights) & int(right):

@@ -258,7 +258,9 @@ class Home:
     def done(self, request_id: int) -> bool:
         """Answer SEND, CLOSE or a claim that carried an element: it is done. Raises ValueError for any other."""
         admission = self._admission
-        asked = admission.waiting(request_id, Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
+        asked = admission.asked.get(request_id)
+        if asked is None or asked.wants is not Command.SEND or asked.stage is not Stage.WAITING:
+            asked = admission.waiting(request_id, Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
         if asked.receives:
             raise ValueError(f"request {request_id} of the peer claims an element; push it")
         return admission.reply(asked, (_OK,), used=asked.slot)

@@ -99,7 +99,7 @@ class Routes:
         if handler is None:
             self._take_unexpected(handle, frame)
             return
-        fields = Fields(frame.payload, command)
+        fields = Fields(frame.parts[0], command)  # what comes from a medium is in one piece
         if frame.flags:
             _check_flags(frame)
             for flag, read in self.extensions:
