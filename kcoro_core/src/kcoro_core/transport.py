@@ -85,7 +85,8 @@ class TransportInfo:
 class Identity:
     """Who is at the other end, as far as the medium has verified it; ``verified`` False means that it is a claim.
 
-    ``kind`` is ``"uid"`` (a Unix peer), ``"certificate"``, ``"process"`` (the same process) or ``"none"``.
+    ``kind`` is ``"uid"`` (a Unix peer), ``"certificate"``, ``"process"`` (the same process) or ``"none"``. A
+    certificate has a ``subject``, as in ``"CN=worker,O=example"``, and ``names``, as in ``("DNS:worker.example",)``.
     """
 
     kind: str
@@ -94,6 +95,7 @@ class Identity:
     gid: int | None = None
     pid: int | None = None
     subject: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @frozen

@@ -115,8 +115,13 @@ class Lifecycle:
     def _is_stranger(self) -> bool:
         """Whether the default rule forbids to talk to this peer at all; a rule of the program decides name by name."""
         vtable = self._link._vtable
-        told = Capability.PEER_IDENTITY in vtable.info.capabilities
-        return self._offer.authorize is None and told and not same_user(vtable.peer(self._link._conn))
+        if self._offer.authorize is not None or Capability.PEER_IDENTITY not in vtable.info.capabilities:
+            return False
+        peer = vtable.peer(self._link._conn)
+        # Whoever dials has named the server, and its certificate was verified for that name. Whoever serves has named
+        # nobody: that an authority vouches for a peer does not say what he may do here.
+        meant = self._wire.side is Side.CONNECTING and peer.verified and peer.kind == "certificate"
+        return not meant and not same_user(peer)
 
     def turn_away(self) -> None:
         """Refuse a peer of another user, with a farewell that says so."""

@@ -180,7 +180,7 @@ class StreamConnection:
         if ready & WRITE and self.backlog and not self.closed:
             self.flush()
         if self.closing:
-            self._close_when_flushed(now)
+            self.close_when_flushed(now)
             return
         if ready & READ and self.starved and self.end is None and not self.connecting:
             self.fill()
@@ -218,9 +218,10 @@ class StreamConnection:
         self.closing = True
         if reached:
             self.say_goodbye()
+        if not self.connecting:
             self.flush()
         self.lingers = self.lingers and reached
-        self._close_when_flushed()
+        self.close_when_flushed()
 
     def say_goodbye(self) -> None:
         """Put what a medium says at its end behind the last frame; most say nothing."""
@@ -231,9 +232,10 @@ class StreamConnection:
         self.closing = True
         self.lingers = False
         self.backlog.clear()
-        self._close_when_flushed()
+        self.close_when_flushed()
 
-    def _close_when_flushed(self, now: float | None = None) -> None:
+    def close_when_flushed(self, now: float | None = None) -> None:
+        """Give the socket back, once nothing waits in front of it and, where that counts, the other side has ended."""
         if self.backlog or self.closed:
             return
         self.decoder = FrameDecoder()  # half a frame may be large, and whoever keeps this object wants none of it

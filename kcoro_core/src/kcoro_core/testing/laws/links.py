@@ -76,9 +76,9 @@ def using_setting(name: str, value: str) -> Iterator[None]:
 
 
 def _rule(scheme: str) -> Authorize | None:
-    """The default one, or any peer where the medium cannot tell who that is; a law is about something else."""
-    known = Capability.PEER_IDENTITY in plugins.transport(scheme).info.capabilities
-    return None if known else lambda *_: True
+    """The default one where the medium names users, else whatever peer there is; a law is about something else."""
+    names_users = Capability.PEER_IDENTITY in plugins.transport(scheme).info.capabilities and scheme != "tls"
+    return None if names_users else lambda *_: True
 
 
 class Handle:
