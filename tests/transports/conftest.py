@@ -21,13 +21,26 @@ IMPAIRED = (
 """Everything that a stream survives, in real time."""
 
 
-OF_PACKAGES = {"uds": "kcoro_transport_uds", "tcp": "kcoro_transport_tcp"}
+OF_PACKAGES = {"uds": "kcoro_transport_uds", "tcp": "kcoro_transport_tcp", "tls": "kcoro_transport_tcp"}
 """Schemes of packages of their own; files named ``test_SCHEME_...`` are about that one alone."""
 
 
 def is_installed(scheme: str) -> bool:
     """Whether the package of a scheme is here; core has the others."""
-    return scheme not in OF_PACKAGES or importlib.util.find_spec(OF_PACKAGES[scheme]) is not None
+    wanted = [OF_PACKAGES[scheme]] if scheme in OF_PACKAGES else []
+    wanted += ["trustme"] if scheme == "tls" else []  # which makes the certificates of these tests
+    return all(importlib.util.find_spec(name) is not None for name in wanted)
+
+
+@pytest.fixture(autouse=True)
+def certificates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is tested over each scheme has certificates where it needs them, children of it included."""
+    chosen = getattr(request.node, "callspec", None)
+    if chosen is not None and chosen.params.get("scheme") == "tls":
+        from .certificates import environment
+
+        for name, value in environment().items():
+            monkeypatch.setenv(name, value)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -44,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = metafunc.config.getoption("kcoro_transport", default=None)
     schemes = [named] if named else ["mem", *OF_PACKAGES, "sim", IMPAIRED]
     here, absent = [s for s in schemes if is_installed(s)], [s for s in schemes if not is_installed(s)]
-    skips = [pytest.mark.skip(reason=f"{OF_PACKAGES[scheme]} is not installed") for scheme in absent]
+    skips = [pytest.mark.skip(reason=f"{OF_PACKAGES[scheme]} is not installed, or trustme") for scheme in absent]
     if "case" in metafunc.fixturenames:
         pairs = [pytest.param(scheme, case, id=f"{scheme}-{case}") for scheme in here for case in applicable(scheme)]
         pairs += [pytest.param(scheme, None, marks=skip) for scheme, skip in zip(absent, skips, strict=True)]

@@ -105,7 +105,7 @@ class Connection(StreamConnection):
             self._failed(f"no answer within {self.patience:g} s")
         if self.connecting and self.end is None and now >= self.give_up_at:
             what = "the name is still being looked up" if self.lookup is not None else "nobody has answered"
-            self._give_up(f"{what} after {self.patience:g} s")
+            self.give_up(f"{what} after {self.patience:g} s")
 
     def connect_poll(self) -> PollSpec:
         """The socket of the attempt, or of the look-up; and when it has taken too long."""
@@ -115,11 +115,8 @@ class Connection(StreamConnection):
 
     def connected_by_now(self) -> bool:
         """Whether the attempt has been answered."""
-        if not self.connecting or self.end is not None or self.lookup is not None or self._in_progress():
-            return False
-        return self._is_open()
-
-    def _is_open(self) -> bool:
+        if self.connecting and self.end is None and self.lookup is None:
+            self._in_progress()
         return not self.connecting and self.end is None
 
     def connected(self) -> None:
@@ -133,13 +130,13 @@ class Connection(StreamConnection):
             return
         self.lookup = None
         if isinstance(answer, str):
-            self._give_up(f"the name cannot be looked up: {answer}")
+            self.give_up(f"the name cannot be looked up: {answer}")
             return
         try:
             for target in answer:
                 check_secure(target, target.host, self.insecure)
         except AccessDenied as error:
-            self._give_up(str(error))
+            self.give_up(str(error))
             return
         self.untried.extend(answer)
         self._try_next()
@@ -162,7 +159,7 @@ class Connection(StreamConnection):
                 self.failure = str(target)
                 return
             self.failure = f"{target}: {os.strerror(answer)}"
-        self._give_up(f"nobody can be reached: {self.failure}; is the server running?")
+        self.give_up(f"nobody can be reached: {self.failure}; is the server running?")
 
     def _in_progress(self) -> bool:
         """Look at the attempt; False: it has ended, well or not, and what follows has been done."""
@@ -188,7 +185,8 @@ class Connection(StreamConnection):
         self.failure = f"{self.failure}: {why}"
         self._try_next()
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """End, connecting or not; ``reason`` says why."""
         self.connecting = False
         self.finish(reason)
 

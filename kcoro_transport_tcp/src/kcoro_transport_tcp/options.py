@@ -23,10 +23,14 @@ def read(kind: type[T], scheme: str, config: Mapping[str, Any]) -> T:
     for name, value in config.items():
         if name not in known:
             raise ValueError(f"{scheme}: knows no option {name!r}; it knows: {', '.join(sorted(known))}")
-        problem = _problem(known[name].default, value)
+        problem = _problem(_default(known[name]), value)
         if problem:
             raise ValueError(f"{scheme}: {name}={value!r} has to be {problem}")
     return kind(**config)
+
+
+def _default(option: Any) -> object:
+    return option.default.factory() if isinstance(option.default, attrs.Factory) else option.default  # type: ignore[arg-type]
 
 
 def _problem(default: object, value: object) -> str | None:
