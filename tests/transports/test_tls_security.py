@@ -28,6 +28,7 @@ from kcoro_transport_tcp.tls_listener import TlsListener
 from .certificates import Party, party, trusted_file
 
 SERVER = party("server")
+NAMELESS = {"certfile": "", "keyfile": "", "cafile": trusted_file("ours")}
 
 
 def meet(client: Party, server: Party = SERVER) -> tuple[TlsConnection, TlsConnection | None, list[str]]:
@@ -73,7 +74,7 @@ def test_both_ends_know_whose_certificate_was_verified() -> None:
 
 
 REFUSED: dict[str, tuple[Party, Party, str]] = {
-    "a client without a certificate": ({"cafile": trusted_file("ours")}, SERVER, "wants a certificate"),
+    "a client without a certificate": (NAMELESS, SERVER, "wants a certificate"),
     "a client of another authority": (party(by="theirs"), SERVER, "does not trust the authority"),
     "a client whose certificate has expired": (party(expired=True), SERVER, "has expired"),
     "a server of another authority": (party(), party("server", by="theirs"), "unable to get local issuer certificate"),
@@ -107,7 +108,7 @@ def test_a_certificate_that_vouches_for_itself_is_refused() -> None:
 
 
 def test_a_client_without_a_certificate_may_come_where_that_is_optional_and_is_nobody() -> None:
-    near, far, errors = meet({"cafile": trusted_file("ours")}, {**SERVER, "client_certs": "optional"})
+    near, far, errors = meet(NAMELESS, {**SERVER, "client_certs": "optional"})
     assert errors == []
     assert far is not None
     assert far.peer == Identity("none")
