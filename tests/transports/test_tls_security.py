@@ -291,6 +291,30 @@ def test_an_end_without_a_goodbye_is_a_broken_connection() -> None:
     near.abort()
 
 
+def test_a_frame_that_comes_with_the_last_of_the_handshake_is_there_at_once() -> None:
+    """Nothing else will ever come, so that no descriptor would show it."""
+    listener = tls_plugin.kcoro_listen("tls:", SERVER)
+    near = tls_plugin.kcoro_connect(listener.uri, party())
+    while near.connecting:
+        if not near.shaking or near.handshake_by is None or not listener.shaking:
+            assert listener.accept() is None
+            turn(near, listener, errors=[])
+        else:
+            poll([near.poll()], 0.05)
+            near.pump(time.monotonic(), READ | WRITE)
+            if near.connecting:
+                listener.pump(time.monotonic())
+    assert tls_plugin.kcoro_send_frame(near, header(4), [b"data"], 0)
+    near.pump(time.monotonic(), WRITE)
+    while (far := listener.accept()) is None:
+        poll([listener.poll()], 0.05)
+        listener.pump(time.monotonic())
+    assert tls_plugin.kcoro_recv_frame(far, 100) is not None
+    for end in (near, far):
+        end.abort()
+    listener.close()
+
+
 def test_bytes_that_somebody_has_changed_end_the_connection() -> None:
     near, far = pair()
     tls_plugin.kcoro_send_frame(near, header(4), [b"data"], 0)
@@ -365,6 +389,7 @@ def test_a_rule_decides_by_the_subject_and_without_one_nobody_comes_in(who: str,
             await jobs.send(b"a job")
             try:
                 async with dial(server.uri, **party(who)) as link:
+                    assert rule is not None, "somebody heard that he is in"
                     assert link.peer.identity.subject == "CN=server,OU=tests,O=example"
                     return await (await link.open("jobs")).recv()
             except KcoroError as error:
