@@ -22,11 +22,11 @@ from attrs import define, field
 
 from kcoro_core.errors import AccessDenied
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, PollSpec
-from kcoro_core.transports.stream import StreamConnection, kcoro_recv_frame, kcoro_send_frame
+from kcoro_core.transports.stream import StreamConnection
 
 from .address import Address, Lookup, Target, is_loopback, targets
 
-__all__ = ["Connection", "Options", "check_secure", "kcoro_recv_frame", "kcoro_send_frame", "prepare"]
+__all__ = ["Connection", "Options", "check_secure", "prepare"]
 
 IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK, errno.EINTR)
 NOT_YET: Final = (errno.ENOTCONN, errno.EINVAL)

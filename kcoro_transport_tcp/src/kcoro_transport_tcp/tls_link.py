@@ -22,13 +22,13 @@ from attrs import define, field
 
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import READ, WRITE, PollSpec
-from kcoro_core.transports.stream import MOST_READ_BYTES, READ_BYTES, kcoro_recv_frame
+from kcoro_core.transports.stream import MOST_READ_BYTES, READ_BYTES
 
 from .address import Address
 from .link import Connection, check_port, named, prepare, unconnected
 from .tls import ALPN, TlsOptions, client_context, explained, identity_of
 
-__all__ = ["TlsConnection", "accepted", "dial", "kcoro_recv_frame", "kcoro_send_frame"]
+__all__ = ["TlsConnection", "accepted", "dial", "kcoro_send_frame"]
 
 MOST_REPLIES_BYTES: Final = READ_BYTES
 """How much the engine may have answered by itself while the kernel takes nothing, besides the backlog of frames."""

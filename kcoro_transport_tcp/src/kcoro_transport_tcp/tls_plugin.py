@@ -1,24 +1,54 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The hooks of the transport ``tls:``, each one line over ``tls_link.py`` or ``tls_listener.py``.
+"""The hooks of the transport ``tls:``: those that make a connection or a listener, and the one that encrypts.
 
-Those that take and give frames stand in ``tls_link.py`` themselves.
+The others are those of streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
-from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, TransportInfo
+from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, TransportInfo
+from kcoro_core.transports.stream_hooks import (
+    kcoro_abort,
+    kcoro_accept,
+    kcoro_close,
+    kcoro_local_uri,
+    kcoro_peer,
+    kcoro_poll_handle,
+    kcoro_pump,
+    kcoro_recv_frame,
+    kcoro_set_waker,
+    kcoro_tx_backlog,
+)
 
 from . import tls_link as link
 from .address import parse
 from .options import read
 from .tls import TlsOptions
 from .tls_link import TlsConnection as Connection
+from .tls_link import kcoro_send_frame
 from .tls_listener import TlsListener as Listener
+
+__all__ = [
+    "kcoro_abort",
+    "kcoro_accept",
+    "kcoro_close",
+    "kcoro_connect",
+    "kcoro_listen",
+    "kcoro_local_uri",
+    "kcoro_peer",
+    "kcoro_poll_handle",
+    "kcoro_pump",
+    "kcoro_recv_frame",
+    "kcoro_send_frame",
+    "kcoro_set_waker",
+    "kcoro_transport_info",
+    "kcoro_tx_backlog",
+]
 
 INFO: Final = TransportInfo(
     name="tls",
@@ -44,60 +74,3 @@ def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
 def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
     """Listen at an address of this machine; an empty one asks for any free port that only this machine reaches."""
     return Listener.at(parse(uri), read(TlsOptions, "tls", config))
-
-
-@hookimpl
-def kcoro_accept(listener: Listener) -> Connection | None:
-    """The oldest connection that waits."""
-    return listener.accept()
-
-
-kcoro_send_frame = link.kcoro_send_frame
-kcoro_recv_frame = link.kcoro_recv_frame
-
-
-@hookimpl
-def kcoro_pump(endpoint: Connection | Listener, now: float, ready: int) -> None:
-    """Connect, write, read once."""
-    endpoint.pump(now, ready)
-
-
-@hookimpl
-def kcoro_poll_handle(endpoint: Connection | Listener) -> PollSpec:
-    """The socket, and in which direction."""
-    return endpoint.poll()
-
-
-@hookimpl
-def kcoro_tx_backlog(conn: Connection) -> int:
-    """Bytes that the kernel has not taken yet."""
-    return conn.backlog_bytes
-
-
-@hookimpl
-def kcoro_peer(conn: Connection) -> Identity:
-    """Whom the verified certificate names; nobody before the handshake is over, or without one."""
-    return conn.peer
-
-
-@hookimpl
-def kcoro_set_waker(endpoint: Connection | Listener, callback: Callable[[], object] | None) -> None:
-    """Not needed: everything shows on the descriptor or was caused by the caller."""
-
-
-@hookimpl
-def kcoro_local_uri(listener: Listener) -> str:
-    """The address, with the port also when the kernel chose it."""
-    return listener.uri
-
-
-@hookimpl
-def kcoro_close(endpoint: Connection | Listener) -> None:
-    """End in good order."""
-    endpoint.close()
-
-
-@hookimpl
-def kcoro_abort(conn: Connection) -> None:
-    """End at once."""
-    conn.abort()

@@ -18,8 +18,6 @@ from kcoro_core.transports.stream import (
     NOBODY,
     READ_BYTES,
     StreamConnection,
-    kcoro_recv_frame,
-    kcoro_send_frame,
 )
 
 __all__ = [
@@ -28,8 +26,6 @@ __all__ = [
     "Connection",
     "Options",
     "identity_of",
-    "kcoro_recv_frame",
-    "kcoro_send_frame",
 ]
 
 FIRST_RETRY: Final = 0.005

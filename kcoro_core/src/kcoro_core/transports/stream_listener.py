@@ -12,6 +12,7 @@ from attrs import define, field
 
 from ..errors import TransportError
 from ..transport import READ, PollSpec
+from .stream import StreamConnection
 
 __all__ = ["PAUSE_SECONDS", "StreamListener"]
 
@@ -34,6 +35,13 @@ class StreamListener:
         """Raise TransportError once the listener has been closed."""
         if self.closed:
             raise TransportError(f"the listener at {self.uri} is closed")
+
+    def accept(self) -> StreamConnection | None:
+        """Take one connection that waits; None: none does.
+
+        :raises TransportError: the listener is closed, or the kernel will accept nobody there.
+        """
+        raise NotImplementedError
 
     def accept_socket(self) -> socket.socket | None:
         """Take one connection that waits; None: none does, or this process is short of descriptors and pauses.
