@@ -121,6 +121,9 @@ _MEANINGS: Final = {
     "TLSV1_ALERT_PROTOCOL_VERSION": "the other side does not speak TLS 1.3",
     "WRONG_VERSION_NUMBER": "the other side does not speak TLS",
     "HTTP_REQUEST": "the other side does not speak TLS",
+    # One thing by two names, of different versions of the library.
+    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "what came was changed on its way, or is no TLS",
+    "RECORD_LAYER_FAILURE": "what came was changed on its way, or is no TLS",
 }
 
 
