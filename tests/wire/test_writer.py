@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from kcoro_core.wire.events import ReplyReceived, SendRequested
 from kcoro_core.wire.frame import HEADER_SIZE, decode_header
 from kcoro_core.wire.handles import HandleTable
 from kcoro_core.wire.order import Order
 from kcoro_core.wire.outbox import Entry, Outbox
 from kcoro_core.wire.writer import Writer
+
+from .pair import opened
 
 
 class Medium:
@@ -74,6 +77,22 @@ def test_what_is_queued_because_a_frame_was_written_goes_out_behind_it(count: in
     assert medium.seqs == list(range(count + 1))
 
 
+LAST = (1 << 32) - 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_number_behind_the_last_is_the_first(count: int) -> None:
+    """Whether there was something to choose from or not. Row: N3b."""
+    outbox, entries = Outbox(), [Entry(64, parts=(b"12345",)) for _ in range(count)]
+    order = Order(outgoing=LAST)
+    for entry in entries:
+        outbox.put(entry)
+    medium = Medium()
+    Writer(outbox, HandleTable(True), order, ()).write(medium.give, None, 1 << 17, flush=False)
+    assert medium.seqs == [LAST, 0, 1][:count]
+    assert order.outgoing == count - 1
+
+
 def test_no_more_is_handed_over_than_was_asked_for() -> None:
     """The frame that reaches the bound is the last one. Row: N3."""
     _, writer, _ = made(*[b"12345"] * 5)
@@ -81,3 +100,19 @@ def test_no_more_is_handed_over_than_was_asked_for() -> None:
     assert writer.write(medium.give, None, 2 * (HEADER_SIZE + 5) - 1, flush=False)[0] == 2 * (HEADER_SIZE + 5)
     assert medium.seqs == [0, 1]
     assert writer.write(medium.give, None, 0, flush=False) == (0, False)
+
+
+def test_two_ends_agree_across_the_wrap() -> None:
+    """Frames of one channel that are heard as the last number, the first and the second. Row: N3b."""
+    pair, channel = opened()
+    for end in (pair.a, pair.b):
+        order = end.order(channel)
+        assert order is not None
+        order.outgoing = order.expected = LAST
+    for _ in range(3):
+        pair.a.send(channel, b"element")
+        [asked] = pair.a_to_b()
+        assert isinstance(asked, SendRequested)
+        pair.b.done(asked.request_id)
+        [answer] = pair.b_to_a()
+        assert isinstance(answer, ReplyReceived)

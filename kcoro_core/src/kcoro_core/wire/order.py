@@ -53,7 +53,3 @@ class Order:
             fault = "frames are missing" if is_newer(seq, self.expected) else "it was there before"
             raise ProtocolError(f"seq {seq} where {self.expected} is next: {fault}")
         self.expected = (seq + 1) & _MASK  # next_serial, in line: this runs for each frame
-
-    def written(self) -> None:
-        """Spend the outgoing number."""
-        self.outgoing = (self.outgoing + 1) & _MASK

@@ -219,7 +219,7 @@ class Writer:
     def _wrote(self) -> None:
         """The offered frame is out."""
         entry, order = self._entry, self._order
-        order.outgoing = (order.outgoing + 1) & _MASK  # Order.written, in line: this runs for each frame
+        order.outgoing = (order.outgoing + 1) & _MASK  # spent, as next_serial says; in line, for each frame
         self.frames += 1
         self.bytes += HEADER_SIZE + self._length
         self._offered = False
