@@ -376,3 +376,15 @@ def test_an_error_number_from_the_future_ends_its_request_only() -> None:
     reply = Frame(Command.REPLY, 0, channel, sent, after(pair, False, channel), (struct.pack(">i", -4711), b"new"))
     assert pair.a.receive_frame(reply, 0) == [ReplyReceived(sent, channel, Command.SEND, 4711, "new")]
     pair.a.recv(channel)
+
+
+def test_an_answer_on_another_channel_than_its_request_is_a_breach() -> None:
+    """Though nothing but the channel is wrong: it would be counted for a handle that has sent nothing. Row: N1."""
+    pair, channel = opened()
+    other = pair.open(name="other")
+    asked = pair.a.send(channel, b"element")
+    written(pair.a)
+    forged = Frame(Command.REPLY, channel_id=other, request_id=asked, seq=after(pair, False, other), parts=(OK,))
+    ends(pair.a, deliver(pair.a, [forged]), WireCode.EPROTO, "which nobody asked")
+    assert pair.a.report is not None
+    assert pair.a.report.accepted == {channel: 0, other: 0}
