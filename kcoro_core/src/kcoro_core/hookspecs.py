@@ -236,9 +236,9 @@ class TransportHooks(Protocol):
         """Say what to wait for before the next ``kcoro_pump``; level-triggered.
 
         Called before each wait. The answer holds until the next call of any function on the same object. The same
-        object as last time says that nothing has changed, and costs less than an equal one. Whatever a
-        False or a ``None`` has made the caller wait for must be visible here; an ended connection says ``ready_now``
-        until its error has been raised, then nothing (no fd, no deadline).
+        object as last time says that nothing has changed, and costs less than an equal one. Whatever a False or a
+        ``None`` has made the caller wait for must be visible here; an ended connection says ``ready_now`` until its
+        error has been raised, then nothing (no fd, no deadline).
         """
         ...
 

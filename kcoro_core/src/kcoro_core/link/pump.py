@@ -79,7 +79,7 @@ class Pump:
         self._written = False  # a task has written in this turn; what others ask waits for its end
         self._pumping = False
         self._full = False  # the medium refused a frame, and will say when it is worth another try
-        self._backlog = 0  # what the medium held when it was asked last; nobody else gives it anything
+        self._backlog = 0  # what the medium held behind our last frame; what it adds itself it watches for itself
         self._deaf = False  # the stream is unreadable: nothing more is read
         self._broken: TransportError | None = None  # writing failed; told to the protocol by the next pump
         self._close_by: float | None = None  # the medium is being closed
