@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** kcoro_native._native: the native engine as a module of multi-phase initialisation.
+**
+** Types are heap types: they can be made once for each interpreter and freed with it, which static types cannot.
+*/
+
+#include "module.h"
+
+kpy_state_t *kpy_state(PyObject *module) {
+    return PyModule_GetState(module);
+}
+
+/* The names of the pollers that were compiled in, the best first. */
+static PyObject *pollers(void) {
+    PyObject *names = PyList_New(0);
+    const char *name;
+    for (size_t i = 0; names != NULL && (name = kc_poller_known(i)) != NULL; i++) {
+        PyObject *text = PyUnicode_FromString(name);
+        if (text == NULL || PyList_Append(names, text) != 0)
+            Py_CLEAR(names);
+        Py_XDECREF(text);
+    }
+    return names;
+}
+
+static PyObject *compiled(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+#ifdef KC_ATOMICS_BY_MUTEX
+    const char *atomics = "mutex";
+#else
+    const char *atomics = "C11";
+#endif
+    return Py_BuildValue("{s:s, s:i, s:s, s:s, s:N}", "libkcoro", kc_version(), "abi", KC_ABI, "python", PY_VERSION,
+                         "atomics", atomics, "pollers", pollers());
+}
+
+static PyMethodDef functions[] = {
+    {"compiled", compiled, METH_NOARGS,
+     "compiled($module, /)\n--\n\nWhat was compiled in: the versions, how atomics are made, and the pollers."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int exec(PyObject *module) {
+    if (kc_check_abi(KC_ABI) != 0) {
+        PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "VERSION", KC_VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)exec},
+#if KPY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "kcoro_native._native",
+    .m_doc = "The native engine of kcoro: channels and operations in C.",
+    .m_size = sizeof(kpy_state_t),
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void) {
+    return PyModuleDef_Init(&definition);
+}
