@@ -13,6 +13,7 @@
 #ifndef KCI_CHAN_H
 #define KCI_CHAN_H
 
+#include "claim.h"
 #include "kcoro/channel.h"
 #include "ring.h"
 
@@ -38,6 +39,23 @@ struct kc_chan {
 /* Whether a call on this channel is misuse. */
 static inline bool kci_unusable(const kc_chan_t *ch) {
     return ch == NULL || ch->destroyed;
+}
+
+/* Take a waiter out of its queue, and say so. */
+static inline void kci_chan_part(kc_chan_t *ch, kc_waiter_t *w, bool won) {
+    kci_unlink(w);
+    if (ch->hooks.left != NULL)
+        ch->hooks.left(ch->hooks.ctx, w, won);
+}
+
+/* Claim the oldest waiter of a queue that can be won and take it out; NULL when there is none. */
+static inline kc_waiter_t *kci_chan_winner(kc_chan_t *ch, kc_waitlist_t *list) {
+    for (kc_waiter_t *w = list->first; w != NULL; w = w->next)
+        if (kci_win(w)) {
+            kci_chan_part(ch, w, true);
+            return w;
+        }
+    return NULL;
 }
 
 /* Close it and report what is queued, all of it counted first. The caller holds a reference, so that hooks and parkers

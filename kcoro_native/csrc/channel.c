@@ -36,7 +36,7 @@ int kc_chan_send_now(kc_chan_t *ch, void *element) {
         return -EINVAL;
     if (ch->closed)
         return -EPIPE;
-    kc_waiter_t *w = kci_winner(&ch->receivers);
+    kc_waiter_t *w = kci_chan_winner(ch, &ch->receivers);
     if (w != NULL) {
         ch->handoffs++;
         kci_finish(w, element);
@@ -52,7 +52,7 @@ int kc_chan_send_now(kc_chan_t *ch, void *element) {
 static void refill(kc_chan_t *ch) {
     kc_waiter_t *w;
     ch->references++; /* a parker may release the channel */
-    while (!ch->destroyed && ch->ring.length < ch->limit && (w = kci_winner(&ch->senders)) != NULL) {
+    while (!ch->destroyed && ch->ring.length < ch->limit && (w = kci_chan_winner(ch, &ch->senders)) != NULL) {
         accept(ch, w->value);
         kci_finish(w, NULL);
     }
@@ -63,7 +63,7 @@ static void shut(kc_chan_t *ch, kc_waitlist_t *waiters) {
     ch->references++; /* as in refill */
     for (size_t n = waiters->length; n != 0 && waiters->first != NULL; n--) {
         kc_waiter_t *w = waiters->first;
-        kci_unlink(w);
+        kci_chan_part(ch, w, false);
         kc_waiter_shut(w);
     }
     kci_chan_drop(ch);
@@ -86,7 +86,7 @@ int kc_chan_recv_now(kc_chan_t *ch, void **element) {
         after_take(ch);
         return 0;
     }
-    kc_waiter_t *w = kci_winner(&ch->senders);
+    kc_waiter_t *w = kci_chan_winner(ch, &ch->senders);
     if (w != NULL) {
         *element = w->value;
         ch->handoffs++;

@@ -25,7 +25,7 @@ static void on_destroy(void *ctx, void *element) {
     destroyed++;
 }
 
-static const kc_chan_hooks_t freeing = {on_undelivered, on_destroy, NULL};
+static const kc_chan_hooks_t freeing = {.undelivered = on_undelivered, .destroy = on_destroy};
 
 static kc_chan_t *make(kc_kind_t kind, size_t capacity, kc_overflow_t overflow, const kc_chan_hooks_t *hooks) {
     kc_chan_t *ch;
@@ -200,7 +200,7 @@ static void release_victim(kc_parker_t *self, kc_op_t *op) {
 }
 
 TEST(a_hook_may_destroy_the_channel_that_calls_it) {
-    const kc_chan_hooks_t hooks = {destroy_victim, NULL, NULL};
+    const kc_chan_hooks_t hooks = {.undelivered = destroy_victim};
     victim = make(KC_BUFFERED, 1, KC_DROP_OLDEST, &hooks);
     kc_chan_t *ch = victim;
     CHECK(kc_chan_send_now(ch, ELEMENT(1)), ==, 0);
@@ -257,6 +257,35 @@ TEST(a_parker_may_destroy_the_channel_that_wakes_it) {
     pull_away(KC_BUFFERED, true, act_cancel);
 }
 
+static struct call *left_calls[4];
+static int lefts, left_won;
+
+static void on_left(void *ctx, kc_waiter_t *w, bool won) {
+    CHECK(ctx == &lefts, ==, 1);
+    CHECK(w->list == NULL, ==, 1);
+    CHECK(kc_op_result(w->op), ==, won ? 0 : -EAGAIN); /* its end comes next */
+    left_calls[lefts++] = (struct call *)w->op;
+    left_won += won;
+}
+
+TEST(a_waiter_that_leaves_its_queue_by_itself_is_told_once) {
+    const kc_chan_hooks_t counted = {.ctx = &lefts, .left = on_left};
+    struct call c[4];
+    kc_chan_t *ch = make(KC_RENDEZVOUS, 0, KC_SUSPEND, &counted);
+    for (int i = 0; i < 4; i++)
+        CHECK(kc_chan_enqueue(ch, begin(&c[i], false, NULL)), ==, 0);
+    CHECK(kc_chan_withdraw(ch, &c[0].w), ==, 1); /* its owner knows */
+    CHECK(kc_chan_send_now(ch, ELEMENT(1)), ==, 0);
+    CHECK(kc_op_begin_claim(&c[2].op, 0), ==, 1); /* being claimed, it is not ended; its place it loses */
+    CHECK(kc_chan_close(ch, NULL), ==, 0);
+    CHECK(lefts, ==, 3);
+    CHECK(left_won, ==, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK(left_calls[i] == &c[i + 1], ==, 1);
+    CHECK(kc_chan_destroy(ch), ==, 0);
+    CHECK(lefts, ==, 3);
+}
+
 int main(void) {
     RUN(what_cannot_be_delivered_is_told_and_then_freed_once);
     RUN(the_last_reference_destroys);
@@ -270,5 +299,6 @@ int main(void) {
     RUN(an_unlimited_channel_gives_its_memory_back);
     RUN(a_hook_may_destroy_the_channel_that_calls_it);
     RUN(a_parker_may_destroy_the_channel_that_wakes_it);
+    RUN(a_waiter_that_leaves_its_queue_by_itself_is_told_once);
     return DONE;
 }

@@ -234,7 +234,7 @@ static void run_step(struct world *t, const int32_t *step) {
 
 static void make(struct world *t, const int32_t *shape, int index) {
     t->hooks[index] = (struct hook){t, index};
-    kc_chan_hooks_t hooks = {lost, NULL, &t->hooks[index]};
+    kc_chan_hooks_t hooks = {.undelivered = lost, .ctx = &t->hooks[index]};
     kc_chan_make(&t->channels[index], (kc_kind_t)shape[0], (size_t)shape[1], (kc_overflow_t)shape[2], &hooks);
 }
 

@@ -26,14 +26,18 @@
 
 typedef struct kc_chan kc_chan_t;
 
-/* What a channel calls about elements that it cannot deliver; either may be NULL. */
+/* What a channel calls about elements that it cannot deliver, and about waiters; each may be NULL. */
 typedef struct kc_chan_hooks {
     /* Look at an element that reaches nobody; it stays the channel's, and goes to `destroy` next. */
     void (*undelivered)(void *ctx, void *element, kc_undelivered_t why);
     /* Take over an element that reaches nobody. NULL where elements need no end. */
     void (*destroy)(void *ctx, void *element);
-    /* Passed to both; kept until the channel is freed, never looked into. */
+    /* Passed to all of them; kept until the channel is freed, never looked into. */
     void *ctx;
+    /* A waiter has left its queue, though nobody withdrew it: it has been `won`, or its end comes next (its channel is
+    ** closed). It must stay until the function returns in which this is called; what it offers, if it sends and has
+    ** been won, is not taken yet. NULL where waiters need no counting. */
+    void (*left)(void *ctx, kc_waiter_t *w, bool won);
 } kc_chan_hooks_t;
 
 /* The state and the counters of one channel at one instant; what each means: engine.ChannelSnapshot. */
