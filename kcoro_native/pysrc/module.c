@@ -8,10 +8,6 @@
 
 #include "module.h"
 
-kpy_state_t *kpy_state(PyObject *module) {
-    return PyModule_GetState(module);
-}
-
 /* The names of the pollers that were compiled in, the best first. */
 static PyObject *pollers(void) {
     PyObject *names = PyList_New(0);
@@ -43,11 +39,49 @@ static PyMethodDef functions[] = {
 };
 
 static int exec(PyObject *module) {
+    kpy_state_t *state = PyModule_GetState(module);
     if (kc_check_abi(KC_ABI) != 0) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
         return -1;
     }
+    if (kpy_share(state) != 0 || kpy_add_operation(module, state) != 0 || kpy_add_select(module, state) != 0 ||
+        kpy_add_arm(module, state) != 0 || kpy_add_channel(module, state) != 0 || kpy_add_waiting(module, state) != 0)
+        return -1;
     return PyModule_AddStringConstant(module, "VERSION", KC_VERSION);
+}
+
+/* Everything that the state holds, for the three functions that follow. */
+#define EACH_TYPE(DO) DO(operation) DO(select) DO(arm) DO(channel) DO(waiting)
+#define EACH_SHARED(DO)                                                                                                \
+    DO(ok)                                                                                                             \
+    DO(would_block)                                                                                                    \
+    DO(closed)                                                                                                         \
+    DO(nobody)                                                                                                         \
+    DO(channel_closed)                                                                                                 \
+    DO(snapshot) DO(report_unraisable) DO(kinds) DO(overflows) DO(undelivered) DO(closed_rules) DO(unpark)
+#define VISIT(name) Py_VISIT(state->name);
+#define CLEAR(name) Py_CLEAR(state->name);
+
+static int traverse(PyObject *module, visitproc visit, void *arg) {
+    kpy_state_t *state = PyModule_GetState(module);
+    EACH_TYPE(VISIT)
+    EACH_SHARED(VISIT)
+    return 0;
+}
+
+/* What is shared stays until the module is freed: objects that are still alive use it, and it leads back here by ways
+** that others break. */
+static int clear(PyObject *module) {
+    kpy_state_t *state = PyModule_GetState(module);
+    kpy_spares_free(state);
+    EACH_TYPE(CLEAR)
+    return 0;
+}
+
+static void module_free(void *module) {
+    kpy_state_t *state = PyModule_GetState(module);
+    clear(module);
+    EACH_SHARED(CLEAR)
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -65,6 +99,9 @@ static struct PyModuleDef definition = {
     .m_size = sizeof(kpy_state_t),
     .m_methods = functions,
     .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC PyInit__native(void) {

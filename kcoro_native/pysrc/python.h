@@ -57,4 +57,13 @@ static inline void kpy_raise(PyObject *error) {
 #endif
 }
 
+/* A whole number that fits an int; -1 with an exception where it does not. */
+static inline int kpy_as_int(PyObject *number) {
+    long value = PyLong_AsLong(number);
+    if (value >= INT_MIN && value <= INT_MAX)
+        return (int)value;
+    PyErr_Format(PyExc_OverflowError, "%ld is too large", value);
+    return -1;
+}
+
 #endif

@@ -13,6 +13,8 @@
 #ifndef KPY_TYPES_H
 #define KPY_TYPES_H
 
+#include <stdbool.h>
+
 #include "python.h"
 
 #include "kcoro/kcoro.h"
@@ -30,6 +32,7 @@ struct kpy_place {
     PyObject *owner;      /* the object that this is a part of, and that is kept alive; not counted */
     kpy_channel_t *at;    /* where it stands; not counted, for whoever stands there has left when the channel goes */
     kpy_place_t *leaving; /* the next of those that a channel lets go */
+    bool is_leaving;      /* whether it is one of them */
 };
 
 /* One call that may wait; plain ones stand in a queue by `place`. */
@@ -56,7 +59,7 @@ struct kpy_select {
 struct kpy_arm {
     PyObject_HEAD
     kpy_place_t place;
-    kpy_select_t *select; /* NULL only once the cycle collector has cleared it */
+    kpy_select_t *select; /* never NULL: the waiter needs its claim word */
     PyObject *weakrefs;
 };
 
@@ -67,7 +70,7 @@ struct kpy_channel {
     kpy_state_t *state;
     PyObject *kind, *overflow, *capacity;
     PyObject *on_undelivered; /* NULL: nobody is told */
-    PyObject *reason;         /* of the close; None before it and without one */
+    PyObject *reason;         /* of the close; NULL before it */
     int depth;                /* how many calls on it are under way, one inside the other */
     kpy_place_t *leaving;     /* those whom the channel keeps alive no more, when depth is 0 again */
     PyObject *weakrefs;
@@ -84,7 +87,7 @@ struct kpy_state {
     PyObject *channel_closed, *snapshot, *report_unraisable;
     PyObject *kinds, *overflows, *undelivered, *closed_rules; /* tuples, by number */
     PyObject *unpark;                                         /* the name */
-    kpy_operation_t *spares;                                  /* linked by `task` */
+    kpy_place_t *spares;                                      /* the places of spare operations, by `leaving` */
     int spare_count;
 };
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .extension import build_extension, load, python_headers
 from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, build, compiler, run
 
 
@@ -50,3 +52,11 @@ def ported(build_dir: Path, sanitizers: None) -> Path:
         pytest.skip("csrc/port has nothing for this system")
     flags = (*SANITIZED, *PORT_FLAGS, "-DKC_NO_C11_ATOMICS", f"-I{CSRC}")
     return build(build_dir / "ported.o", [*CORE, *PORT], *flags, "-r", "-nostdlib")
+
+
+@pytest.fixture(scope="session")
+def native(build_dir: Path) -> Any:
+    """The Python extension, built for this interpreter from the sources."""
+    if not (python_headers() / "Python.h").exists():
+        pytest.skip("the headers of this Python are not installed, so the extension cannot be built")
+    return load(build_extension(build_dir, "-O1", "-g"))

@@ -4,10 +4,73 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
-from ._native import compiled
+from kcoro_core.engine import ENGINE_API, ChannelFactory, OnUndelivered, Scheduler, SchedulerFactory, SelectFactory
+from kcoro_core.engine import ChannelCore as ChannelCoreOfAnyEngine
+from kcoro_core.hookspecs import hookimpl
+from kcoro_core.reference.scheduler import ReferenceScheduler
+from kcoro_core.semantics import Kind, Overflow
+
+from ._native import Arm, ChannelCore, Operation, SelectOperation
+
+__all__ = ["kcoro_channel", "kcoro_scheduler", "kcoro_select"]
 
 NAME: Final = "native"
-COMPILED: Final = compiled()
-"""What was compiled in; reading it proves that the extension loads here."""
+
+
+class _Channels:
+    """Makes the channels of the native engine."""
+
+    engine = NAME
+    api = ENGINE_API
+
+    def __call__(
+        self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None
+    ) -> ChannelCoreOfAnyEngine:
+        return cast(ChannelCoreOfAnyEngine, ChannelCore(kind, capacity, overflow, on_undelivered))
+
+
+class _Select:
+    """Makes the operations of the native engine; the types themselves, since one is made for each wait."""
+
+    engine = NAME
+    api = ENGINE_API
+    operation = Operation
+    select = SelectOperation
+    arm = Arm
+
+
+class _Schedulers:
+    """Makes schedulers; stepping coroutines is the reference's work also here."""
+
+    engine = NAME
+    api = ENGINE_API
+
+    def __call__(self, *, now: Callable[[], float], pick: Callable[[int], int] | None = None) -> Scheduler:
+        return ReferenceScheduler(now=now, pick=pick)
+
+
+_channels = _Channels()
+# Typed by the classes of the reference, whose attributes and methods these have.
+_select = cast(SelectFactory, _Select())
+_schedulers = _Schedulers()
+
+
+@hookimpl
+def kcoro_channel(engine: str) -> ChannelFactory | None:
+    """Channels of the engine named ``native``."""
+    return _channels if engine == NAME else None
+
+
+@hookimpl
+def kcoro_select(engine: str) -> SelectFactory | None:
+    """Operations of the engine named ``native``."""
+    return _select if engine == NAME else None
+
+
+@hookimpl
+def kcoro_scheduler(engine: str) -> SchedulerFactory | None:
+    """Schedulers of the engine named ``native``."""
+    return _schedulers if engine == NAME else None

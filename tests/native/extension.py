@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Builds the Python extension as pip does, but without pip, and has the programs of on_reference.py run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from kcoro_core.errors import ChannelClosed
+
+from . import on_reference, standins
+from .library import CORE, CSRC, INCLUDE, NATIVE, PORT, PORT_FLAGS, compiler, run
+
+PYSRC = sorted((NATIVE / "pysrc").glob("*.c"))
+# Not -pedantic: the headers of Python are not.
+FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-D_POSIX_C_SOURCE=200809L"]
+NAME = "kcoro_native._native"
+
+
+def python_headers() -> Path:
+    """Where the headers of this interpreter are."""
+    return Path(sysconfig.get_paths()["include"])
+
+
+def build_extension(folder: Path, *flags: str) -> Path:
+    """Compile the extension for this interpreter; a warning is an error."""
+    target = folder / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
+    shared = ["-shared", "-fPIC", "-fvisibility=hidden", f"-I{INCLUDE}", f"-I{CSRC}", f"-I{python_headers()}"]
+    done = run(compiler() or "", *FLAGS, *PORT_FLAGS, *flags, *shared, *CORE, *PORT, *PYSRC, "-o", target, "-lpthread")
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def load(path: Path) -> ModuleType:
+    """A new module object from a file; each has its own types and its own state."""
+    loader = importlib.machinery.ExtensionFileLoader(NAME, str(path))
+    spec = importlib.util.spec_from_file_location(NAME, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+class Face(standins.Face):
+    """The face of a channel whose core makes no errors for others."""
+
+    def _shut_error(self) -> ChannelClosed:
+        return ChannelClosed(reason=self._core.reason)
+
+
+@contextlib.contextmanager
+def instead_of_the_reference(native: Any) -> Iterator[None]:
+    """Meanwhile ``on_reference`` runs programs on the extension."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(on_reference, "Channel", native.ChannelCore)
+        patch.setattr(on_reference, "Operation", native.Operation)
+        patch.setattr(on_reference, "SelectOperation", native.SelectOperation)
+        patch.setattr(on_reference, "Arm", native.Arm)
+        patch.setattr(standins, "Face", Face)
+        yield
