@@ -229,6 +229,7 @@ class Channel(Lending):
         leaving = list(waiters)
         waiters.clear()
         for w in leaving:
+            self.tries.pop(w, None)  # type: ignore[call-overload]
             w.shut(self.closed_error())
 
     def closed_error(self) -> ChannelClosed:

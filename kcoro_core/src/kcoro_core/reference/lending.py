@@ -201,7 +201,7 @@ class Lending:
 
     def _watch(self) -> None:
         """Nobody has a share any more, or somebody has: which half the next call goes to."""
-        self.guarded = self.closed or self.borrower is not None or self.keeper is not None
+        self.guarded = self.closed or self.borrower is not None or self.keeper is not None or self.kept > 0
 
     # -- lent slots
 
@@ -262,6 +262,7 @@ class Lending:
         self.recalled = False
         self.lent = 0
         self.questions.clear()
+        self.tries = dict.fromkeys(self.tries, False)  # what another borrower has was not asked for
         if self.kind is Kind.UNLIMITED:
             self.limit = math.inf
         self._watch()
@@ -296,6 +297,7 @@ class Lending:
     def settle_ahead(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
         """So many that were kept have been received, or come back to the head in their old order."""
         self.kept -= count
+        self._watch()
         self.settle(count, put_back)
         self._slot_freed()
         if self.queue and self.keeper is not None:
@@ -317,6 +319,7 @@ class Lending:
             while returned and (w := winner(self.receivers)) is not None:
                 w.finish(returned.popleft())
         self.queue.extendleft(reversed(returned))
+        self.peak = max(self.peak, len(self.queue))
         if self.closed and not self.queue:
             self._drained()
         if self.tries:

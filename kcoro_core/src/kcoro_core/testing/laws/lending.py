@@ -285,6 +285,41 @@ async def try_that_left(h: Harness) -> None:
     assert owner.woken == [stays]
 
 
+@law("N4.a-try-is-not-the-question-of-another-borrower", Group.CORE)
+async def try_of_another_borrower(h: Harness) -> None:
+    """A question ends with its borrower: who borrows afterwards does not hold up a try that waits for a keeper.
+
+    Rows: N4, CH9.
+    """
+    core, owner = made(2), Owner()
+    kept(core)
+    lent(1, core)
+    op = waiter(owner)
+    assert core.recv_now() is WOULD_BLOCK
+    assert core.ask(op)
+    core.end_lending()
+    lent(1, core)
+    core.end_keeping()
+    assert (op.claim, owner.woken) == (TIMED_OUT, [op])
+
+
+@law("N4.a-try-that-could-not-be-won-hears-of-a-close", Group.CORE)
+async def try_that_could_not_be_won(h: Harness) -> None:
+    """A try that is being claimed while its channel closes is out of its queue, and not expired. Rows: N4, CH9."""
+    core, owner = made(2), Owner()
+    assert core.send_now("a") is OK
+    assert core.recv_now() == "a"
+    core.hand_out()
+    core.close()
+    op = waiter(owner)
+    assert core.ask(op)
+    assert op.begin_claim(0)
+    core.settle(1)
+    assert op.end_claim()
+    assert not core.withdraw(op)
+    assert core.recv_now() is CLOSED
+
+
 @law("N4.a-full-byte-window-is-a-full-channel", Group.CORE)
 async def held_back(h: Harness) -> None:
     """An UNLIMITED channel that is held back makes its borrower wait; lent slots are filled, others go on after it.
@@ -360,6 +395,31 @@ async def kept_keeps_its_slot(h: Harness) -> None:
     core.settle_ahead()
     assert owner.woken == [op]
     assert core.take_ahead() == "c"
+
+
+@law("N4.a-kept-element-keeps-its-slot-when-its-keeper-has-gone", Group.CORE)
+async def kept_keeps_its_slot_alone(h: Harness) -> None:
+    """Capacity stays exact until what was kept is settled, even if its keeper ended before; and the largest length
+    counts what came back.
+
+    Rows: N4, CH2, M1.
+    """
+    core = made(2)
+    kept(core)
+    assert [core.send_now("a"), core.send_now("b")] == [OK, OK]
+    assert [core.take_ahead(), core.take_ahead()] == ["a", "b"]
+    core.end_keeping()
+    assert core.there(True) == 0
+    assert core.send_now("c") is WOULD_BLOCK
+    core.settle_ahead()
+    assert [core.send_now("c"), core.send_now("d")] == [OK, WOULD_BLOCK]
+    core.settle_ahead(1, ["b"])
+    assert [core.recv_now(), core.recv_now(), core.recv_now()] == ["b", "c", WOULD_BLOCK]
+    core = made(None, RENDEZVOUS)
+    for _ in range(3):
+        core.hand_out()
+    core.settle(3, ["a", "b", "c"])
+    assert core.snapshot().peak_length == 3
 
 
 @law("N4.others-wait-for-what-is-kept", Group.CORE)
