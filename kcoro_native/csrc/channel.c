@@ -10,18 +10,16 @@
 
 /* -- the two directions */
 
-static int accept(kc_chan_t *ch, void *element) {
-    if (ch->ring.length == ch->ring.room && kci_ring_grow(&ch->ring) != 0)
+int kci_chan_append(kc_chan_t *ch, void *element) {
+    if (ch->ring.length == ch->ring.room && kci_ring_reserve(&ch->ring, 1) != 0)
         return -ENOMEM;
     ch->accepted++;
     kci_ring_push(&ch->ring, element);
-    if (ch->ring.length > ch->peak)
-        ch->peak = ch->ring.length;
+    kci_chan_note_peak(ch);
     return 0;
 }
 
-/* The hook may destroy the channel: nothing touches it after the report. */
-static int overflow(kc_chan_t *ch, void *element) {
+int kci_chan_overflow(kc_chan_t *ch, void *element) {
     void *dropped = element;
     ch->accepted++;
     if (ch->overflow != KC_DROP_LATEST) {
@@ -34,8 +32,8 @@ static int overflow(kc_chan_t *ch, void *element) {
 int kc_chan_send_now(kc_chan_t *ch, void *element) {
     if (kci_unusable(ch))
         return -EINVAL;
-    if (ch->closed)
-        return -EPIPE;
+    if (ch->guarded)
+        return kci_chan_send_guarded(ch, element);
     kc_waiter_t *w = kci_chan_winner(ch, &ch->receivers);
     if (w != NULL) {
         ch->handoffs++;
@@ -43,47 +41,31 @@ int kc_chan_send_now(kc_chan_t *ch, void *element) {
         return 0;
     }
     if (ch->ring.length < ch->limit)
-        return accept(ch, element);
-    return ch->suspends ? -EAGAIN : overflow(ch, element);
+        return kci_chan_append(ch, element);
+    return ch->suspends ? -EAGAIN : kci_chan_overflow(ch, element);
 }
 
-/* One slot became free: it goes to the oldest sender that can be won. Only kinds whose room is fixed have senders that
-** wait for one, so that this cannot fail. */
+/* One slot became free: it goes to the oldest sender that can be won. */
 static void refill(kc_chan_t *ch) {
-    kc_waiter_t *w;
-    ch->references++; /* a parker may release the channel */
-    while (!ch->destroyed && ch->ring.length < ch->limit && (w = kci_chan_winner(ch, &ch->senders)) != NULL) {
-        accept(ch, w->value);
-        kci_finish(w, NULL);
-    }
+    ch->references++; /* a parker may release the channel, or bring a link to it */
+    while (!ch->guarded && ch->ring.length < ch->limit && kci_chan_admit_one(ch))
+        continue;
+    if (ch->guarded)
+        kci_chan_admit(ch);
     kci_chan_drop(ch);
-}
-
-static void shut(kc_chan_t *ch, kc_waitlist_t *waiters) {
-    ch->references++; /* as in refill */
-    for (size_t n = waiters->length; n != 0 && waiters->first != NULL; n--) {
-        kc_waiter_t *w = waiters->first;
-        kci_chan_part(ch, w, false);
-        kc_waiter_shut(w);
-    }
-    kci_chan_drop(ch);
-}
-
-static void after_take(kc_chan_t *ch) {
-    if (ch->limit == SIZE_MAX)
-        kci_ring_shrink(&ch->ring);
-    if (ch->senders.length != 0 && !ch->closed)
-        refill(ch);
-    else if (ch->closed && ch->ring.length == 0)
-        shut(ch, &ch->receivers);
 }
 
 int kc_chan_recv_now(kc_chan_t *ch, void **element) {
     if (kci_unusable(ch) || element == NULL)
         return -EINVAL;
+    if (ch->guarded)
+        return kci_chan_recv_guarded(ch, element);
     if (ch->ring.length != 0) {
         *element = kci_ring_pop(&ch->ring);
-        after_take(ch);
+        if (ch->kind == KC_UNLIMITED)
+            kci_ring_shrink(&ch->ring);
+        if (ch->senders.length != 0)
+            refill(ch);
         return 0;
     }
     kc_waiter_t *w = kci_chan_winner(ch, &ch->senders);
@@ -93,34 +75,35 @@ int kc_chan_recv_now(kc_chan_t *ch, void **element) {
         kci_finish(w, NULL);
         return 0;
     }
-    return ch->closed ? -EPIPE : -EAGAIN;
+    return -EAGAIN;
 }
 
 int kc_chan_send_must_wait(const kc_chan_t *ch) {
     if (kci_unusable(ch))
         return -EINVAL;
-    return ch->receivers.length == 0 && ch->ring.length >= ch->limit && ch->suspends && !ch->closed;
+    return ch->receivers.length == 0 && ch->ring.length >= ch->limit && ch->suspends && !ch->guarded;
 }
 
 int kc_chan_recv_must_wait(const kc_chan_t *ch) {
     if (kci_unusable(ch))
         return -EINVAL;
-    return ch->ring.length == 0 && ch->senders.length == 0 && !ch->closed;
+    return ch->ring.length == 0 && ch->senders.length == 0 && !ch->guarded;
 }
 
 /* -- waiting */
 
-/* Whether what it would wait for is there: it would wait in vain, and break invariant 2 or 3. */
-static bool is_there(const kc_chan_t *ch, bool sending) {
-    if (ch->closed && (sending || ch->ring.length == 0))
-        return true;
-    return sending ? !ch->suspends || ch->ring.length < ch->limit : ch->ring.length != 0;
+bool kci_chan_is_there(const kc_chan_t *ch, bool sending) {
+    if (sending)
+        return ch->closed || (ch->borrower == NULL && (!ch->suspends || kci_chan_has_room(ch)));
+    if (ch->keeper != NULL)
+        return false;
+    return ch->ring.length != 0 || (ch->closed && kci_chan_is_settled(ch));
 }
 
 int kc_chan_enqueue(kc_chan_t *ch, kc_waiter_t *w) {
     if (kci_unusable(ch) || w == NULL || w->op == NULL || w->list != NULL)
         return -EINVAL;
-    if (kci_can_be_won(w) && is_there(ch, w->sending))
+    if (kci_can_be_won(w) && kci_chan_is_there(ch, w->sending))
         return -EINVAL;
     kci_push(w->sending ? &ch->senders : &ch->receivers, w);
     return 0;
@@ -129,7 +112,7 @@ int kc_chan_enqueue(kc_chan_t *ch, kc_waiter_t *w) {
 int kc_chan_withdraw(kc_chan_t *ch, kc_waiter_t *w) {
     if (kci_unusable(ch) || w == NULL)
         return -EINVAL;
-    if (w->list != (w->sending ? &ch->senders : &ch->receivers))
+    if (w->list != (w->sending ? &ch->senders : &ch->receivers) && w->list != &ch->ending)
         return 0;
     kci_unlink(w);
     return 1;
@@ -143,30 +126,40 @@ const kc_waiter_t *kc_chan_waiting(const kc_chan_t *ch, bool sending) {
 
 /* -- the end */
 
+/* Those who come meanwhile are not told. */
+void kci_chan_shut(kc_chan_t *ch, kc_waitlist_t *waiters) {
+    for (size_t n = waiters->length; n != 0 && waiters->first != NULL; n--) {
+        kc_waiter_t *w = waiters->first;
+        kci_chan_part(ch, w, false);
+        kc_waiter_shut(w);
+    }
+}
+
 static void close_now(kc_chan_t *ch, void *reason) {
     if (ch->closed)
         return;
-    ch->closed = true;
+    ch->closed = ch->guarded = true;
+    ch->recalled = ch->borrower != NULL; /* a borrower takes the news of a close as a recall */
     ch->reason = reason;
-    shut(ch, &ch->senders);
+    kci_chan_shut(ch, &ch->senders);
     if (ch->ring.length == 0)
-        shut(ch, &ch->receivers);
+        kci_chan_drained(ch);
 }
 
 int kc_chan_close(kc_chan_t *ch, void *reason) {
     if (kci_unusable(ch))
         return -EINVAL;
-    ch->references++; /* as in refill */
+    ch->references++; /* a parker may release the channel */
     close_now(ch, reason);
     kci_chan_drop(ch);
     return 0;
 }
 
 /* All of them are counted before the first hook, which may look at the books. */
-static void give_up(kc_chan_t *ch, kci_ring_t *unwanted, kc_undelivered_t why) {
+static void give_up(kc_chan_t *ch, kci_ring_t *unwanted) {
     ch->dropped += unwanted->length;
     while (unwanted->length != 0)
-        kci_chan_tell(ch, kci_ring_pop(unwanted), why);
+        kci_chan_tell(ch, kci_ring_pop(unwanted), ch->why);
 }
 
 void kci_chan_end(kc_chan_t *ch, void *reason, kc_undelivered_t why) {
@@ -174,17 +167,20 @@ void kci_chan_end(kc_chan_t *ch, void *reason, kc_undelivered_t why) {
     ch->ring.slots = NULL;
     ch->ring.room = ch->ring.head = ch->ring.length = 0;
     ch->limit = 0; /* it is closed from now on, and takes in nothing that would need the slots */
+    if (!ch->given_up)
+        ch->why = why;
+    ch->given_up = true;
     close_now(ch, reason);
-    shut(ch, &ch->receivers);
-    give_up(ch, &unwanted, why);
+    kci_chan_drained(ch);
+    give_up(ch, &unwanted);
     kci_ring_free(&unwanted);
 }
 
-int kc_chan_cancel(kc_chan_t *ch, void *reason) {
-    if (kci_unusable(ch))
+int kc_chan_cancel(kc_chan_t *ch, void *reason, kc_undelivered_t why) {
+    if (kci_unusable(ch) || !kci_is_a_reason(why))
         return -EINVAL;
     ch->references++;
-    kci_chan_end(ch, reason, KC_UNDELIVERED_CANCELLED);
+    kci_chan_end(ch, reason, why);
     kci_chan_drop(ch);
     return 0;
 }

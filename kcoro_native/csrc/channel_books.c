@@ -13,7 +13,7 @@ void kci_chan_tell(kc_chan_t *ch, void *element, kc_undelivered_t why) {
 }
 
 int kc_chan_report(kc_chan_t *ch, void *element, kc_undelivered_t why) {
-    if (kci_unusable(ch) || why < KC_UNDELIVERED_OVERFLOW || why > KC_UNDELIVERED_IN_DOUBT)
+    if (kci_unusable(ch) || !kci_is_a_reason(why))
         return -EINVAL;
     ch->dropped++;
     kci_chan_tell(ch, element, why);
@@ -50,7 +50,7 @@ int kc_chan_is_closed(const kc_chan_t *ch) {
 }
 
 int kc_chan_is_drained(const kc_chan_t *ch) {
-    return kci_unusable(ch) ? -EINVAL : ch->closed && ch->ring.length == 0;
+    return kci_unusable(ch) ? -EINVAL : ch->closed && ch->ring.length == 0 && kci_chan_is_settled(ch);
 }
 
 size_t kc_chan_length(const kc_chan_t *ch) {
@@ -58,13 +58,16 @@ size_t kc_chan_length(const kc_chan_t *ch) {
 }
 
 size_t kc_chan_there(const kc_chan_t *ch, bool sending) {
-    if (kci_unusable(ch))
+    if (kc_chan_is_shared(ch, sending) != 0)
         return 0;
     if (!sending)
         return ch->ring.length;
     if (ch->closed)
         return 0;
-    return !ch->suspends || ch->limit == SIZE_MAX ? SIZE_MAX : ch->limit - ch->ring.length;
+    if (!ch->suspends || ch->limit == SIZE_MAX)
+        return SIZE_MAX;
+    size_t taken = ch->ring.length + ch->kept;
+    return taken < ch->limit ? ch->limit - taken : 0;
 }
 
 int kc_chan_snapshot(const kc_chan_t *ch, kc_snapshot_t *out) {

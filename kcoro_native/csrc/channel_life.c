@@ -61,8 +61,13 @@ static void destroy(kc_chan_t *ch) {
     if (ch->senders.length != 0 || ch->receivers.length != 0)
         kci_tell(KC_LOG_WARNING, "a channel is destroyed while %zu senders and %zu receivers wait", ch->senders.length,
                  ch->receivers.length);
+    ch->borrower = NULL; /* what is on its way cannot come here any more */
+    ch->travelling = 0;
     kci_chan_end(ch, NULL, KC_UNDELIVERED_DESTROYED);
+    ch->keeper = NULL;
     ch->destroyed = true;
+    kci_chan_shut(ch, &ch->senders); /* those who came after a close, because they could not be won */
+    kci_chan_shut(ch, &ch->receivers);
 }
 
 void kci_chan_drop(kc_chan_t *ch) {

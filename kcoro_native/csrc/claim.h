@@ -40,6 +40,7 @@ static inline void kci_finish(kc_waiter_t *w, void *value) {
 
 static inline void kci_push(kc_waitlist_t *list, kc_waiter_t *w) {
     w->list = list;
+    w->is_try = false; /* kc_chan_ask says otherwise, later */
     w->prev = list->last;
     w->next = NULL;
     *(list->last != NULL ? &list->last->next : &list->first) = w;

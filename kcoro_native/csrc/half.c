@@ -71,7 +71,7 @@ int kc_receiver_close(kc_receiver_t *half) {
     if (ch == NULL)
         return 0;
     if (--ch->open_receivers == 0)
-        kc_chan_cancel(ch, NULL);
+        kc_chan_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);
     kci_chan_drop(ch);
     return 0;
 }

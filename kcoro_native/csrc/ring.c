@@ -5,6 +5,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -29,9 +30,14 @@ void kci_ring_free(kci_ring_t *ring) {
 }
 
 /* Not a realloc: a ring that wraps would have to be moved apart again. */
-int kci_ring_grow(kci_ring_t *ring) {
+int kci_ring_reserve(kci_ring_t *ring, size_t more) {
     kci_ring_t larger;
-    if (kci_ring_make(&larger, ring->room != 0 ? 2 * ring->room : FIRST_ROOM) != 0)
+    size_t room = ring->room != 0 ? ring->room : FIRST_ROOM;
+    if (ring->room - ring->length >= more)
+        return 0;
+    while (room - ring->length < more && room <= SIZE_MAX / 2)
+        room *= 2;
+    if (room - ring->length < more || kci_ring_make(&larger, room) != 0)
         return -ENOMEM;
     while (ring->length != 0)
         kci_ring_push(&larger, kci_ring_pop(ring));

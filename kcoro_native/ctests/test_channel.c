@@ -82,7 +82,7 @@ TEST(a_destroyed_channel_refuses_everything) {
     CHECK(kc_chan_enqueue(ch, begin(&c, true, NULL)), ==, -EINVAL);
     CHECK(kc_chan_withdraw(ch, &c.w), ==, -EINVAL);
     CHECK(kc_chan_close(ch, NULL), ==, -EINVAL);
-    CHECK(kc_chan_cancel(ch, NULL), ==, -EINVAL);
+    CHECK(kc_chan_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED), ==, -EINVAL);
     CHECK(kc_chan_snapshot(ch, &snapshot), ==, -EINVAL);
     CHECK(kc_chan_send_must_wait(ch), ==, -EINVAL);
     CHECK(kc_chan_recv_must_wait(ch), ==, -EINVAL);
@@ -108,7 +108,7 @@ TEST(no_channel_refuses_everything) {
     CHECK(kc_chan_enqueue(NULL, NULL), ==, -EINVAL);
     CHECK(kc_chan_withdraw(NULL, NULL), ==, -EINVAL);
     CHECK(kc_chan_close(NULL, NULL), ==, -EINVAL);
-    CHECK(kc_chan_cancel(NULL, NULL), ==, -EINVAL);
+    CHECK(kc_chan_cancel(NULL, NULL, KC_UNDELIVERED_CANCELLED), ==, -EINVAL);
     CHECK(kc_chan_snapshot(NULL, &snapshot), ==, -EINVAL);
     CHECK(kc_chan_reason(NULL) == NULL, ==, 1);
     CHECK(kc_chan_length(NULL), ==, 0);
@@ -157,7 +157,7 @@ TEST(the_first_reason_stays) {
     kc_chan_t *ch = make(KC_RENDEZVOUS, 0, KC_SUSPEND, NULL);
     kc_chan_close(ch, ELEMENT(1));
     kc_chan_close(ch, ELEMENT(2));
-    kc_chan_cancel(ch, ELEMENT(3));
+    kc_chan_cancel(ch, ELEMENT(3), KC_UNDELIVERED_CANCELLED);
     CHECK(VALUE(kc_chan_reason(ch)), ==, 1);
     kc_chan_destroy(ch);
 }
@@ -210,7 +210,7 @@ TEST(a_hook_may_destroy_the_channel_that_calls_it) {
     ch = victim;
     for (int i = 0; i < 3; i++)
         kc_chan_send_now(ch, ELEMENT(i));
-    CHECK(kc_chan_cancel(ch, NULL), ==, 0);
+    CHECK(kc_chan_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED), ==, 0);
     CHECK(undelivered, ==, 3);
 }
 
@@ -245,7 +245,7 @@ static int act_close(kc_chan_t *ch) {
 }
 
 static int act_cancel(kc_chan_t *ch) {
-    return kc_chan_cancel(ch, NULL);
+    return kc_chan_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);
 }
 
 TEST(a_parker_may_destroy_the_channel_that_wakes_it) {

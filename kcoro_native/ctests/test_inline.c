@@ -107,7 +107,7 @@ TEST(the_last_closed_clause_of_a_skip_frees_its_select) {
     begin_world(KC_RENDEZVOUS);
     for (int i = 0; i < 3; i++)
         wait_in_a_select(KC_SKIP);
-    kc_chan_cancel(ch, NULL);
+    kc_chan_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);
     expect(-EPIPE, -EPIPE, -EPIPE);
 }
 

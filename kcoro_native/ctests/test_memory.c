@@ -122,6 +122,45 @@ static void watch_with_each_poller(void) {
         watch_many(kind);
 }
 
+static void count_told(kc_borrower_t *self) {
+    (void)self;
+}
+
+/* What is filled, put back and admitted in an unlimited channel, each of which may find no memory. */
+static void share_without_limit(void) {
+    kc_borrower_t borrower = {count_told, count_told, count_told};
+    kc_chan_t *ch;
+    struct call c;
+    intptr_t sent[60], count = 0;
+    void *element, *returned[40] = {NULL};
+    if (!is_done(kc_chan_make(&ch, KC_UNLIMITED, 0, KC_SUSPEND, NULL)))
+        return;
+    kc_chan_lend(ch, &borrower);
+    CHECK(kc_chan_lend_slots(ch, 60), ==, 0);
+    for (intptr_t i = 0; i < 60; i++)
+        if (is_done(kc_chan_fill(ch, ELEMENT(i), true)))
+            sent[count++] = i;
+    CHECK(kc_chan_lend_slots(ch, (size_t)count), ==, 0); /* a slot that was not filled is lent still */
+    for (int i = 0; i < 40; i++)
+        kc_chan_hand_out(ch);
+    size_t before = kc_chan_length(ch);
+    bool came_back = is_done(kc_chan_settle(ch, 40, returned, 40));
+    CHECK(kc_chan_length(ch), ==, before + (came_back ? 40 : 0));
+    for (int i = 0; came_back && i < 40; i++)
+        CHECK(kc_chan_recv_now(ch, &element), ==, 0);
+    for (intptr_t i = 0; i < count; i++) {
+        CHECK(kc_chan_recv_now(ch, &element), ==, 0);
+        CHECK(VALUE(element), ==, sent[i]);
+    }
+    CHECK(kc_chan_hold_back(ch, true), ==, 0);
+    CHECK(kc_chan_enqueue(ch, begin(&c, true, ELEMENT(7))), ==, 0);
+    CHECK(kc_chan_end_lending(ch), ==, 0);
+    CHECK(kc_op_result(&c.op) == 0 || kc_op_result(&c.op) == -ENOMEM, ==, 1);
+    refused += kc_op_result(&c.op) == -ENOMEM;
+    CHECK(kc_chan_length(ch), ==, kc_op_result(&c.op) == 0);
+    kc_chan_destroy(ch);
+}
+
 /* -- every n-th allocation */
 
 /* Run it with allocation 0, 1, 2 ... failing, until none is left to fail; each failure is seen by one call. */
@@ -144,6 +183,10 @@ TEST(making_channels) {
 
 TEST(sending_without_limit) {
     exhaust(send_without_limit);
+}
+
+TEST(sharing_without_limit) {
+    exhaust(share_without_limit);
 }
 
 TEST(working_with_all_of_it) {
@@ -188,6 +231,7 @@ int main(void) {
     CHECK(kc_memory_use(&source), ==, 0);
     RUN(making_channels);
     RUN(sending_without_limit);
+    RUN(sharing_without_limit);
     RUN(working_with_all_of_it);
     RUN(watching_descriptors);
     RUN(waiting_and_handing_over_allocate_nothing);

@@ -75,18 +75,28 @@ struct call *new_call(struct world *t, int count) {
     return call;
 }
 
+struct call *plain_call(struct world *t, int index, bool sending, void *value) {
+    struct call *call = new_call(t, 1);
+    if (call == NULL)
+        return NULL;
+    kc_op_init(call->op, &t->parker);
+    call->op->task = call;
+    kc_waiter_init(&call->waiting.waiter, call->op, 0, sending, value);
+    call->channel = t->channels[index];
+    return call;
+}
+
+void stand(struct world *t, int index, bool sending, void *value) {
+    struct call *call = plain_call(t, index, sending, value);
+    if (call != NULL)
+        see(t, kc_chan_enqueue(call->channel, &call->waiting.waiter));
+}
+
 static void wait(struct world *t, int index, bool sending) {
     kc_chan_t *ch = t->channels[index];
     void *value = sending ? next_value(t) : NULL, *got;
-    int rc = sending ? try_send(t, ch, value) : try_recv(t, ch, &got);
-    struct call *call = rc == -EAGAIN ? new_call(t, 1) : NULL;
-    if (call == NULL)
-        return;
-    kc_op_init(call->op, &t->parker);
-    call->op->task = call;
-    kc_waiter_init(&call->waiter, call->op, 0, sending, value);
-    call->channel = ch;
-    see(t, kc_chan_enqueue(ch, &call->waiter));
+    if ((sending ? try_send(t, ch, value) : try_recv(t, ch, &got)) == -EAGAIN)
+        stand(t, index, sending, value);
 }
 
 /* The calls whose owner has not looked yet, counted; one of them. */
@@ -107,7 +117,7 @@ static void leave(struct world *t, struct call *call) {
     if (call->is_select)
         see_result(t, call, kc_select_finish(&call->select));
     else
-        see(t, kc_chan_withdraw(call->channel, &call->waiter));
+        see(t, kc_chan_withdraw(call->channel, &call->waiting.waiter));
 }
 
 static bool undecided(const struct call *call) {
@@ -123,7 +133,7 @@ static void end(struct world *t, struct call *call, int how) {
 
 /* Look at the clauses again after a claim that was denied, and stand in line again if none is ready. */
 static void again(struct world *t, struct call *call) {
-    kc_waiter_t *w = &call->waiter;
+    kc_waiter_t *w = &call->waiting.waiter;
     kc_chan_t *ch = call->channel;
     void *got = NULL;
     leave(t, call);
@@ -213,7 +223,7 @@ static void run_step(struct world *t, const int32_t *step) {
         see(t, kc_chan_close(ch, NULL));
         break;
     case CANCEL:
-        see(t, kc_chan_cancel(ch, NULL));
+        see(t, kc_chan_cancel(ch, NULL, (kc_undelivered_t)(step[3] % 6)));
         break;
     case COUNT:
         see(t, kc_chan_count_failure(ch, -1 - step[2]));
@@ -227,14 +237,21 @@ static void run_step(struct world *t, const int32_t *step) {
     case HAPPEN:
         see(t, kc_event_set(&t->events[step[1] % EVENTS], ELEMENT_OF_EVENTS));
         break;
-    default:
+    case LOOK:
+    case END:
+    case BEGIN_CLAIM:
+    case ANSWER:
         about_calls(t, step);
+        break;
+    default:
+        about_shares(t, step, index);
     }
 }
 
 static void make(struct world *t, const int32_t *shape, int index) {
     t->hooks[index] = (struct hook){t, index};
     kc_chan_hooks_t hooks = {.undelivered = lost, .ctx = &t->hooks[index]};
+    make_share(t, index);
     kc_chan_make(&t->channels[index], (kc_kind_t)shape[0], (size_t)shape[1], (kc_overflow_t)shape[2], &hooks);
 }
 

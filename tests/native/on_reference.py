@@ -27,6 +27,7 @@ from kcoro_core.semantics import (
 )
 
 from .programs import ANSWER, ARMS, BEGIN_CLAIM, CALLS, CLOSE, END, EVENTS, LOOK, LOST, STATE, STEP, WOKEN, Program
+from .shares import Share
 from .standins import Event, EventOf, RecvOf, SendOf
 
 
@@ -69,6 +70,7 @@ class World:
     hook_mode: int
     trace: list[int] = field(factory=list)
     channels: list[Channel] = field(factory=list)
+    shares: list[Share] = field(factory=list)
     calls: list[Call] = field(factory=list)
     events: list[Event] = field(factory=lambda: [Event() for _ in range(EVENTS)])
     hook_depth: int = 0
@@ -102,8 +104,16 @@ class World:
     def try_recv(self, ch: Channel) -> Any:
         """Try to receive."""
         answer = ch.recv_now()
-        self.see(code(answer), answer if isinstance(answer, int) else 0)
+        self.see_value(answer)
         return answer
+
+    def see_code(self, answer: Any) -> None:
+        """What a send answered."""
+        self.see(code(answer))
+
+    def see_value(self, answer: Any) -> None:
+        """What a receive answered."""
+        self.see(code(answer), answer if isinstance(answer, int) else 0)
 
     def try_now(self, ch: Channel, sending: bool, value: Any) -> Any:
         """Try in one direction."""
@@ -133,12 +143,19 @@ class World:
         """A plain call: at once if that can be, else in line."""
         ch = self.channels[index]
         value = self.next_value() if sending else None
-        if self.try_now(ch, sending, value) is not WOULD_BLOCK or len(self.calls) == CALLS:
-            return
-        op = Operation(self, sending, value)
-        self.new_call(op, ch)
-        ch.enqueue(op)
-        self.see(0)
+        if self.try_now(ch, sending, value) is WOULD_BLOCK:
+            self.stand(ch, sending, value)
+
+    def stand(self, ch: Channel, sending: bool, value: Any) -> None:
+        """Wait in line."""
+        call = self.plain_call(ch, sending, value)
+        if call is not None:
+            ch.enqueue(call.op)
+            self.see(0)
+
+    def plain_call(self, ch: Channel, sending: bool, value: Any) -> Call | None:
+        """A call about one channel; None when there are too many."""
+        return self.new_call(Operation(self, sending, value), ch) if len(self.calls) < CALLS else None
 
     # -- select
 
@@ -292,7 +309,7 @@ class World:
             case 2:
                 self.wait(index, step[2] != 0)
             case 7 | 8:
-                (ch.close if step[0] == CLOSE else ch.cancel)(None)
+                ch.close() if step[0] == CLOSE else ch.cancel(None, list(Undelivered)[step[3] % 6])
                 self.see(0)
             case 9:
                 ch.count_failure(-1 - step[2])
@@ -303,8 +320,10 @@ class World:
                 self.begin_select(step)
             case 12:
                 self.see(self.events[step[1] % EVENTS].happen())
-            case _:
+            case 3 | 4 | 5 | 6:
                 self.about_calls(step)
+            case _:
+                self.shares[index].run_step(step)
 
 
 def on_reference(program: Program) -> list[int]:
@@ -317,7 +336,9 @@ def on_reference(program: Program) -> list[int]:
         def hook(value: int, why: Undelivered, index: int = index) -> None:
             world.lost(index, value, why)
 
-        world.channels.append(Channel(Kind(kind), capacity or None, Overflow(overflow), hook))
+        ch = Channel(Kind(kind), capacity or None, Overflow(overflow), hook)
+        world.channels.append(ch)
+        world.shares.append(Share(world, index, ch))
     for number, step in enumerate(program.steps):
         world.run_step(step)
         if number % 4 == 3 or number + 1 == len(program.steps):

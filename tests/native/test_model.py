@@ -57,7 +57,7 @@ def compare(harness: ctypes.CDLL, seeds: range, length: int = 60) -> None:
 def test_random_programs_leave_the_same_trace_on_both_engines(harness: ctypes.CDLL, block: int) -> None:
     """Results, wake-ups, reports and counters, in the same order.
 
-    Rows: CH1, CH2, CH3, CH4, CH5, CH11, CH12, M1, SE1, SE2, SE6, X20.
+    Rows: CH1, CH2, CH3, CH4, CH5, CH11, CH12, M1, N4, SE1, SE2, SE6, X20.
     """
     share = PROGRAMS // 4
     compare(harness, range(block * share, (block + 1) * share))
@@ -74,7 +74,17 @@ def test_the_programs_reach_what_they_are_about() -> None:
     seen: Counter[int] = Counter()
     for seed in range(300):
         seen.update(on_reference(Program.random(seed)))
-    assert min(seen[word] for word in (programs.WOKEN, programs.LOST, programs.STATE)) > 100
+    assert min(seen[word] for word in (programs.WOKEN, programs.LOST, programs.STATE, programs.TOLD)) > 100
+
+
+def test_the_ends_of_links_are_told_everything() -> None:
+    """Recalls, questions, free slots, elements that came and the end of a channel occur in the programs. Row: N4."""
+    told: Counter[int] = Counter()
+    for seed in range(1000):
+        trace = on_reference(Program.random(seed))
+        told.update(trace[at + 2] for at, word in enumerate(trace) if word == programs.TOLD)
+    assert set(told) == set(range(6))
+    assert min(told.values()) > 5
 
 
 def test_a_difference_is_found_and_shortened(harness: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@
 ** Rule 1: an element is a pointer that is never looked into. The channel owns it from the moment in which a send was
 ** accepted (0 returned, or the waiter won) until a receive returned it.
 ** Rule 2: what the channel owns and cannot deliver it shows to `undelivered` and then gives to `destroy`, once.
-** Rule 3: no function waits, and none but kc_chan_make and a send to KC_UNLIMITED allocates.
+** Rule 3: no function waits, and none but kc_chan_make and a send to KC_UNLIMITED allocates. A send that waited at a
+** KC_UNLIMITED channel, which happens where a link has a share in it, may end with -ENOMEM.
 ** Rule 4: hooks run last, when the channel is consistent; they and parkers may use the channel, destroy it included.
 ** Rule 5: one channel belongs to one thread at a time.
 **
@@ -35,8 +36,9 @@ typedef struct kc_chan_hooks {
     /* Passed to all of them; kept until the channel is freed, never looked into. */
     void *ctx;
     /* A waiter has left its queue, though nobody withdrew it: it has been `won`, or its end comes next (its channel is
-    ** closed). It must stay until the function returns in which this is called; what it offers, if it sends and has
-    ** been won, is not taken yet. NULL where waiters need no counting. */
+    ** closed, it is a try that has its answer, or there is no memory for what it offers). It must stay until the
+    ** function returns in which this is called; what it offers, if it sends and has been won, is not taken yet. NULL
+    ** where waiters need no counting. */
     void (*left)(void *ctx, kc_waiter_t *w, bool won);
 } kc_chan_hooks_t;
 
@@ -144,8 +146,13 @@ const kc_waiter_t *kc_chan_waiting(const kc_chan_t *ch, bool sending);
 */
 int kc_chan_close(kc_chan_t *ch, void *reason);
 
-/* Close, and report everything that is queued as undelivered, oldest first. 0, or -EINVAL. May be repeated. */
-int kc_chan_cancel(kc_chan_t *ch, void *reason);
+/*
+** Close, and report everything that is queued as undelivered, oldest first, with `why` (KC_UNDELIVERED_CANCELLED where
+** there is nothing more exact). May be repeated; the first `why` stays.
+**
+** Returns 0, or -EINVAL.
+*/
+int kc_chan_cancel(kc_chan_t *ch, void *reason, kc_undelivered_t why);
 
 /* What was given to the first close; NULL before, and of a NULL. */
 void *kc_chan_reason(const kc_chan_t *ch);
@@ -153,7 +160,7 @@ void *kc_chan_reason(const kc_chan_t *ch);
 /* Whether it takes no more sends: 1, 0 or -EINVAL. */
 int kc_chan_is_closed(const kc_chan_t *ch);
 
-/* Whether it is closed and nothing will ever be received any more: 1, 0 or -EINVAL. */
+/* Whether it is closed and nothing will ever be received any more, not even what travels: 1, 0 or -EINVAL. */
 int kc_chan_is_drained(const kc_chan_t *ch);
 
 /* -- books */
@@ -161,7 +168,8 @@ int kc_chan_is_drained(const kc_chan_t *ch);
 /* The elements that are queued; 0 of a NULL or a destroyed one. */
 size_t kc_chan_length(const kc_chan_t *ch);
 
-/* How many elements a receiver would find (`sending` false), or how much room a sender would; SIZE_MAX: any number. */
+/* How many elements a receiver would find (`sending` false), or how much room a sender would; SIZE_MAX: any number.
+** 0 while a link has a share in that direction. */
 size_t kc_chan_there(const kc_chan_t *ch, bool sending);
 
 /* Count an element that reached nobody, and give it to the hooks. It is the channel's from now on. 0, or -EINVAL. */

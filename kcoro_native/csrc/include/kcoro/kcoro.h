@@ -12,6 +12,7 @@
 #include "codes.h"
 #include "event.h"
 #include "half.h"
+#include "lending.h"
 #include "log.h"
 #include "memory.h"
 #include "poller.h"

@@ -19,8 +19,9 @@
 ** Rule 3: partners skip a waiter that is being claimed; it stays in their queues and may win later.
 ** Rule 4: nothing here knows a channel, allocates, or suspends; the parker makes the owner runnable.
 **
-** All of this is the caller's memory. It stays where it is from init until the operation is decided *and* every one of
-** its waiters has left its queue (kc_waiter_leave, or the withdraw of its clause).
+** All of this is the caller's memory. It stays where it is from init until every one of its waiters has left its queue
+** (kc_waiter_leave, or the withdraw of its clause) *and* its parker was told, or the owner decided it (kc_op_give_up
+** gave 1). Within a callback for somebody else that matters: an operation may be decided there and not told yet.
 */
 #ifndef KCORO_WAITER_H
 #define KCORO_WAITER_H
@@ -64,6 +65,7 @@ struct kc_waiter {
     int index;                /* which clause of the operation it is */
     bool sending;             /* which direction it waits for */
     bool dead;                /* under KC_SKIP: its channel is closed, it cannot win any more */
+    bool is_try;              /* it waits only for an answer of a link; see kcoro/lending.h */
 };
 
 /* A queue of waiters, oldest first; leaving it takes the same time from any place. All zero is an empty one. */
