@@ -34,6 +34,8 @@ INFO: Final = TransportInfo(
     capabilities=STREAM | Capability.MESSAGE | Capability.PEER_IDENTITY | Capability.CONFIDENTIAL,
 )
 DEFAULT_BACKLOG: Final = 64
+IDLE: Final = PollSpec()
+READY: Final = PollSpec(ready_now=True)
 
 _listeners: dict[str, Listener] = {}
 _faults: dict[str, Faults] = {}
@@ -107,6 +109,7 @@ class Connection:
     pair: Pair = field(init=False, repr=False)
     waker: Callable[[], object] | None = None
     end: TransportError | None = None
+    unreadable: ProtocolError | None = None
     closed: bool = False
     end_was_told: bool = False
     # A send was refused; when the other side takes something, this side is told once, by ``has_news``.
@@ -141,13 +144,18 @@ class Connection:
     def receive(self, limit: int) -> RawFrame | None:
         """Take the oldest frame that has arrived, and give the sender room; None when there is none.
 
-        :raises ProtocolError: its payload has more than ``limit`` bytes; it stays.
+        :raises ProtocolError: its payload has more than ``limit`` bytes, or that of one before had; nothing is received
+            any more.
         :raises TransportError: the connection has ended, and nothing is left.
         """
         if self.rx.arrived and not self.closed:
+            if self.unreadable is not None:
+                raise self.unreadable.with_traceback(None)
             size = len(self.rx.arrived[0].payload)
             if size > limit:
-                raise ProtocolError(f"a frame of mem: has a payload of {size} bytes, and {limit} are acceptable")
+                text = f"a frame of mem: has a payload of {size} bytes, and {limit} are acceptable"
+                self.unreadable = ProtocolError(text)
+                raise self.unreadable.with_traceback(None)
             before = self.rx.size_bytes
             frame = self.rx.take()
             self.pair.other(self).room_was_made(fell=before >= COMMIT_BYTES > self.rx.size_bytes)
@@ -172,14 +180,14 @@ class Connection:
     def _told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""
         self.end_was_told = True
-        return end
+        return end.with_traceback(None)  # which would grow each time, and keep what callers had
 
     def poll(self) -> PollSpec:
         """Work that is there now; there is no descriptor."""
         if self.closed:
-            return PollSpec()
+            return IDLE
         end_is_news = self.end is not None and not self.end_was_told
-        return PollSpec(ready_now=bool(self.rx.arrived) or self.has_news or end_is_news)
+        return READY if self.rx.arrived or self.has_news or end_is_news else IDLE
 
 
 @define(eq=False, repr=False)
@@ -359,7 +367,7 @@ def kcoro_poll_handle(endpoint: Connection | Listener) -> PollSpec:
     """What is there now."""
     if isinstance(endpoint, Connection):
         return endpoint.poll()
-    return PollSpec(ready_now=bool(endpoint.pending))
+    return READY if endpoint.pending else IDLE
 
 
 @hookimpl

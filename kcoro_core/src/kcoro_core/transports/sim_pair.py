@@ -10,7 +10,7 @@ Rule 3: ``end`` is set once, when news of it has arrived at this side; what arri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .sim_network import Listener, Network
 
 __all__ = ["Connection", "Pair"]
+
+IDLE: Final = PollSpec()
+READY: Final = PollSpec(ready_now=True)
 
 
 class Pair:
@@ -125,9 +128,11 @@ class Pair:
 
     def forget(self) -> None:
         """Forget a connection that both ends have given up: nobody has to heal it any more."""
-        over = self.dialer.closed and (self.accepted.closed or not self.opened)
+        nobody_comes = not self.opened and not (self.dialer.tx.queue or self.dialer.tx.flying)
+        over = self.dialer.closed and (self.accepted.closed or nobody_comes)
         if over and self in self.network.pairs:
             self.network.pairs.remove(self)
+            self.fall_silent()  # whoever keeps an end must not keep what was on its way to nobody
 
 
 @define(eq=False, repr=False)
@@ -142,6 +147,7 @@ class Connection:
     closed: bool = False
     attached: bool = False  # somebody drives this end
     end_was_told: bool = False
+    unreadable: ProtocolError | None = None  # a frame was too large; a stream ends there
     # The size of a frame that was refused; when there is room for it, this side is told once, by ``has_news``.
     wants_room: int = 0
     has_news: bool = False
@@ -199,6 +205,15 @@ class Connection:
         return None
 
     def _next(self, limit: int) -> RawFrame | None:
+        if self.unreadable is not None:
+            raise self.unreadable.with_traceback(None)
+        try:
+            return self._next_of_stream(limit)
+        except ProtocolError as error:
+            self.unreadable = error
+            raise
+
+    def _next_of_stream(self, limit: int) -> RawFrame | None:
         while True:
             raw = self._decoder.next_raw(limit)
             self.may_hold_frame = raw is not None
@@ -237,19 +252,19 @@ class Connection:
     def _told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""
         self.end_was_told = True
-        return end
+        return end.with_traceback(None)  # which would grow each time, and keep what callers had
 
     def poll(self) -> PollSpec:
         """What is there now, and when the simulation goes on for this end."""
         times = [self.tx.launch_at()]
         if not self.closed:
             times.append(self.rx.land_at)
-        if not self.pair.accepted.attached and self is self.pair.dialer and not self.closed:
+        if not self.pair.accepted.attached and self is self.pair.dialer and not (self.closed and self.pair.opened):
             times.append(self.tx.land_at)  # nobody else looks after the request for a connection
         due = min((time for time in times if time is not None), default=None)
         if due is not None and due > self.pair.now:
             return PollSpec(deadline=due, ready_now=self._has_work())
-        return PollSpec(ready_now=due is not None or self._has_work())
+        return READY if due is not None or self._has_work() else IDLE
 
     def _has_work(self) -> bool:
         if self.closed:
@@ -263,7 +278,8 @@ class Connection:
         """End this side in good order: what was sent still leaves, then the other side hears of it."""
         if self.closed:
             return
-        if not self.pair.opened and self is self.pair.dialer:
+        nothing_sent = not (self.tx.queue_bytes or self.tx.flying_bytes)
+        if not self.pair.opened and self is self.pair.dialer and nothing_sent:
             self.abort()
             return
         alive = self.end is None
@@ -281,6 +297,7 @@ class Connection:
             self._leave()
         if not self.pair.opened and self is self.pair.dialer:
             self.tx.fall_silent()  # it never was
+            self.pair.forget()
         elif alive:
             self.tx.overtake(Mark.RESET, self.pair.now, reason)
             self.pair.work(self.pair.now)
@@ -292,4 +309,5 @@ class Connection:
             self.end = TransportError("the connection was closed by this side")
             self.wake()
         self.rx.discard_arrived()
+        self._decoder = FrameDecoder()  # half a frame may be large
         self.pair.forget()

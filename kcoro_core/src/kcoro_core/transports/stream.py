@@ -112,7 +112,7 @@ class StreamConnection:
         if self.end is not None:
             raise self.told(self.end)
         if self.tx_end is not None:
-            raise self.tx_end
+            raise self.tx_end.with_traceback(None)
 
     def flush(self) -> None:
         """Hand the kernel what it takes."""
@@ -274,7 +274,7 @@ class StreamConnection:
     def told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""
         self.end_was_told = True
-        return end
+        return end.with_traceback(None)  # which would grow each time, and keep what callers had
 
 
 # -- the hooks of the data path: here and not in plugin.py, since another call would show in each message
@@ -305,9 +305,9 @@ def kcoro_recv_frame(conn: StreamConnection, limit: int) -> RawFrame | None:
     if conn.starved and conn.end is None and conn.unreadable is None:
         return None
     if conn.closing and conn.end is not None:
-        raise conn.end
+        raise conn.end.with_traceback(None)
     if conn.unreadable is not None:
-        raise conn.unreadable
+        raise conn.unreadable.with_traceback(None)
     try:
         frame = conn.decoder.next_raw(limit)
     except ProtocolError as error:
