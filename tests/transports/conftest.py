@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kcoro_core.testing.transport_kit import applicable
+from kcoro_core.testing.transport_kit import Case, applicable
 
 IMPAIRED = (
     "sim:?latency=1ms&jitter=1ms&loss=0.05&retransmit=1ms&reorder=0.1&reorder_by=1ms&duplicate=0.2"
@@ -43,6 +43,18 @@ def certificates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(name, value)
 
 
+def cases_of(scheme: str) -> list[Case]:
+    """What applies to a transport, which is tried once for that, with certificates where it needs them."""
+    if scheme != "tls":
+        return applicable(scheme)
+    from .certificates import environment
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)
+        return applicable(scheme)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the files of a transport that this environment is not about, or does not have."""
     named = config.getoption("kcoro_transport", default=None)
@@ -59,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     here, absent = [s for s in schemes if is_installed(s)], [s for s in schemes if not is_installed(s)]
     skips = [pytest.mark.skip(reason=f"{OF_PACKAGES[scheme]} is not installed, or trustme") for scheme in absent]
     if "case" in metafunc.fixturenames:
-        pairs = [pytest.param(scheme, case, id=f"{scheme}-{case}") for scheme in here for case in applicable(scheme)]
+        pairs = [pytest.param(scheme, case, id=f"{scheme}-{case}") for scheme in here for case in cases_of(scheme)]
         pairs += [pytest.param(scheme, None, marks=skip) for scheme, skip in zip(absent, skips, strict=True)]
         metafunc.parametrize(("scheme", "case"), pairs)
     elif "scheme" in metafunc.fixturenames:

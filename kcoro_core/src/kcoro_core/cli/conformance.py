@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """``kcoro conformance``: the numbered cases against a transport, or the engine laws against an engine (rows T4, H1).
 
-Exit code 1 when one of them failed, 2 when there is no such transport or engine.
+Exit code 1 when one of them failed that must hold, 2 when there is no such transport or engine. What only should hold,
+and does not, is printed as advice.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ kcoro conformance uds:/run/me/kit.sock --junit kit.xml
 kcoro conformance engine:reference --json
 """
 
-WORDS = {"passed": "ok", "failed": "FAIL", "does not apply": "-"}
+WORDS = {"passed": "ok", "failed": "FAIL", "advised": "advice", "does not apply": "-"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,10 +78,11 @@ def _as_result(law: LawResult) -> Result:
 def _print(subject: str, results: list[Result]) -> None:
     print_table(["case", "", "promise"], _rows(results))
     for result in results:
-        if result.state == "failed":
+        if result.state in ("failed", "advised"):
             print(f"\n{result.number}: {result.text}")
     counts = Counter[str](result.state for result in results)
-    print(f"\n{subject.rstrip(':')}: " + ", ".join(f"{counts[state]} {state}" for state in WORDS))
+    told = [state for state in WORDS if counts[state] or state != "advised"]
+    print(f"\n{subject.rstrip(':')}: " + ", ".join(f"{counts[state]} {state}" for state in told))
 
 
 def _rows(results: list[Result]) -> Iterator[list[str]]:

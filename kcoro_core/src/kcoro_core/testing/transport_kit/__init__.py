@@ -17,11 +17,48 @@ A plugin author's test file::
 
 from __future__ import annotations
 
-from . import connections, endings, frames, identity, polling, pressure
+from . import (
+    backlog,
+    connections,
+    endings,
+    frames,
+    identity,
+    leaks,
+    listeners,
+    many,
+    parting,
+    polling,
+    pressure,
+    promises,
+    sizes,
+    steps,
+    strangers,
+    time_of_day,
+    waking,
+)
 from .bench import Bench, KitFailure
-from .case import Case, Result, all_cases, applicable, run_all, run_case
+from .case import Case, KitAdvice, Level, Result, all_cases, applicable, run_all, run_case
 
-__all__ = ["Bench", "Case", "KitFailure", "Result", "all_cases", "applicable", "run_all", "run_case"]
+__all__ = [
+    "Bench",
+    "Case",
+    "KitAdvice",
+    "KitFailure",
+    "Level",
+    "Result",
+    "all_cases",
+    "applicable",
+    "run_all",
+    "run_case",
+]
 
 # The modules above have registered their cases by being imported.
-MODULES = (connections, frames, pressure, polling, endings, identity)
+MODULES = (
+    (connections, listeners),
+    (frames, sizes),
+    (pressure, backlog),
+    (polling, waking),
+    (endings, parting, steps),
+    (identity, promises, strangers),
+    (time_of_day, many, leaks),
+)

@@ -15,10 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from ...errors import KcoroError
+from ...errors import KcoroError, TransportError
 from ...transport import READ, WRITE, PollSpec, RawFrame, Vtable
+from .clock import Clock, RealClock
 
-__all__ = ["HEADER_BYTES", "LIMIT", "Bench", "KitFailure", "check", "header", "numbered"]
+__all__ = ["AT_REST", "HEADER_BYTES", "LIMIT", "Bench", "KitFailure", "check", "error_of", "header", "numbered", "poll"]
+
+AT_REST: Final = PollSpec()
+"""What poll_handle says for whoever waits for nothing."""
 
 HEADER_BYTES: Final = 20
 """What a frame is longer than its payload, in bytes."""
@@ -48,12 +52,18 @@ def numbered(count: int, payload_bytes: int) -> list[RawFrame]:
 
 
 class Bench:
-    """A transport under test: ``vtable``, and the address to use (a bare scheme: fresh addresses)."""
+    """A transport under test: ``vtable``, and the address to use (a bare scheme: fresh addresses).
+
+    ``clock`` is what transports are told as ``now``: the real time, unless a case brings one of its own.
+    """
 
     def __init__(self, vtable: Vtable, uri: str, config: Mapping[str, Any]) -> None:
         self.vtable = vtable
         self.uri = uri if ":" in uri else f"{uri}:"
         self.config = config
+        self.clock: Clock = RealClock()
+        self.patience = PATIENCE_SECONDS
+        self._hub: Any = None  # where all pairs come from
         self._connections: list[Any] = []
         self._listeners: list[Any] = []
 
@@ -65,6 +75,7 @@ class Bench:
             self.vtable.abort(conn)
         for listener in self._listeners:
             self.vtable.close(listener)
+        self._connections, self._listeners, self._hub = [], [], None
 
     # -- opening
 
@@ -82,43 +93,43 @@ class Bench:
 
     def accept(self, listener: Any, *others: Any) -> Any:
         """Wait for a connection at ``listener``."""
-        accepted: list[Any] = []
+        self.until(lambda: self.try_accept(listener) is not None, listener, *others, what="connection to be accepted")
+        return self._connections[-1]
 
-        def arrived() -> bool:
-            conn = self.vtable.accept(listener)
-            if conn is not None:
-                accepted.append(conn)
-            return bool(accepted)
-
-        self.until(arrived, listener, *others, what="accept to give a connection")
-        self._connections += accepted
-        return accepted[0]
+    def try_accept(self, listener: Any) -> Any:
+        """Accept who is there now; None: nobody is."""
+        conn = self.vtable.accept(listener)
+        if conn is not None:
+            self._connections.append(conn)
+        return conn
 
     def pair(self) -> tuple[Any, Any]:
         """A connection with both of its ends: who dialled, who accepted."""
-        listener = self.listen()
-        dialled = self.dial(self.vtable.local_uri(listener))
-        return dialled, self.accept(listener, dialled)
+        if self._hub is None:
+            self._hub = self.listen()
+        dialled = self.dial(self.vtable.local_uri(self._hub))
+        return dialled, self.accept(self._hub, dialled)
 
     # -- driving
 
     def until(self, condition: Callable[[], bool], *endpoints: Any, what: str) -> None:
         """Let ``endpoints`` work, each only when it has announced it, until ``condition()`` holds."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + self.patience
         while not condition():
-            check(time.monotonic() < give_up, f"waited {PATIENCE_SECONDS:.0f} s for {what}")
+            check(time.monotonic() < give_up, f"waited {self.patience:g} s for {what}")
             self._turn(endpoints, what, give_up)
 
     def _turn(self, endpoints: Iterable[Any], what: str, give_up: float) -> None:
         specs = [(endpoint, self.vtable.poll_handle(endpoint)) for endpoint in endpoints]
-        now = time.monotonic()
         deadlines = [spec.deadline for _, spec in specs if spec.deadline is not None]
         waits = any(spec.fd is not None and spec.want for _, spec in specs)
         at_once = any(spec.ready_now for _, spec in specs)
         check(waits or at_once or deadlines, f"nothing is announced by poll_handle, and still there is no {what}")
-        pause = 0.0 if at_once else max(0.0, min([give_up, *deadlines]) - now)
+        pause = 0.0 if at_once else self.clock.pause(deadlines, give_up, waits)
         ready = poll([spec for _, spec in specs], pause)
-        now = time.monotonic()
+        if not ready and not at_once:
+            self.clock.waited(deadlines)
+        now = self.clock.now()
         for endpoint, spec in specs:
             bits = ready.get(spec.fd, 0) & spec.want if spec.fd is not None else 0
             if bits or spec.ready_now or (spec.deadline is not None and spec.deadline <= now):
@@ -128,7 +139,7 @@ class Bench:
 
     def flush(self, conn: Any) -> None:
         """Let a connection write what it has accepted, as far as the medium takes it now."""
-        self.vtable.pump(conn, time.monotonic(), WRITE)
+        self.vtable.pump(conn, self.clock.now(), WRITE)
 
     # -- moving frames
 
@@ -154,6 +165,14 @@ class Bench:
         self.until(enough, conn, *others, what=f"{count} frames (after {len(frames)})")
         return frames
 
+    def talk(self, near: Any, far: Any) -> None:
+        """Send a frame each way and see it arrive: the connection works."""
+        for sender, receiver in ((near, far), (far, near)):
+            frames = numbered(1, 10)
+            self.send_all(sender, frames, receiver)
+            check(self.receive(receiver, 1, sender) == frames, "a frame does not arrive as it was sent")
+            check(self.vtable.recv_frame(receiver, LIMIT) is None, "a frame came out that nobody sent")
+
     def fill(self, conn: Any, frame: RawFrame, at_most_bytes: int = 1 << 24) -> int:
         """Send until there is no more room; how many were taken."""
         taken = 0
@@ -165,6 +184,28 @@ class Bench:
             taken += 1
             sent = taken * (HEADER_BYTES + len(frame.payload))
             check(sent <= at_most_bytes, f"{sent} bytes were taken although nobody reads: there is no bound")
+
+    def hears_end(self, conn: Any, *others: Any) -> None:
+        """Wait until receiving raises the end, whatever arrives before."""
+
+        def ended() -> bool:
+            try:
+                while self.vtable.recv_frame(conn, LIMIT) is not None:
+                    pass
+            except TransportError:
+                return True
+            return False
+
+        self.until(ended, conn, *others, what="the end of the connection")
+
+    def rest(self, *closed: Any) -> None:
+        """Wait until these, which were closed, wait for nothing any more."""
+        for conn in closed:
+            self.until(
+                lambda conn=conn: self.vtable.poll_handle(conn) == AT_REST,  # type: ignore[misc]
+                *closed,
+                what="rest after a close",
+            )
 
     def end_of(self, conn: Any, *others: Any) -> BaseException:
         """Wait until receiving raises; the error."""
@@ -181,6 +222,15 @@ class Bench:
 
         self.until(ended, conn, *others, what="the end of the connection")
         return errors[0]
+
+
+def error_of(call: Callable[[], object]) -> BaseException | None:
+    """The error of kcoro that a call raises; None: it raises none."""
+    try:
+        call()
+    except KcoroError as error:
+        return error
+    return None
 
 
 def poll(specs: Iterable[PollSpec], seconds: float) -> dict[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from ...transport import TRANSPORT_API, Capability, TransportInfo
-from .bench import Bench, check
+from .bench import Bench, check, numbered
 from .case import case
 
 
@@ -36,3 +36,51 @@ def does_not_guess(bench: Bench) -> None:
     """A transport without PEER_IDENTITY marks no identity as verified."""
     for conn in bench.pair():
         check(not bench.vtable.peer(conn).verified, "an identity is called verified that the transport cannot verify")
+
+
+KINDS = ("uid", "certificate", "process", "none")
+
+
+@case("6.4")
+def knows_nobody_where_nobody_is(bench: Bench) -> None:
+    """A connection that was refused has no peer, and claims none."""
+    listener = bench.listen()
+    uri = bench.vtable.local_uri(listener)
+    bench.vtable.close(listener)
+    conn = bench.dial(uri)
+    bench.hears_end(conn)
+    check(bench.vtable.peer(conn).kind == "none", "the peer of a connection that was refused is said to be known")
+
+
+@case("6.5")
+def does_not_change_its_mind(bench: Bench) -> None:
+    """Who is at the other end stays the same, whatever is sent."""
+    near, far = bench.pair()
+    before = [bench.vtable.peer(conn) for conn in (near, far)]
+    bench.talk(near, far)
+    check([bench.vtable.peer(conn) for conn in (near, far)] == before, "the peer of a connection has changed")
+
+
+@case("6.6")
+def speaks_of_known_kinds(bench: Bench) -> None:
+    """An identity is of a known kind and has what belongs to that: a user, a certificate, or nothing."""
+    for conn in bench.pair():
+        peer = bench.vtable.peer(conn)
+        check(peer.kind in KINDS, f"nobody knows the kind of {peer}")
+        if peer.kind in ("uid", "process"):
+            check(peer.uid is not None, f"{peer} names no user")
+        elif peer.kind == "certificate":
+            check(peer.subject or peer.names, f"{peer} names nobody")
+        else:
+            check(not peer.verified, "that nobody is there is called verified")
+
+
+@case("6.7", Capability.PEER_IDENTITY)
+def knows_the_peer_first(bench: Bench) -> None:
+    """The peer of an accepted connection is known at once, before it has said anything."""
+    listener = bench.listen()
+    near = bench.dial(bench.vtable.local_uri(listener))
+    far = bench.accept(listener, near)
+    check(bench.vtable.peer(far).verified, "who was accepted is not known yet")
+    bench.send_all(near, numbered(1, 5), far)
+    bench.receive(far, 1, near)

@@ -34,5 +34,7 @@ def _add(suite: ET.Element, subject: str, result: Result) -> None:
     element = ET.SubElement(suite, "testcase", classname=subject, name=name, time=f"{result.seconds:.3f}")
     if result.state == "failed":
         ET.SubElement(element, "failure", message=result.text)
+    elif result.state == "advised":
+        ET.SubElement(element, "system-out").text = f"advice: {result.text}"
     elif result.state == "does not apply":
         ET.SubElement(element, "skipped", message=result.text)
