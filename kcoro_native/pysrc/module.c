@@ -6,7 +6,15 @@
 ** Types are heap types: they can be made once for each interpreter and freed with it, which static types cannot.
 */
 
+#include "loop.h"
 #include "module.h"
+
+static struct PyModuleDef definition;
+
+kpy_state_t *kpy_state_of_class(PyTypeObject *type) {
+    PyObject *module = PyType_GetModuleByDef(type, &definition);
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
 
 /* The names of the pollers that were compiled in, the best first. */
 static PyObject *pollers(void) {
@@ -45,7 +53,8 @@ static int exec(PyObject *module) {
         return -1;
     }
     if (kpy_share(state) != 0 || kpy_add_operation(module, state) != 0 || kpy_add_select(module, state) != 0 ||
-        kpy_add_arm(module, state) != 0 || kpy_add_channel(module, state) != 0 || kpy_add_waiting(module, state) != 0)
+        kpy_add_arm(module, state) != 0 || kpy_add_channel(module, state) != 0 || kpy_add_waiting(module, state) != 0 ||
+        kpy_init_loop(module, state) != 0)
         return -1;
     return PyModule_AddStringConstant(module, "VERSION", KC_VERSION);
 }
@@ -66,7 +75,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
     kpy_state_t *state = PyModule_GetState(module);
     EACH_TYPE(VISIT)
     EACH_SHARED(VISIT)
-    return 0;
+    return kpy_loops_traverse(state, visit, arg);
 }
 
 /* What is shared stays until the module is freed: objects that are still alive use it, and it leads back here by ways
@@ -82,6 +91,7 @@ static void module_free(void *module) {
     kpy_state_t *state = PyModule_GetState(module);
     clear(module);
     EACH_SHARED(CLEAR)
+    kpy_loops_free(state);
 }
 
 static PyModuleDef_Slot slots[] = {

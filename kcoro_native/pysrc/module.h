@@ -12,6 +12,9 @@
 
 kpy_state_t *kpy_state_of(PyTypeObject *type);
 
+/* The same for a class of Python that has a type of this module among its bases; NULL and a TypeError without one. */
+kpy_state_t *kpy_state_of_class(PyTypeObject *type);
+
 /* Fill the state with what the engines share. */
 int kpy_share(kpy_state_t *state);
 

@@ -88,6 +88,7 @@ struct kpy_state {
     PyObject *kinds, *overflows, *undelivered, *closed_rules; /* tuples, by number */
     PyObject *unpark;                                         /* the name */
     kpy_place_t *spares;                                      /* the places of spare operations, by `leaving` */
+    struct kpy_loops *loops;                                  /* see loop.h */
     int spare_count;
 };
 

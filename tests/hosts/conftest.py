@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio.testing
 
+from kcoro_core import plugins
 from kcoro_core.hosts import script
 from kcoro_core.hosts import trio as trio_host
 from kcoro_core.hosts.port import WRITE, Host, current_host
@@ -40,8 +41,9 @@ class HostUnderTest:
 
         if self.name == "script":
             return script.factory.run(start)
-        if self.name == "trio":
-            return trio_host.factory.run(start, clock=trio.testing.MockClock(autojump_threshold=0))
+        if self.name in ("trio", "native"):
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            return (trio_host.factory if self.name == "trio" else plugins.host("native")).run(start, clock=clock)
         if str(THIRD_PARTY) not in sys.path:
             sys.path.insert(0, str(THIRD_PARTY))
         importlib.import_module("kcoro_host_asyncio.plugin")
@@ -78,7 +80,10 @@ class HostUnderTest:
     _other: dict[int, int]
 
 
-@pytest.fixture(params=["trio", "script", "asyncio"])
+HOSTS = ["trio", "script", "asyncio", *["native"] * (importlib.util.find_spec("kcoro_native") is not None)]
+
+
+@pytest.fixture(params=HOSTS)
 def on(request: pytest.FixtureRequest) -> Any:
     """The host under test."""
     under_test = HostUnderTest(request.param)

@@ -1,19 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The reference scheduler on its own: queue, parking, counters, errors and shutdown."""
+"""The schedulers of both engines, on their own: queue, parking, counters, errors and shutdown."""
 
 import contextvars
+import importlib.util
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
 from kcoro_core.reference.scheduler import ReferenceScheduler, SchedulerTask, TaskState, park, pause, scheduler_factory
 
+_made: dict[str, Any] = {"reference": scheduler_factory}
+if importlib.util.find_spec("kcoro_native"):
+    _made["native"] = importlib.import_module("kcoro_native.scheduler").scheduler_factory
+_factory: list[Any] = []
+
+
+@pytest.fixture(params=_made, autouse=True)
+def engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whose schedulers ``make`` makes."""
+    _factory.append(_made[request.param])
+    yield
+    _factory.pop()
+
 
 def make(pick: Callable[[int], int] | None = None, now: Callable[[], float] = lambda: 0.0) -> ReferenceScheduler:
-    return scheduler_factory(now=now, pick=pick)
+    scheduler: ReferenceScheduler = _factory[0](now=now, pick=pick)
+    return scheduler
 
 
 async def spin(log: list[str], name: str, turns: int) -> str:

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from kcoro_core.engine import ENGINE_API, ChannelFactory, OnUndelivered, Scheduler, SchedulerFactory, SelectFactory
+from kcoro_core.engine import ENGINE_API, ChannelFactory, OnUndelivered, SchedulerFactory, SelectFactory
 from kcoro_core.engine import ChannelCore as ChannelCoreOfAnyEngine
 from kcoro_core.hookspecs import hookimpl
-from kcoro_core.reference.scheduler import ReferenceScheduler
 from kcoro_core.semantics import Kind, Overflow
 
 from ._native import Arm, ChannelCore, Operation, SelectOperation
+from .scheduler import scheduler_factory
 
-__all__ = ["kcoro_channel", "kcoro_scheduler", "kcoro_select"]
+__all__ = ["kcoro_channel", "kcoro_host", "kcoro_scheduler", "kcoro_select"]
 
 NAME: Final = "native"
 
@@ -42,20 +41,9 @@ class _Select:
     arm = Arm
 
 
-class _Schedulers:
-    """Makes schedulers; stepping coroutines is the reference's work also here."""
-
-    engine = NAME
-    api = ENGINE_API
-
-    def __call__(self, *, now: Callable[[], float], pick: Callable[[int], int] | None = None) -> Scheduler:
-        return ReferenceScheduler(now=now, pick=pick)
-
-
 _channels = _Channels()
 # Typed by the classes of the reference, whose attributes and methods these have.
 _select = cast(SelectFactory, _Select())
-_schedulers = _Schedulers()
 
 
 @hookimpl
@@ -73,4 +61,14 @@ def kcoro_select(engine: str) -> SelectFactory | None:
 @hookimpl
 def kcoro_scheduler(engine: str) -> SchedulerFactory | None:
     """Schedulers of the engine named ``native``."""
-    return _schedulers if engine == NAME else None
+    return scheduler_factory if engine == NAME else None
+
+
+@hookimpl
+def kcoro_host(name: str) -> Any:
+    """The host named ``native``; its loop is imported when asked for."""
+    if name != NAME:
+        return None
+    from .host import factory
+
+    return factory

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** The loop of the extension, for all files loop_*.c: tasks and who steps them, scopes, and what a task can wait in.
+**
+** A scheduler steps coroutines and knows nothing else. A loop is a scheduler that is also a host: it parks tasks,
+** waits for the world, and ends with its run.
+**
+** Rule 1: a coroutine speaks to who steps it by what it yields. None with the state already changed, by one of our own
+** awaitables, needs nothing more; None alone lets the others run; PARK parks; all else is an error of the program.
+** Rule 2: a task that has not finished is kept alive by its scheduler, in `oldest`; a queue only points to it.
+** Rule 3: what a parked task waits for is `wait`. Who cancels asks it first; one that was won already is not cancelled.
+** Rule 4: Python code runs in steps, callbacks and Py_DECREF. Every field is set before one of these.
+*/
+#ifndef KPY_LOOP_H
+#define KPY_LOOP_H
+
+#include "types.h"
+
+typedef struct kpy_task kpy_task_t;
+typedef struct kpy_scheduler kpy_scheduler_t;
+typedef struct kpy_loop kpy_loop_t;
+typedef struct kpy_scope kpy_scope_t;
+typedef struct kpy_nursery kpy_nursery_t;
+
+enum kpy_task_state { KPY_CREATED, KPY_READY, KPY_RUNNING, KPY_PARKED, KPY_FINISHED };
+
+/* What a parked task waits in; says how a cancellation is asked for. */
+enum kpy_wait {
+    KPY_NO_WAIT,     /* runs, or is shielded: nothing is asked, and nothing interrupts it */
+    KPY_WAIT_OBJECT, /* an operation of Python: its method give_up */
+    KPY_WAIT_PLACE,  /* an operation of this extension */
+    KPY_WAIT_TIMER   /* a sleep */
+};
+
+/* One coroutine that is stepped. */
+struct kpy_task {
+    PyObject_HEAD
+    kpy_scheduler_t *owner; /* a reference */
+    kpy_task_t *older, *younger;
+    PyObject *coro, *context, *name; /* name: NULL until somebody asks, or who started it named it */
+    PyObject *thrown;                /* raised by the next step; after the end, the error */
+    PyObject *result;
+    PyObject *done; /* told of the end: a nursery, or a callable of result and error; NULL: it is kept for take() */
+    kpy_scope_t *scope;             /* a reference */
+    kpy_task_t *before, *behind;    /* in the list of the scope */
+    PyObject *wait;                 /* what it is parked in; not counted, its coroutine holds it */
+    PyObject *why;                  /* of a block: tells what it waits for */
+    uint64_t id;
+    uint8_t state, wait_kind;
+    bool injected, permit, interrupted, yielded;
+    PyObject *weakrefs;
+};
+
+/* A queue of runnable tasks: a ring whose size is a power of two. */
+typedef struct kpy_queue {
+    kpy_task_t **slots;
+    size_t size, head, length;
+} kpy_queue_t;
+
+/* Steps tasks. */
+struct kpy_scheduler {
+    PyObject_HEAD
+    kpy_state_t *state;
+    kpy_queue_t queue;
+    kpy_task_t *running;
+    kpy_task_t *oldest, *youngest; /* those that have not finished; a reference to each */
+    PyObject *now, *pick;          /* now: NULL reads the monotonic clock; pick: NULL takes the oldest */
+    PyObject *failed;              /* a dict of id: task; errors that nobody has taken */
+    kc_timers_t timers;
+    PyObject *timer_errors; /* a list while timers fire, or NULL */
+    bool is_loop, is_ended;
+    uint64_t submitted, completed, steps, parks, unparks, fired, fastpath, pulls;
+    PyObject *weakrefs;
+};
+
+/* A scheduler that is a host. */
+struct kpy_loop {
+    kpy_scheduler_t base;
+    long credit, quantum;
+    bool is_cancelling; /* some scope was cancelled; until then cancel points need not look */
+    bool is_finishing;  /* the main task has ended, and the background is to follow */
+    bool is_forked;     /* this process is a child of the one that runs the loop */
+    PyObject *calls; /* a list: functions that other threads want called */
+    PyObject *idle;  /* of a clock that is not the monotonic one: idle(deadline) answers how long to wait, in seconds */
+    PyObject *pausing, *at_cancel_point; /* the two awaitables that have no state of their own */
+    PyObject *main;      /* the main task; not counted, NULL before and after it */
+    PyObject *interrupt; /* an exception for the main task, or NULL */
+    PyObject *watches;   /* a dict of fd: list of watches */
+    kc_poller_t *poller;
+    int signal_fd; /* where the interpreter writes when a signal came, or -1 */
+    size_t watching; /* callbacks that wait for descriptors */
+};
+
+/* A block that can be cancelled; see hosts/scopes.py, whose functions work on it. */
+struct kpy_scope {
+    PyObject_HEAD
+    kpy_loop_t *loop;            /* a reference */
+    kpy_scope_t *parent;         /* a reference, or NULL */
+    kpy_scope_t *before, *behind; /* its siblings */
+    kpy_scope_t *inner;          /* the first of those right inside; not counted */
+    kpy_task_t *tasks;           /* those whose innermost scope it is; not counted */
+    PyObject *task;              /* who entered it, or NULL */
+    bool shield, cancel_called, cancelled_caught;
+    PyObject *weakrefs;
+};
+
+/* Children that live inside one block. */
+struct kpy_nursery {
+    PyObject_HEAD
+    kpy_loop_t *loop; /* a reference */
+    kpy_scope_t *scope;
+    PyObject *errors; /* a list */
+    PyObject *waiter; /* the task that waits for the children, or NULL */
+    Py_ssize_t children;
+    bool closed;
+    PyObject *weakrefs;
+};
+
+/* What the files of the loop share in one interpreter. */
+struct kpy_loops {
+    PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
+    PyTypeObject *park, *pause, *cancel_point, *block, *sleep; /* awaitables */
+    PyObject *park_trap, *task_states;                         /* from reference/scheduler.py */
+    PyObject *poll_spec, *stats;                               /* classes */
+    PyObject *wrong_loop, *cancelled;                          /* exceptions */
+    PyObject *report, *again, *await_it, *coroutine_abc;
+    PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
+    PyObject *stop; /* a StopIteration that carries results of awaits, or NULL */
+};
+
+/* The loop that runs in this thread, or NULL. */
+extern _Thread_local kpy_loop_t *kpy_loop_here;
+
+/* -- loop_queue.c */
+
+int kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task); /* 0, or -1 and MemoryError */
+kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index);
+void kpy_queue_free(kpy_queue_t *queue);
+
+/* -- loop_task.c */
+
+kpy_task_t *kpy_task_make(kpy_scheduler_t *owner, PyObject *coro, PyObject *name);
+void kpy_task_end(kpy_task_t *task, PyObject *result, PyObject *error); /* out of its scheduler; takes references */
+PyObject *kpy_task_name(kpy_task_t *task);
+void kpy_task_set_scope(kpy_task_t *task, kpy_scope_t *scope);
+
+/* -- loop_step.c */
+
+int kpy_enqueue(kpy_task_t *task); /* runnable, at the tail */
+int kpy_ready(kpy_task_t *task);
+int kpy_step(kpy_scheduler_t *self, kpy_task_t *task);
+int kpy_close_task(kpy_task_t *task);
+
+/* -- loop_scheduler.c */
+
+int kpy_scheduler_setup(kpy_scheduler_t *self, kpy_state_t *state, PyObject *now, PyObject *pick);
+kpy_task_t *kpy_next(kpy_scheduler_t *self);
+int kpy_scheduler_traverse(PyObject *self, visitproc visit, void *arg);
+int kpy_scheduler_clear(PyObject *self);
+void kpy_scheduler_free(kpy_scheduler_t *self); /* all that it holds, but for its own memory */
+extern PyMethodDef kpy_scheduler_methods[];
+
+/* -- loop_time.c */
+
+int kpy_now(kpy_scheduler_t *self, double *now);
+uint64_t kpy_key(double seconds); /* a time as a number that orders as it does */
+double kpy_seconds(uint64_t key);
+int kpy_expire(kpy_scheduler_t *self); /* fires what is due; how many, or -1 */
+PyObject *kpy_call_at(kpy_scheduler_t *self, double deadline, PyObject *fn);
+
+/* -- loop_scope.c */
+
+bool kpy_in_force(const kpy_scope_t *scope);
+void kpy_scope_enlist(kpy_scope_t *scope, kpy_task_t *task);
+void kpy_scope_delist(kpy_task_t *task);
+int kpy_scope_cancel(kpy_scope_t *scope);
+
+/* -- loop_nursery.c */
+
+int kpy_child_ended(kpy_nursery_t *self, PyObject *error);
+
+/* -- loop_host.c */
+
+kpy_task_t *kpy_loop_current(kpy_loop_t *self); /* the running task, or NULL and WrongLoop */
+kpy_task_t *kpy_start_task(kpy_loop_t *self, PyObject *coro, PyObject *name, kpy_scope_t *scope, PyObject *done);
+PyObject *kpy_coroutine(kpy_loop_t *self, PyObject *fn, PyObject *const *args, Py_ssize_t count);
+int kpy_check_fork(kpy_loop_t *self);
+
+/* -- loop_wait.c */
+
+PyObject *kpy_await(PyObject *self); /* am_await of what is its own iterator */
+PyObject *kpy_result(struct kpy_loops *loops, PyObject *value); /* the end of an await, for tp_iternext; takes value */
+int kpy_interrupt(kpy_task_t *task); /* a parked task whose scope is cancelled: 0, or -1 */
+PySendResult kpy_raise_cancelled(kpy_loop_t *self);
+PySendResult kpy_pause(kpy_loop_t *self, kpy_task_t *task, PyObject **result); /* behind the others, a new quantum */
+/* Parked from here on, until somebody wins `wait`. */
+PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum kpy_wait kind, PyObject **result);
+/* A parked task runs again: true when it was cancelled. */
+bool kpy_resume(kpy_task_t *task);
+/* Whether a cancel point of this task raises: 1 and an exception, 0, or -1 and another exception. */
+int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task);
+PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op);
+PyObject *kpy_wait_block(kpy_loop_t *self, PyObject *why);
+PyObject *kpy_wait_sleep(kpy_loop_t *self, double seconds);
+int kpy_make_waits(kpy_loop_t *self); /* the two awaitables that each loop has */
+void kpy_end_waits(kpy_loop_t *self);
+
+/* -- loop_poll.c */
+
+int kpy_poll_setup(kpy_loop_t *self);
+void kpy_poll_end(kpy_loop_t *self);
+int kpy_poll(kpy_loop_t *self, int64_t timeout_ns);
+int kpy_run_calls(kpy_loop_t *self);
+extern PyMethodDef kpy_poll_methods[];
+
+/* -- loop_drive.c */
+
+extern PyMethodDef kpy_drive_methods[];
+
+/* -- loop_init.c */
+
+PyObject *kpy_wrong_loop(const kpy_loop_t *self); /* the class; borrowed */
+int kpy_loop_say(kpy_state_t *state, PyObject *error, const char *what); /* report an error that nobody can get */
+
+/* -- each file's types */
+
+int kpy_init_task(PyObject *module, kpy_state_t *state);
+int kpy_init_scheduler(PyObject *module, kpy_state_t *state);
+int kpy_init_time(PyObject *module, kpy_state_t *state);
+int kpy_init_scope(PyObject *module, kpy_state_t *state);
+int kpy_init_nursery(PyObject *module, kpy_state_t *state);
+int kpy_init_host(PyObject *module, kpy_state_t *state);
+int kpy_init_wait(PyObject *module, kpy_state_t *state);
+int kpy_init_poll(PyObject *module, kpy_state_t *state);
+
+/* The whole of it: types of the loop and what they need of core. 0, or -1 and an exception. */
+int kpy_init_loop(PyObject *module, kpy_state_t *state);
+int kpy_loops_traverse(kpy_state_t *state, visitproc visit, void *arg);
+void kpy_loops_free(kpy_state_t *state);
+
+#endif

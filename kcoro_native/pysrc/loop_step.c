@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/* One step of one task: into its coroutine, out of it, and what it asked for by what it yielded; see loop.h. */
+
+#include "loop.h"
+
+int kpy_enqueue(kpy_task_t *task) {
+    task->state = KPY_READY;
+    task->injected = task->owner->running == NULL;
+    return kpy_queue_push(&task->owner->queue, task);
+}
+
+int kpy_ready(kpy_task_t *task) {
+    if (task->state == KPY_PARKED) {
+        task->owner->unparks++;
+        return kpy_enqueue(task);
+    }
+    if (task->state == KPY_RUNNING)
+        task->permit = true;
+    return 0;
+}
+
+/* What the StopIteration that is being raised carries; NULL and the exception when it is another one. */
+static PyObject *returned_value(kpy_scheduler_t *self) {
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return NULL;
+    PyObject *stop = kpy_take_exception();
+    PyObject *value = PyObject_GetAttr(stop, self->state->loops->str_value);
+    Py_DECREF(stop);
+    return value;
+}
+
+static PySendResult throw_in(kpy_scheduler_t *self, kpy_task_t *task, PyObject **result) {
+    PyObject *error = task->thrown;
+    task->thrown = NULL;
+    *result = PyObject_CallMethodOneArg(task->coro, self->state->loops->str_throw, error);
+    Py_DECREF(error);
+    if (*result != NULL)
+        return PYGEN_NEXT;
+    *result = returned_value(self);
+    return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+static PySendResult advance(kpy_scheduler_t *self, kpy_task_t *task, PyObject **result) {
+    PySendResult sent = PYGEN_ERROR;
+    if (PyContext_Enter(task->context) != 0)
+        return PYGEN_ERROR;
+    if (task->thrown == NULL)
+        sent = PyIter_Send(task->coro, Py_None, result);
+    else
+        sent = throw_in(self, task, result);
+    if (PyContext_Exit(task->context) != 0 && sent != PYGEN_ERROR) {
+        Py_CLEAR(*result);
+        sent = PYGEN_ERROR;
+    }
+    return sent;
+}
+
+/* -- the end of a task */
+
+static int keep(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObject *error) {
+    int rc = 0;
+    if (error != NULL) {
+        PyObject *id = PyLong_FromUnsignedLongLong(task->id);
+        rc = id == NULL ? -1 : PyDict_SetItem(self->failed, id, (PyObject *)task);
+        Py_XDECREF(id);
+    }
+    kpy_task_end(task, result, error);
+    return rc;
+}
+
+static int tell(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObject *error) {
+    PyObject *done = task->done, *answer = NULL;
+    int rc = -1;
+    task->done = NULL;
+    kpy_task_end(task, NULL, NULL);
+    if (PyObject_TypeCheck(done, self->state->loops->nursery))
+        rc = kpy_child_ended((kpy_nursery_t *)done, error);
+    else {
+        answer = PyObject_CallFunctionObjArgs(done, result != NULL ? result : Py_None,
+                                              error != NULL ? error : Py_None, NULL);
+        rc = answer == NULL ? -1 : 0;
+    }
+    Py_XDECREF(answer);
+    Py_DECREF(done);
+    Py_XDECREF(result);
+    Py_XDECREF(error);
+    return rc;
+}
+
+static bool is_interrupt(PyObject *error) {
+    return PyErr_GivenExceptionMatches(error, PyExc_KeyboardInterrupt) ||
+           PyErr_GivenExceptionMatches(error, PyExc_SystemExit);
+}
+
+/* The task is over; `result` or `error` is given up to here. */
+static int finish(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObject *error) {
+    if (task->done != NULL)
+        return tell(self, task, result, error);
+    if (error == NULL || !is_interrupt(error))
+        return keep(self, task, result, error);
+    kpy_task_end(task, NULL, Py_NewRef(error)); /* it leaves at once, and needs nobody to take it */
+    kpy_raise(error);
+    return -1;
+}
+
+/* -- what it asked for */
+
+static int refuse(kpy_task_t *task, PyObject *trap) {
+    PyObject *text = PyUnicode_FromFormat(
+        "the coroutine awaited something of another loop (%R); inside this one only kcoro's own operations can wait: "
+        "use those in place of asyncio's or trio's, or start the program with run(main, host=...) on that loop",
+        trap);
+    if (text != NULL) {
+        task->thrown = PyObject_CallOneArg(PyExc_TypeError, text);
+        Py_DECREF(text);
+    }
+    if (task->thrown == NULL)
+        return -1;
+    return task->state == KPY_READY ? 0 : kpy_enqueue(task);
+}
+
+static int obey(kpy_scheduler_t *self, kpy_task_t *task, PyObject *trap) {
+    if (trap == Py_None)
+        return kpy_enqueue(task);
+    if (trap != self->state->loops->park_trap)
+        return refuse(task, trap);
+    self->parks++;
+    if (!task->permit) {
+        task->state = KPY_PARKED;
+        return 0;
+    }
+    task->permit = false;
+    self->unparks++;
+    return kpy_enqueue(task);
+}
+
+int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
+    PyObject *result = NULL;
+    int rc = 0;
+    self->steps++;
+    task->state = KPY_RUNNING;
+    self->running = task;
+    Py_INCREF(task);
+    PySendResult sent = advance(self, task, &result);
+    if (sent == PYGEN_NEXT) {
+        if (task->state == KPY_RUNNING || result != Py_None)
+            rc = obey(self, task, result);
+        Py_DECREF(result);
+    }
+    else
+        rc = finish(self, task, result, sent == PYGEN_ERROR ? kpy_take_exception() : NULL);
+    self->running = NULL;
+    Py_DECREF(task);
+    return rc;
+}
+
+int kpy_close_task(kpy_task_t *task) {
+    kpy_scheduler_t *self = task->owner;
+    PyObject *answer = NULL;
+    Py_INCREF(task);
+    Py_CLEAR(task->done); /* nobody waits for it any more */
+    task->state = KPY_RUNNING;
+    self->running = task;
+    if (PyContext_Enter(task->context) == 0) {
+        answer = PyObject_CallMethodNoArgs(task->coro, self->state->loops->str_close);
+        if (PyContext_Exit(task->context) != 0)
+            Py_CLEAR(answer);
+    }
+    self->running = NULL;
+    int rc = keep(self, task, NULL, answer == NULL ? kpy_take_exception() : NULL);
+    Py_XDECREF(answer);
+    Py_DECREF(task);
+    return rc;
+}

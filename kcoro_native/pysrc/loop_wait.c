@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** What a task of a loop can wait in: an operation, its turn, the end of its children, time; see loop.h and loop_await.h.
+**
+** Pausing and cancel points have no state but their task's, so that each loop has one object for all.
+*/
+
+#include "loop_await.h"
+
+#include <stddef.h>
+
+/* -- what all of them share */
+
+PyObject *kpy_await(PyObject *self) {
+    return Py_NewRef(self);
+}
+
+PyObject *kpy_result(struct kpy_loops *loops, PyObject *value) {
+    PyObject *stop = loops->stop;
+    if (stop == NULL || Py_REFCNT(stop) != 1) {
+        stop = PyObject_CallNoArgs(PyExc_StopIteration);
+        if (stop == NULL) {
+            Py_DECREF(value);
+            return NULL;
+        }
+        Py_XSETREF(loops->stop, stop);
+    }
+    Py_XSETREF(((PyStopIterationObject *)stop)->value, value);
+    kpy_raise(Py_NewRef(stop));
+    return NULL;
+}
+
+PyObject *kpy_await_sent(struct kpy_loops *loops, PySendResult sent, PyObject *result) {
+    if (sent == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        PyErr_SetNone(PyExc_StopIteration);
+        return NULL;
+    }
+    return kpy_next_of(loops, sent, result);
+}
+
+PyObject *kpy_await_throw(PyObject *const *args, Py_ssize_t count) {
+    PyObject *error = count == 0 ? NULL : args[0];
+    if (error != NULL && PyExceptionInstance_Check(error))
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    else if (error != NULL && PyExceptionClass_Check(error))
+        PyErr_SetObject(error, count > 1 ? args[1] : NULL);
+    else
+        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
+    return NULL;
+}
+
+PySendResult kpy_raise_cancelled(kpy_loop_t *self) {
+    PyObject *error = PyObject_CallNoArgs(self->base.state->loops->cancelled);
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+    return PYGEN_ERROR;
+}
+
+PySendResult kpy_pause(kpy_loop_t *self, kpy_task_t *task, PyObject **result) {
+    self->credit = self->quantum;
+    if (kpy_enqueue(task) != 0)
+        return PYGEN_ERROR;
+    task->injected = false;
+    *result = Py_NewRef(Py_None);
+    return PYGEN_NEXT;
+}
+
+PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum kpy_wait kind, PyObject **result) {
+    self->credit = self->quantum;
+    self->base.parks++;
+    task->wait = wait;
+    task->wait_kind = (uint8_t)kind;
+    task->state = KPY_PARKED;
+    *result = Py_NewRef(Py_None);
+    return PYGEN_NEXT;
+}
+
+bool kpy_resume(kpy_task_t *task) {
+    bool was = task->interrupted;
+    task->interrupted = false;
+    task->wait = NULL;
+    task->wait_kind = KPY_NO_WAIT;
+    return was;
+}
+
+int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task) {
+    if (self->is_forked)
+        return kpy_check_fork(self);
+    if (self->interrupt != NULL && (PyObject *)task == self->main) {
+        PyObject *error = self->interrupt;
+        self->interrupt = NULL;
+        kpy_raise(error);
+        return 1;
+    }
+    if (!kpy_in_force(task->scope))
+        return 0;
+    kpy_raise_cancelled(self);
+    return 1;
+}
+
+static PySendResult over(PyObject **result) {
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+/* -- cancelling who waits */
+
+static int ask(kpy_task_t *task) {
+    switch (task->wait_kind) {
+    case KPY_WAIT_PLACE:
+        return kc_op_give_up(&((kpy_operation_t *)task->wait)->op);
+    case KPY_WAIT_TIMER:
+        return 1;
+    case KPY_WAIT_OBJECT: {
+        PyObject *answer = PyObject_CallMethodNoArgs(task->wait, task->owner->state->loops->str_give_up);
+        int given_up = answer == NULL ? -1 : PyObject_IsTrue(answer);
+        Py_XDECREF(answer);
+        return given_up;
+    }
+    default:
+        return 0;
+    }
+}
+
+int kpy_interrupt(kpy_task_t *task) {
+    if (task->state != KPY_PARKED || task->interrupted || task->wait_kind == KPY_NO_WAIT)
+        return 0;
+    int given_up = ask(task);
+    if (given_up <= 0 || task->state != KPY_PARKED)
+        return given_up < 0 ? -1 : 0;
+    task->interrupted = true;
+    return kpy_enqueue(task);
+}
+
+/* -- one object for each loop: a turn for the others, and a cancel point */
+
+typedef struct kpy_simple {
+    PyObject_HEAD
+    kpy_loop_t *loop; /* not counted: it owns this, and sets it to NULL when it goes */
+} kpy_simple_t;
+
+static kpy_loop_t *loop_of(PyObject *self) {
+    return ((kpy_simple_t *)self)->loop;
+}
+
+static void simple_leave(PyObject *self) {
+    kpy_task_t *task = loop_of(self) == NULL ? NULL : loop_of(self)->base.running;
+    if (task != NULL)
+        task->yielded = false;
+}
+
+#define SIMPLE_LOOPS NULL /* they have no values */
+#define pause_leave simple_leave
+#define point_leave simple_leave
+
+static PySendResult pause_advance(PyObject *self, PyObject **result) {
+    kpy_task_t *task = kpy_loop_current(loop_of(self));
+    if (task == NULL)
+        return PYGEN_ERROR;
+    task->yielded = !task->yielded;
+    if (task->yielded)
+        return kpy_pause(loop_of(self), task, result);
+    return over(result);
+}
+
+static PySendResult point_advance(PyObject *self, PyObject **result) {
+    kpy_loop_t *loop = loop_of(self);
+    if (loop != NULL && !loop->is_cancelling)
+        return over(result);
+    kpy_task_t *task = kpy_loop_current(loop);
+    if (task == NULL)
+        return PYGEN_ERROR;
+    if (loop->is_finishing && !task->yielded && kpy_in_force(task->scope)) {
+        task->yielded = true; /* who swallows this again and again lets the others run at least */
+        return kpy_pause(loop, task, result);
+    }
+    task->yielded = false;
+    return kpy_is_cancelled(loop, task) == 0 ? over(result) : PYGEN_ERROR;
+}
+
+KPY_AWAITABLE(pause, SIMPLE_LOOPS)
+KPY_AWAITABLE(point, SIMPLE_LOOPS)
+
+static void simple_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot pause_slots[] = {
+    {Py_tp_doc, "Awaited, lets the other tasks run once."},
+    {Py_tp_dealloc, simple_dealloc},
+    KPY_AWAITABLE_SLOTS(pause),
+    {0, NULL},
+};
+
+static PyType_Slot point_slots[] = {
+    {Py_tp_doc, "Awaited, raises the cancellation of its task, if there is one."},
+    {Py_tp_dealloc, simple_dealloc},
+    KPY_AWAITABLE_SLOTS(point),
+    {0, NULL},
+};
+
+static PyObject *make_simple(kpy_loop_t *loop, PyTypeObject *type) {
+    kpy_simple_t *self = (kpy_simple_t *)type->tp_alloc(type, 0);
+    if (self != NULL)
+        self->loop = loop;
+    return (PyObject *)self;
+}
+
+int kpy_make_waits(kpy_loop_t *self) {
+    self->pausing = make_simple(self, self->base.state->loops->pause);
+    self->at_cancel_point = make_simple(self, self->base.state->loops->cancel_point);
+    return self->pausing == NULL || self->at_cancel_point == NULL ? -1 : 0;
+}
+
+void kpy_end_waits(kpy_loop_t *self) {
+    if (self->pausing != NULL)
+        ((kpy_simple_t *)self->pausing)->loop = NULL;
+    if (self->at_cancel_point != NULL)
+        ((kpy_simple_t *)self->at_cancel_point)->loop = NULL;
+    Py_CLEAR(self->pausing);
+    Py_CLEAR(self->at_cancel_point);
+}
+
+/* -- waits that have a state: of any operation, and of what nobody can cancel */
+
+typedef struct kpy_wait_on {
+    PyObject_HEAD
+    kpy_loop_t *loop;  /* a reference */
+    PyObject *subject; /* the operation, or what tells why */
+    kpy_task_t *task;  /* who is parked in it, not counted; NULL before and after */
+    bool is_over;
+} kpy_wait_on_t;
+
+#define WAIT_LOOPS (((kpy_wait_on_t *)self)->loop->base.state->loops)
+
+static PyObject *make_wait(kpy_loop_t *loop, PyTypeObject *type, PyObject *subject) {
+    kpy_wait_on_t *self = (kpy_wait_on_t *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->loop = (kpy_loop_t *)Py_NewRef(loop);
+    self->subject = Py_NewRef(subject);
+    return (PyObject *)self;
+}
+
+PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op) {
+    return make_wait(self, self->base.state->loops->park, op);
+}
+
+PyObject *kpy_wait_block(kpy_loop_t *self, PyObject *why) {
+    return make_wait(self, self->base.state->loops->block, why);
+}
+
+static int wait_again(void) {
+    PyErr_SetString(PyExc_RuntimeError, "this wait is over: one call of park() is awaited once");
+    return -1;
+}
+
+static void park_leave(PyObject *obj) {
+    kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
+    if (self->task != NULL)
+        kpy_resume(self->task);
+    self->task = NULL;
+    self->is_over = true;
+}
+
+static int begin_park(kpy_wait_on_t *self, kpy_task_t *task, enum kpy_wait *kind) {
+    struct kpy_loops *loops = self->loop->base.state->loops;
+    PyTypeObject *operation = self->loop->base.state->operation;
+    PyObject *early = PyObject_GetAttr(self->subject, loops->str_task);
+    Py_XDECREF(early);
+    if (early == NULL)
+        return -1;
+    if (early == (PyObject *)self->loop)
+        return 1; /* unparked before it was parked */
+    *kind = operation != NULL && PyObject_TypeCheck(self->subject, operation) ? KPY_WAIT_PLACE : KPY_WAIT_OBJECT;
+    return PyObject_SetAttr(self->subject, loops->str_task, (PyObject *)task);
+}
+
+/* Whether the wait ends before it begins, because its scope is cancelled: 1 and an exception, 0, or -1. */
+static int cut_short(kpy_wait_on_t *self, kpy_task_t *task) {
+    struct kpy_loops *loops = self->loop->base.state->loops;
+    if (!self->loop->is_cancelling || !kpy_in_force(task->scope))
+        return 0;
+    PyObject *answer = PyObject_CallMethodNoArgs(self->subject, loops->str_give_up);
+    int given_up = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    if (given_up > 0)
+        kpy_raise_cancelled(self->loop);
+    return given_up;
+}
+
+static PySendResult park_advance(PyObject *obj, PyObject **result) {
+    kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
+    kpy_task_t *task = kpy_loop_current(self->loop);
+    enum kpy_wait kind = KPY_WAIT_OBJECT;
+    if (task == NULL || (self->is_over && wait_again() != 0))
+        return PYGEN_ERROR;
+    if (self->task != NULL) {
+        bool cancelled = kpy_resume(task);
+        self->task = NULL;
+        self->is_over = true;
+        return cancelled ? kpy_raise_cancelled(self->loop) : over(result);
+    }
+    self->loop->credit = self->loop->quantum;
+    int early = begin_park(self, task, &kind);
+    if (early == 1) {
+        self->is_over = true;
+        return over(result);
+    }
+    if (early < 0 || cut_short(self, task) != 0) {
+        self->is_over = true;
+        return PYGEN_ERROR;
+    }
+    self->task = task;
+    return kpy_park(self->loop, task, self->subject, kind, result);
+}
+
+static void block_leave(PyObject *obj) {
+    kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
+    if (self->task != NULL)
+        Py_CLEAR(self->task->why);
+    park_leave(obj);
+}
+
+static PySendResult block_advance(PyObject *obj, PyObject **result) {
+    kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
+    kpy_task_t *task = kpy_loop_current(self->loop);
+    if (task == NULL || (self->is_over && wait_again() != 0))
+        return PYGEN_ERROR;
+    if (self->task != NULL) {
+        block_leave(obj);
+        return over(result);
+    }
+    self->task = task;
+    Py_XSETREF(task->why, Py_NewRef(self->subject));
+    if (!task->permit)
+        return kpy_park(self->loop, task, self->subject, KPY_NO_WAIT, result);
+    task->permit = false; /* woken before it was blocked */
+    block_leave(obj);
+    return over(result);
+}
+
+KPY_AWAITABLE(park, WAIT_LOOPS)
+KPY_AWAITABLE(block, WAIT_LOOPS)
+
+static int wait_traverse(PyObject *obj, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(obj));
+    Py_VISIT(((kpy_wait_on_t *)obj)->loop);
+    Py_VISIT(((kpy_wait_on_t *)obj)->subject);
+    return 0;
+}
+
+static int wait_clear(PyObject *obj) {
+    Py_CLEAR(((kpy_wait_on_t *)obj)->subject);
+    return 0;
+}
+
+static void wait_dealloc(PyObject *obj) {
+    PyTypeObject *type = Py_TYPE(obj);
+    PyObject_GC_UnTrack(obj);
+    wait_clear(obj);
+    Py_CLEAR(((kpy_wait_on_t *)obj)->loop);
+    type->tp_free(obj);
+    Py_DECREF(type);
+}
+
+static PyType_Slot park_slots[] = {
+    {Py_tp_doc, "Awaited, waits until an operation is claimed."},
+    {Py_tp_dealloc, wait_dealloc},
+    {Py_tp_traverse, wait_traverse},
+    {Py_tp_clear, wait_clear},
+    KPY_AWAITABLE_SLOTS(park),
+    {0, NULL},
+};
+
+static PyType_Slot block_slots[] = {
+    {Py_tp_doc, "Awaited, waits until its task is woken, whatever is cancelled."},
+    {Py_tp_dealloc, wait_dealloc},
+    {Py_tp_traverse, wait_traverse},
+    {Py_tp_clear, wait_clear},
+    KPY_AWAITABLE_SLOTS(block),
+    {0, NULL},
+};
+
+/* -- time */
+
+typedef struct kpy_sleep {
+    PyObject_HEAD
+    kpy_loop_t *loop; /* a reference */
+    kc_timer_t timer;
+    double seconds;
+    kpy_task_t *task; /* as in kpy_wait_on */
+    bool is_over;
+} kpy_sleep_t;
+
+#define SLEEP_LOOPS (((kpy_sleep_t *)self)->loop->base.state->loops)
+
+PyObject *kpy_wait_sleep(kpy_loop_t *loop, double seconds) {
+    PyTypeObject *type = loop->base.state->loops->sleep;
+    kpy_sleep_t *self = (kpy_sleep_t *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->loop = (kpy_loop_t *)Py_NewRef(loop);
+    self->seconds = seconds;
+    return (PyObject *)self;
+}
+
+static void awake(kc_timer_t *timer) {
+    kpy_sleep_t *self = (kpy_sleep_t *)((char *)timer - offsetof(kpy_sleep_t, timer));
+    kpy_task_t *task = self->task;
+    if (!task->interrupted && kpy_ready(task) != 0)
+        PyErr_WriteUnraisable(NULL);
+}
+
+static void sleep_leave(PyObject *obj) {
+    kpy_sleep_t *self = (kpy_sleep_t *)obj;
+    kc_timer_cancel(&self->timer);
+    if (self->task != NULL)
+        kpy_resume(self->task);
+    self->task = NULL;
+    self->is_over = true;
+}
+
+static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
+    kpy_sleep_t *self = (kpy_sleep_t *)obj;
+    kpy_task_t *task = kpy_loop_current(self->loop);
+    double now;
+    if (task == NULL || (self->is_over && wait_again() != 0))
+        return PYGEN_ERROR;
+    if (self->task != NULL) {
+        bool cancelled = task->interrupted;
+        sleep_leave(obj);
+        return cancelled ? kpy_raise_cancelled(self->loop) : over(result);
+    }
+    if (self->loop->is_cancelling && kpy_is_cancelled(self->loop, task) != 0) {
+        self->is_over = true;
+        return PYGEN_ERROR;
+    }
+    if (kpy_now(&self->loop->base, &now) != 0)
+        return PYGEN_ERROR;
+    kc_timer_start(&self->loop->base.timers, &self->timer, kpy_key(now + self->seconds), awake);
+    self->task = task;
+    return kpy_park(self->loop, task, obj, KPY_WAIT_TIMER, result);
+}
+
+KPY_AWAITABLE(sleep, SLEEP_LOOPS)
+
+static int sleep_traverse(PyObject *obj, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(obj));
+    Py_VISIT(((kpy_sleep_t *)obj)->loop);
+    return 0;
+}
+
+static void sleep_dealloc(PyObject *obj) {
+    PyTypeObject *type = Py_TYPE(obj);
+    PyObject_GC_UnTrack(obj);
+    kc_timer_cancel(&((kpy_sleep_t *)obj)->timer);
+    Py_CLEAR(((kpy_sleep_t *)obj)->loop);
+    type->tp_free(obj);
+    Py_DECREF(type);
+}
+
+static PyType_Slot sleep_slots[] = {
+    {Py_tp_doc, "Awaited, waits until so many seconds have passed."},
+    {Py_tp_dealloc, sleep_dealloc},
+    {Py_tp_traverse, sleep_traverse},
+    KPY_AWAITABLE_SLOTS(sleep),
+    {0, NULL},
+};
+
+/* -- the types */
+
+#define PLAIN (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+#define IN_CYCLES (PLAIN | Py_TPFLAGS_HAVE_GC)
+
+static PyType_Spec pause_spec = {"kcoro_native._native.Pause", sizeof(kpy_simple_t), 0, PLAIN, pause_slots};
+static PyType_Spec point_spec = {"kcoro_native._native.CancelPoint", sizeof(kpy_simple_t), 0, PLAIN, point_slots};
+static PyType_Spec park_spec = {"kcoro_native._native.Park", sizeof(kpy_wait_on_t), 0, IN_CYCLES, park_slots};
+static PyType_Spec block_spec = {"kcoro_native._native.Block", sizeof(kpy_wait_on_t), 0, IN_CYCLES, block_slots};
+static PyType_Spec sleep_spec = {"kcoro_native._native.Sleep", sizeof(kpy_sleep_t), 0, IN_CYCLES, sleep_slots};
+
+int kpy_init_wait(PyObject *module, kpy_state_t *state) {
+    struct kpy_loops *loops = state->loops;
+    loops->pause = (PyTypeObject *)PyType_FromModuleAndSpec(module, &pause_spec, NULL);
+    loops->cancel_point = (PyTypeObject *)PyType_FromModuleAndSpec(module, &point_spec, NULL);
+    loops->park = (PyTypeObject *)PyType_FromModuleAndSpec(module, &park_spec, NULL);
+    loops->block = (PyTypeObject *)PyType_FromModuleAndSpec(module, &block_spec, NULL);
+    loops->sleep = (PyTypeObject *)PyType_FromModuleAndSpec(module, &sleep_spec, NULL);
+    if (loops->pause == NULL || loops->cancel_point == NULL || loops->park == NULL || loops->block == NULL)
+        return -1;
+    return loops->sleep == NULL ? -1 : 0;
+}
