@@ -12,7 +12,8 @@
 
 static PyObject *arm_new(kpy_state_t *state, PyObject *select, int index, bool sending, PyObject *value) {
     if (Py_TYPE(select) != state->select)
-        return PyErr_Format(PyExc_TypeError, "an arm belongs to a SelectOperation of the native engine, not to %R", select);
+        return PyErr_Format(PyExc_TypeError, "an arm belongs to a SelectOperation of the native engine, not to %R",
+                            select);
     if (index < 0 || index > INT_MAX + KC_CLAIMING)
         return PyErr_Format(PyExc_ValueError, "there is no clause %d", index);
     kpy_arm_t *self = PyObject_GC_New(kpy_arm_t, state->arm);
@@ -44,7 +45,7 @@ static int arm_traverse(PyObject *o, visitproc visit, void *arg) {
     kpy_arm_t *self = (kpy_arm_t *)o;
     Py_VISIT(Py_TYPE(o));
     Py_VISIT(self->select);
-    Py_VISIT((PyObject *)self->place.waiter.value);
+    Py_VISIT((PyObject *)self->place.as_try.waiter.value);
     return 0;
 }
 
@@ -52,8 +53,8 @@ static int arm_traverse(PyObject *o, visitproc visit, void *arg) {
 ** that leads through it. */
 static int arm_clear(PyObject *o) {
     kpy_arm_t *self = (kpy_arm_t *)o;
-    PyObject *offered = self->place.waiter.value;
-    self->place.waiter.value = NULL;
+    PyObject *offered = self->place.as_try.waiter.value;
+    self->place.as_try.waiter.value = NULL;
     Py_XDECREF(offered);
     return 0;
 }
@@ -76,13 +77,14 @@ static void arm_dealloc(PyObject *o) {
 
 static PyObject *arm_win(PyObject *o, PyObject *unused) {
     (void)unused;
-    return PyBool_FromLong(kci_win(&((kpy_arm_t *)o)->place.waiter));
+    return PyBool_FromLong(kci_win(&((kpy_arm_t *)o)->place.as_try.waiter));
 }
 
-static PyObject *finish_with(kpy_arm_t *self, PyObject *const *args, Py_ssize_t count, const char *name, bool win_first) {
+static PyObject *finish_with(kpy_arm_t *self, PyObject *const *args, Py_ssize_t count, const char *name,
+                             bool win_first) {
     if (count > 1)
         return PyErr_Format(PyExc_TypeError, "%s() takes one value at most (%zd given)", name, count);
-    if (win_first && !kci_win(&self->place.waiter))
+    if (win_first && !kci_win(&self->place.as_try.waiter))
         Py_RETURN_FALSE;
     if (kpy_finish(&self->select->base, count == 1 ? args[0] : Py_None) != 0)
         return NULL;
@@ -116,7 +118,8 @@ static PyMethodDef methods[] = {
     {"complete", FAST(arm_complete), METH_FASTCALL,
      KPY_DOC("complete($self, value=None, /)", "win() and finish() in one.")},
     {"fail", arm_fail, METH_O, KPY_DOC("fail($self, error, /)", "End the select with an error after a won claim.")},
-    {"shut", arm_shut, METH_O, KPY_DOC("shut($self, error, /)", "This clause's channel closed; True when that decided.")},
+    {"shut", arm_shut, METH_O,
+     KPY_DOC("shut($self, error, /)", "This clause's channel closed; True when that decided.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -129,22 +132,22 @@ static PyObject *get_claim(PyObject *o, void *unused) {
 
 static PyObject *get_index(PyObject *o, void *unused) {
     (void)unused;
-    return PyLong_FromLong(((kpy_arm_t *)o)->place.waiter.index);
+    return PyLong_FromLong(((kpy_arm_t *)o)->place.as_try.waiter.index);
 }
 
 static PyObject *get_sending(PyObject *o, void *unused) {
     (void)unused;
-    return PyBool_FromLong(((kpy_arm_t *)o)->place.waiter.sending);
+    return PyBool_FromLong(((kpy_arm_t *)o)->place.as_try.waiter.sending);
 }
 
 static PyObject *get_dead(PyObject *o, void *unused) {
     (void)unused;
-    return PyBool_FromLong(((kpy_arm_t *)o)->place.waiter.dead);
+    return PyBool_FromLong(((kpy_arm_t *)o)->place.as_try.waiter.dead);
 }
 
 static PyObject *get_value(PyObject *o, void *unused) {
     (void)unused;
-    PyObject *value = ((kpy_arm_t *)o)->place.waiter.value;
+    PyObject *value = ((kpy_arm_t *)o)->place.as_try.waiter.value;
     return Py_NewRef(value != NULL ? value : Py_None);
 }
 

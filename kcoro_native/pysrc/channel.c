@@ -3,14 +3,15 @@
 /*
 ** One channel, as a Python object around libkcoro's: its life. What it does is in moving.c, what it tells in books.c.
 **
-** Its queues keep waiters and elements alive. Whom libkcoro takes out of a queue stays alive until the outermost call on
-** the channel ends: libkcoro works with it until then, and the last reference may run code of Python that comes back.
+** Its queues keep waiters and elements alive. Whom libkcoro takes out of a queue stays alive until the outermost call
+** on the channel ends: libkcoro works with it until then, and the last reference may run code of Python that comes back.
 */
 
 #include <stddef.h>
 #include <structmember.h>
 
 #include "chan.h"
+#include "lending.h"
 #include "module.h"
 
 /* -- what the channel lets go */
@@ -25,7 +26,7 @@ static void let_go(kpy_channel_t *self) {
     self->leaving = place->leaving;
     place->leaving = NULL;
     place->is_leaving = false;
-    if (place->waiter.list == NULL)
+    if (place->as_try.waiter.list == NULL)
         place->at = NULL;
     Py_DECREF(place->owner);
 }
@@ -129,6 +130,7 @@ static PyObject *channel_call(PyObject *type, PyObject *const *args, size_t narg
     if (self == NULL)
         return NULL;
     self->state = state;
+    kpy_lending_init(self);
     if (describe(self, kind, capacity, overflow, hook) != 0)
         Py_CLEAR(self);
     return (PyObject *)self;
@@ -155,11 +157,14 @@ static int channel_traverse(PyObject *o, visitproc visit, void *arg) {
     Py_VISIT(self->capacity);
     Py_VISIT(self->on_undelivered);
     Py_VISIT(self->reason);
+    Py_VISIT(self->lent_to);
+    Py_VISIT(self->kept_by);
     for (kpy_place_t *place = self->leaving; place != NULL; place = place->leaving)
         Py_VISIT(place->owner);
     if (self->ch == NULL || (seen = visit_elements(&self->ch->ring, visit, arg)) != 0)
         return seen;
-    if ((seen = visit_waiters(self->ch->senders.first, visit, arg)) != 0)
+    if ((seen = visit_waiters(self->ch->senders.first, visit, arg)) != 0 ||
+        (seen = visit_waiters(self->ch->ending.first, visit, arg)) != 0)
         return seen;
     return visit_waiters(self->ch->receivers.first, visit, arg);
 }
@@ -168,7 +173,7 @@ static int channel_traverse(PyObject *o, visitproc visit, void *arg) {
 static void forget(kc_waitlist_t *list) {
     while (list->first != NULL) {
         kpy_place_t *place = (kpy_place_t *)list->first;
-        kc_waiter_leave(&place->waiter);
+        kc_waiter_leave(&place->as_try.waiter);
         if (!place->is_leaving)
             place->at = NULL;
         Py_DECREF(place->owner);
@@ -180,6 +185,7 @@ static void empty(kpy_channel_t *self) {
         return;
     forget(&self->ch->senders);
     forget(&self->ch->receivers);
+    forget(&self->ch->ending);
     while (self->ch->ring.length != 0)
         Py_DECREF((PyObject *)kci_ring_pop(&self->ch->ring));
 }
@@ -189,6 +195,8 @@ static int channel_clear(PyObject *o) {
     empty(self);
     Py_CLEAR(self->on_undelivered);
     Py_CLEAR(self->reason);
+    Py_CLEAR(self->lent_to);
+    Py_CLEAR(self->kept_by);
     return 0;
 }
 
@@ -203,6 +211,8 @@ static void channel_dealloc(PyObject *o) {
     kc_chan_release(self->ch);
     Py_CLEAR(self->on_undelivered);
     Py_CLEAR(self->reason);
+    Py_CLEAR(self->lent_to);
+    Py_CLEAR(self->kept_by);
     Py_CLEAR(self->kind);
     Py_CLEAR(self->overflow);
     Py_CLEAR(self->capacity);

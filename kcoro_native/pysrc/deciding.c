@@ -13,21 +13,6 @@
 
 /* -- telling the owner */
 
-/* A parker whose unpark() raises changes no outcome, and neither swallows Ctrl-C nor the value of whoever woke it. */
-static void report_parker(kpy_state_t *state, PyObject *parker) {
-    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        PyErr_Clear();
-        PyErr_SetInterrupt(); /* it comes again as soon as this call has returned */
-        return;
-    }
-    PyObject *error = kpy_take_exception();
-    PyObject *doing = PyUnicode_FromFormat("unpark() of %R", parker);
-    PyErr_Clear();
-    kpy_raise(error);
-    kpy_report(state, doing);
-    Py_XDECREF(doing);
-}
-
 static void wake(kpy_operation_t *self) {
     if (self->wake != NULL) {
         self->wake(self);
@@ -39,7 +24,7 @@ static void wake(kpy_operation_t *self) {
     PyObject *parker = Py_NewRef(self->parker);
     PyObject *answer = PyObject_CallMethodOneArg(parker, state->unpark, (PyObject *)self);
     if (answer == NULL)
-        report_parker(state, parker);
+        kpy_report_call(state, state->unpark, parker);
     Py_XDECREF(answer);
     Py_DECREF(parker);
 }
@@ -73,8 +58,8 @@ static void told(kc_parker_t *unused, kc_op_t *op) {
         if (self->error == NULL)
             make_error(self);
     } else if (kci_claim(op) >= 0) { /* what it offered has gone its way */
-        offered = self->place.waiter.value;
-        self->place.waiter.value = NULL;
+        offered = self->place.as_try.waiter.value;
+        self->place.as_try.waiter.value = NULL;
     }
     wake(self);
     Py_XDECREF(offered);
@@ -217,10 +202,13 @@ PyMethodDef kpy_deciding[] = {
     {"finish", FAST(op_finish), METH_FASTCALL,
      KPY_DOC("finish($self, value=None, /)", "Hand over the result after a won claim, and wake the owner.")},
     {"complete", FAST(op_complete), METH_FASTCALL,
-     KPY_DOC("complete($self, value=None, /)", "win() and finish() in one, where nothing has to happen between the two.")},
-    {"fail", op_fail, METH_O, KPY_DOC("fail($self, error, /)", "End with an error after a won claim, and wake the owner.")},
+     KPY_DOC("complete($self, value=None, /)",
+             "win() and finish() in one, where nothing has to happen between the two.")},
+    {"fail", op_fail, METH_O,
+     KPY_DOC("fail($self, error, /)", "End with an error after a won claim, and wake the owner.")},
     {"shut", op_shut, METH_O,
-     KPY_DOC("shut($self, error, /)", "The channel closed: claim and fail; False when it is decided or being claimed.")},
+     KPY_DOC("shut($self, error, /)",
+             "The channel closed: claim and fail; False when it is decided or being claimed.")},
     {"expire", op_expire, METH_NOARGS,
      KPY_DOC("expire($self, /)", "The deadline passed; True when this decided. Remembered while CLAIMING.")},
     {"revoke", op_revoke, METH_NOARGS,

@@ -46,12 +46,25 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* libkcoro's memory is Python's, so that whoever counts it (tracemalloc) or lets it fail sees that as well. */
+static void *resize(void *ctx, void *block, size_t size) {
+    (void)ctx;
+    return PyMem_RawRealloc(block, size);
+}
+
+static void release(void *ctx, void *block) {
+    (void)ctx;
+    PyMem_RawFree(block);
+}
+
 static int exec(PyObject *module) {
     kpy_state_t *state = PyModule_GetState(module);
     if (kc_check_abi(KC_ABI) != 0) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
         return -1;
     }
+    const kc_memory_t memory = {resize, release, NULL};
+    kc_memory_use(&memory);
     if (kpy_share(state) != 0 || kpy_add_operation(module, state) != 0 || kpy_add_select(module, state) != 0 ||
         kpy_add_arm(module, state) != 0 || kpy_add_channel(module, state) != 0 || kpy_add_waiting(module, state) != 0 ||
         kpy_init_loop(module, state) != 0)
@@ -62,12 +75,8 @@ static int exec(PyObject *module) {
 /* Everything that the state holds, for the three functions that follow. */
 #define EACH_TYPE(DO) DO(operation) DO(select) DO(arm) DO(channel) DO(waiting)
 #define EACH_SHARED(DO)                                                                                                \
-    DO(ok)                                                                                                             \
-    DO(would_block)                                                                                                    \
-    DO(closed)                                                                                                         \
-    DO(nobody)                                                                                                         \
-    DO(channel_closed)                                                                                                 \
-    DO(snapshot) DO(report_unraisable) DO(kinds) DO(overflows) DO(undelivered) DO(closed_rules) DO(unpark)
+    DO(ok) DO(would_block) DO(closed) DO(nobody) DO(channel_closed) DO(snapshot) DO(report_unraisable) DO(kinds)       \
+    DO(overflows) DO(undelivered) DO(closed_rules) DO(unpark) DO(recall) DO(ask) DO(freed) DO(arrived) DO(drained)
 #define VISIT(name) Py_VISIT(state->name);
 #define CLEAR(name) Py_CLEAR(state->name);
 

@@ -50,6 +50,15 @@ int kpy_number(PyObject *members, PyObject *member, const char *what);
 /* Hand the exception being raised to sys.unraisablehook, and say what was going on. */
 void kpy_report(kpy_state_t *state, PyObject *while_doing);
 
+/* The same for what a method raised that libkcoro had called; Ctrl-C is raised again in whoever runs next. */
+void kpy_report_call(kpy_state_t *state, PyObject *method, PyObject *whom);
+
+/* A count, or infinity for SIZE_MAX. */
+PyObject *kpy_count(size_t count);
+
+/* The answer to a code of libkcoro; `done` for 0, a reference that is taken over. */
+PyObject *kpy_answer(kpy_state_t *state, int code, PyObject *done);
+
 /* A new ChannelClosed; never NULL, but whatever went wrong instead. A `reason` of NULL or None is not told. */
 PyObject *kpy_closed_error(kpy_state_t *state, const char *text, PyObject *reason);
 

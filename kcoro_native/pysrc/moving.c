@@ -4,12 +4,12 @@
 
 #include "chan.h"
 #include "claim.h"
+#include "lending.h"
 #include "module.h"
 
 /* -- the answers */
 
-/* The answer to a code of libkcoro; `done` for 0, a reference that is taken over. */
-static PyObject *answer(kpy_state_t *state, int code, PyObject *done) {
+PyObject *kpy_answer(kpy_state_t *state, int code, PyObject *done) {
     switch (code) {
     case 0:
         return done;
@@ -34,7 +34,7 @@ static PyObject *channel_send_now(PyObject *o, PyObject *value) {
     if (code != 0)
         Py_DECREF(value);
     kpy_leave(self);
-    return answer(state, code, code == 0 ? Py_NewRef(state->ok) : NULL);
+    return kpy_answer(state, code, code == 0 ? Py_NewRef(state->ok) : NULL);
 }
 
 static PyObject *channel_recv_now(PyObject *o, PyObject *unused) {
@@ -45,7 +45,7 @@ static PyObject *channel_recv_now(PyObject *o, PyObject *unused) {
     kpy_enter(self);
     int code = kc_chan_recv_now(self->ch, &element);
     kpy_leave(self);
-    return answer(state, code, element);
+    return kpy_answer(state, code, element);
 }
 
 static PyObject *channel_send_must_wait(PyObject *o, PyObject *unused) {
@@ -67,21 +67,22 @@ static kc_waitlist_t *list_of(kpy_channel_t *self, bool sending) {
 /* Not kc_chan_enqueue: that refuses who would wait in vain, and a link puts waiters back that it had taken out for a
 ** moment. */
 int kpy_channel_enqueue(kpy_channel_t *self, kpy_place_t *place) {
-    kc_waitlist_t *list = list_of(self, place->waiter.sending);
-    if (place->waiter.list == list)
+    kc_waitlist_t *list = list_of(self, place->as_try.waiter.sending);
+    if (place->as_try.waiter.list == list)
         return 0;
-    if (place->waiter.list != NULL) {
+    if (place->as_try.waiter.list != NULL) {
         PyErr_SetString(PyExc_ValueError, "this operation waits in another channel already; withdraw it there first");
         return -1;
     }
     Py_INCREF(place->owner);
     place->at = self;
-    kci_push(list, &place->waiter);
+    place->as_try.waiter.is_try = false;
+    kci_push(list, &place->as_try.waiter);
     return 0;
 }
 
 bool kpy_channel_withdraw(kpy_channel_t *self, kpy_place_t *place) {
-    if (kc_chan_withdraw(self->ch, &place->waiter) != 1)
+    if (kc_chan_withdraw(self->ch, &place->as_try.waiter) != 1)
         return false;
     if (!place->is_leaving)
         place->at = NULL;
@@ -148,9 +149,7 @@ static PyObject *channel_cancel(PyObject *o, PyObject *args, PyObject *kwargs) {
         return NULL;
     kpy_enter(self);
     note_reason(self, reason);
-    self->ch->references++;
-    kci_chan_end(self->ch, NULL, (kc_undelivered_t)number);
-    kci_chan_drop(self->ch);
+    kc_chan_cancel(self->ch, NULL, (kc_undelivered_t)number);
     kpy_leave(self);
     Py_RETURN_NONE;
 }
@@ -185,8 +184,7 @@ static PyObject *channel_there(PyObject *o, PyObject *flag) {
     int sending = PyObject_IsTrue(flag);
     if (sending < 0)
         return NULL;
-    size_t count = kc_chan_there(((kpy_channel_t *)o)->ch, sending);
-    return count == SIZE_MAX ? PyFloat_FromDouble(Py_HUGE_VAL) : PyLong_FromSize_t(count);
+    return kpy_count(kc_chan_there(((kpy_channel_t *)o)->ch, sending));
 }
 
 static PyObject *channel_is_drained(PyObject *o, PyObject *unused) {
@@ -203,10 +201,12 @@ PyMethodDef kpy_channel_methods[] = {
      KPY_DOC("send_must_wait($self, /)", "Whether send_now() is sure to answer WOULD_BLOCK.")},
     {"recv_must_wait", channel_recv_must_wait, METH_NOARGS,
      KPY_DOC("recv_must_wait($self, /)", "Whether recv_now() is sure to answer WOULD_BLOCK.")},
-    {"enqueue", channel_enqueue, METH_O, KPY_DOC("enqueue($self, w, /)", "Queue a waiter behind those of its direction.")},
+    {"enqueue", channel_enqueue, METH_O,
+     KPY_DOC("enqueue($self, w, /)", "Queue a waiter behind those of its direction.")},
     {"withdraw", channel_withdraw, METH_O,
      KPY_DOC("withdraw($self, w, /)", "Take a waiter out again; False when it was not queued.")},
-    {"waiting", channel_waiting, METH_O, KPY_DOC("waiting($self, sending, /)", "Those who wait in one direction, oldest first.")},
+    {"waiting", channel_waiting, METH_O,
+     KPY_DOC("waiting($self, sending, /)", "Those who wait in one direction, oldest first.")},
     {"close", FAST(channel_close), METH_VARARGS | METH_KEYWORDS,
      KPY_DOC("close($self, reason=None)", "Take no more sends; parked senders fail, receivers drain.")},
     {"cancel", FAST(channel_cancel), METH_VARARGS | METH_KEYWORDS,
@@ -215,9 +215,46 @@ PyMethodDef kpy_channel_methods[] = {
      KPY_DOC("report($self, value, why, /)", "Pass a value to the undelivered hook, once.")},
     {"count_failure", channel_count_failure, METH_O,
      KPY_DOC("count_failure($self, claim, /)", "Book a plain operation that failed, by its last claim word.")},
-    {"there", channel_there, METH_O, KPY_DOC("there($self, sending, /)", "How many elements, or how much room, one would find.")},
+    {"there", channel_there, METH_O,
+     KPY_DOC("there($self, sending, /)", "How many elements, or how much room, one would find.")},
     {"is_drained", channel_is_drained, METH_NOARGS,
      KPY_DOC("is_drained($self, /)", "Whether it is closed and nothing will ever be received any more.")},
+    {"is_shared", kpy_is_shared, METH_O,
+     KPY_DOC("is_shared($self, sending, /)",
+             "Whether a link has a share in that direction, so that nobody else is served.")},
+    {"may_meet", kpy_may_meet, METH_O,
+     KPY_DOC("may_meet($self, sending, /)",
+             "Whether somebody in that direction may be matched with who waits opposite.")},
+    {"want", kpy_want, METH_O, KPY_DOC("want($self, sending, /)", "Have a link that has a share give it up.")},
+    {"ask", kpy_ask, METH_O,
+     KPY_DOC("ask($self, op, /)", "Queue a try whose answer a link has; False: there is none.")},
+    {"lend", kpy_lend, METH_O,
+     KPY_DOC("lend($self, borrower, /)", "Make borrower the only sender, until end_lending().")},
+    {"lendable", kpy_lendable, METH_NOARGS, KPY_DOC("lendable($self, /)", "How many slots could be lent now.")},
+    {"lend_slots", kpy_lend_slots, METH_O, KPY_DOC("lend_slots($self, count, /)", "Lend so many more slots.")},
+    {"fill", FAST(kpy_fill), METH_FASTCALL,
+     KPY_DOC("fill($self, value, slot=True, /)",
+             "Take in what the borrower sends, against a lent slot or without one.")},
+    {"replaced", kpy_replaced, METH_O,
+     KPY_DOC("replaced($self, count, /)", "Count values that were replaced and reported at the borrower's end.")},
+    {"hold_back", kpy_hold_back, METH_O,
+     KPY_DOC("hold_back($self, full, /)", "Have an UNLIMITED channel count as full, or not any more.")},
+    {"answered", kpy_answered, METH_NOARGS,
+     KPY_DOC("answered($self, /)", "What the borrower had sent before the oldest question has arrived.")},
+    {"end_lending", kpy_end_lending, METH_NOARGS,
+     KPY_DOC("end_lending($self, /)", "The slots are back, or lost with their link.")},
+    {"keep", kpy_keep, METH_O,
+     KPY_DOC("keep($self, keeper, /)", "Make keeper the only receiver, until end_keeping().")},
+    {"take_ahead", kpy_take_ahead, METH_NOARGS,
+     KPY_DOC("take_ahead($self, /)", "The oldest element for the keeper, which keeps its slot until it is settled.")},
+    {"settle_ahead", FAST(kpy_settle_ahead), METH_VARARGS | METH_KEYWORDS,
+     KPY_DOC("settle_ahead($self, count=1, put_back=())", "As settle(), for elements that were taken ahead.")},
+    {"end_keeping", kpy_end_keeping, METH_NOARGS, KPY_DOC("end_keeping($self, /)", "Nothing is kept any more.")},
+    {"hand_out", kpy_hand_out, METH_NOARGS,
+     KPY_DOC("hand_out($self, /)", "Note that the element just received now travels to another process.")},
+    {"settle", FAST(kpy_settle), METH_VARARGS | METH_KEYWORDS,
+     KPY_DOC("settle($self, count=1, put_back=())",
+             "Note that so many arrived, and put back the others, oldest first.")},
     {"snapshot", kpy_snapshot, METH_NOARGS, KPY_DOC("snapshot($self, /)", "State and counters, in constant time.")},
     {NULL, NULL, 0, NULL},
 };

@@ -64,7 +64,7 @@ int kpy_operation_traverse(PyObject *o, visitproc visit, void *arg) {
     kpy_operation_t *self = (kpy_operation_t *)o;
     Py_VISIT(Py_TYPE(o));
     Py_VISIT((PyObject *)self->op.value);
-    Py_VISIT((PyObject *)self->place.waiter.value);
+    Py_VISIT((PyObject *)self->place.as_try.waiter.value);
     Py_VISIT(self->parker);
     Py_VISIT(self->error);
     Py_VISIT(self->task);
@@ -73,8 +73,8 @@ int kpy_operation_traverse(PyObject *o, visitproc visit, void *arg) {
 
 int kpy_operation_clear(PyObject *o) {
     kpy_operation_t *self = (kpy_operation_t *)o;
-    PyObject *received = self->op.value, *offered = self->place.waiter.value;
-    self->op.value = self->place.waiter.value = NULL;
+    PyObject *received = self->op.value, *offered = self->place.as_try.waiter.value;
+    self->op.value = self->place.as_try.waiter.value = NULL;
     Py_XDECREF(received);
     Py_XDECREF(offered);
     Py_CLEAR(self->parker);
@@ -130,14 +130,14 @@ static PyObject *get_late(PyObject *o, void *unused) {
 
 static PyObject *get_sending(PyObject *o, void *unused) {
     (void)unused;
-    return PyBool_FromLong(((kpy_operation_t *)o)->place.waiter.sending);
+    return PyBool_FromLong(((kpy_operation_t *)o)->place.as_try.waiter.sending);
 }
 
 /* What was received, or else what is offered. */
 static PyObject *get_value(PyObject *o, void *unused) {
     (void)unused;
     kpy_operation_t *self = (kpy_operation_t *)o;
-    PyObject *value = has_result(self) ? self->op.value : self->place.waiter.value;
+    PyObject *value = has_result(self) ? self->op.value : self->place.as_try.waiter.value;
     return Py_NewRef(value != NULL ? value : Py_None);
 }
 
@@ -148,7 +148,7 @@ static int set_value(PyObject *o, PyObject *value, void *unused) {
         PyErr_SetString(PyExc_AttributeError, "the value of an operation cannot be deleted");
         return -1;
     }
-    void **where = has_result(self) ? &self->op.value : &self->place.waiter.value;
+    void **where = has_result(self) ? &self->op.value : &self->place.as_try.waiter.value;
     PyObject *old = *where;
     *where = Py_NewRef(value);
     Py_XDECREF(old);
@@ -172,7 +172,7 @@ static int set_parker(PyObject *o, PyObject *parker, void *unused) {
 }
 
 static PyGetSetDef attributes[] = {
-    {"claim", get_claim, NULL, "The claim word: WAITING, CLAIMING and below, a decision, or the clause that won.", NULL},
+    {"claim", get_claim, NULL, "The claim word: WAITING, CLAIMING, a decision, or the clause that won.", NULL},
     {"late", get_late, NULL, "A decision that arrived while CLAIMING and waits for the answer; else WAITING.", NULL},
     {"sending", get_sending, NULL, "Whether it offers its value, or wants one.", NULL},
     {"value", get_value, set_value, "What a sender offers, and after the end what a receiver got; else None.", NULL},

@@ -5,7 +5,7 @@
 #include "module.h"
 
 void kpy_place_init(kpy_place_t *place, PyObject *owner, kc_op_t *op, int index, bool sending, PyObject *value) {
-    kc_waiter_init(&place->waiter, op, index, sending, Py_NewRef(value));
+    kc_waiter_init(&place->as_try.waiter, op, index, sending, Py_NewRef(value));
     place->owner = owner;
     place->at = NULL;
     place->leaving = NULL;

@@ -57,8 +57,8 @@ int kpy_select_shut(kpy_select_t *self, kpy_arm_t *arm, PyObject *error) {
         return -1;
     }
     if (self->base.op.closed_rule == KC_SKIP)
-        return kc_waiter_shut(&arm->place.waiter); /* its error is that of them all */
-    if (!kpy_select_win(self, arm->place.waiter.index))
+        return kc_waiter_shut(&arm->place.as_try.waiter); /* its error is that of them all */
+    if (!kpy_select_win(self, arm->place.as_try.waiter.index))
         return 0;
     return kpy_fail(&self->base, error) == 0 ? 1 : -1;
 }
@@ -109,7 +109,8 @@ static PyGetSetDef attributes[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, KPY_DOC("SelectOperation(closed_rule, clauses)", "The operation of a select; its arms are its waiters.")},
+    {Py_tp_doc,
+     KPY_DOC("SelectOperation(closed_rule, clauses)", "The operation of a select; its arms are its waiters.")},
     {Py_tp_dealloc, select_dealloc},
     {Py_tp_traverse, kpy_operation_traverse},
     {Py_tp_clear, kpy_operation_clear},

@@ -32,7 +32,12 @@ int kpy_share(kpy_state_t *state) {
             (state->kinds = members("Kind")) != NULL && (state->overflows = members("Overflow")) != NULL &&
             (state->undelivered = members("Undelivered")) != NULL &&
             (state->closed_rules = members("ClosedRule")) != NULL &&
-            (state->unpark = PyUnicode_InternFromString("unpark")) != NULL)
+            (state->unpark = PyUnicode_InternFromString("unpark")) != NULL &&
+            (state->recall = PyUnicode_InternFromString("recall")) != NULL &&
+            (state->ask = PyUnicode_InternFromString("ask")) != NULL &&
+            (state->freed = PyUnicode_InternFromString("freed")) != NULL &&
+            (state->arrived = PyUnicode_InternFromString("arrived")) != NULL &&
+            (state->drained = PyUnicode_InternFromString("drained")) != NULL)
                ? 0
                : -1;
 }
@@ -57,6 +62,25 @@ void kpy_report(kpy_state_t *state, PyObject *while_doing) {
     }
     Py_XDECREF(answer);
     Py_XDECREF(error);
+}
+
+/* Neither does it swallow Ctrl-C, nor the value of whoever is under way. */
+void kpy_report_call(kpy_state_t *state, PyObject *method, PyObject *whom) {
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        PyErr_Clear();
+        PyErr_SetInterrupt(); /* it comes again as soon as the call of the channel has returned */
+        return;
+    }
+    PyObject *error = kpy_take_exception();
+    PyObject *doing = PyUnicode_FromFormat("%U() of %R", method, whom);
+    PyErr_Clear();
+    kpy_raise(error);
+    kpy_report(state, doing);
+    Py_XDECREF(doing);
+}
+
+PyObject *kpy_count(size_t count) {
+    return count == SIZE_MAX ? PyFloat_FromDouble(Py_HUGE_VAL) : PyLong_FromSize_t(count);
 }
 
 PyObject *kpy_closed_error(kpy_state_t *state, const char *text, PyObject *reason) {

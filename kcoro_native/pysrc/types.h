@@ -28,7 +28,7 @@ typedef struct kpy_channel kpy_channel_t;
 
 /* What stands in a channel's queue: a part of an operation, or of an arm. */
 struct kpy_place {
-    kc_waiter_t waiter;   /* its value: a strong reference to what is offered, or NULL for None */
+    kc_try_t as_try;      /* the waiter's value: a strong reference to what is offered, or NULL for None */
     PyObject *owner;      /* the object that this is a part of, and that is kept alive; not counted */
     kpy_channel_t *at;    /* where it stands; not counted, for whoever stands there has left when the channel goes */
     kpy_place_t *leaving; /* the next of those that a channel lets go */
@@ -71,6 +71,9 @@ struct kpy_channel {
     PyObject *kind, *overflow, *capacity;
     PyObject *on_undelivered; /* NULL: nobody is told */
     PyObject *reason;         /* of the close; NULL before it */
+    kc_borrower_t borrower;   /* calls lent_to */
+    kc_keeper_t keeper;       /* calls kept_by */
+    PyObject *lent_to, *kept_by;
     int depth;                /* how many calls on it are under way, one inside the other */
     kpy_place_t *leaving;     /* those whom the channel keeps alive no more, when depth is 0 again */
     PyObject *weakrefs;
@@ -86,7 +89,7 @@ struct kpy_state {
     PyObject *ok, *would_block, *closed, *nobody;
     PyObject *channel_closed, *snapshot, *report_unraisable;
     PyObject *kinds, *overflows, *undelivered, *closed_rules; /* tuples, by number */
-    PyObject *unpark;                                         /* the name */
+    PyObject *unpark, *recall, *ask, *freed, *arrived, *drained; /* names of methods */
     kpy_place_t *spares;                                      /* the places of spare operations, by `leaving` */
     struct kpy_loops *loops;                                  /* see loop.h */
     int spare_count;

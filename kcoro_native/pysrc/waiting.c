@@ -61,12 +61,12 @@ static PyObject *waiting_next(PyObject *o) {
         return NULL;
     kc_chan_t *ch = self->channel->ch;
     kc_waitlist_t *list = self->sending ? &ch->senders : &ch->receivers;
-    if (self->last != NULL && self->last->waiter.list != list) {
+    if (self->last != NULL && self->last->as_try.waiter.list != list) {
         waiting_clear(o);
         PyErr_SetString(PyExc_RuntimeError, "the queue of waiters has changed during iteration");
         return NULL;
     }
-    kpy_place_t *next = (kpy_place_t *)(self->last == NULL ? list->first : self->last->waiter.next);
+    kpy_place_t *next = (kpy_place_t *)(self->last == NULL ? list->first : self->last->as_try.waiter.next);
     if (next == NULL) {
         waiting_clear(o);
         return NULL;

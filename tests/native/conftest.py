@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .extension import build_extension, load, python_headers
+from .extension import NAME, build_extension, load_module, python_headers
 from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, build, compiler, run
 
 
@@ -59,4 +59,4 @@ def native(build_dir: Path) -> Any:
     """The Python extension, built for this interpreter from the sources."""
     if not (python_headers() / "Python.h").exists():
         pytest.skip("the headers of this Python are not installed, so the extension cannot be built")
-    return load(build_extension(build_dir, "-O1", "-g"))
+    return load_module(NAME, build_extension(build_dir, "-O1", "-g"))

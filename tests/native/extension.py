@@ -31,19 +31,25 @@ def python_headers() -> Path:
     return Path(sysconfig.get_paths()["include"])
 
 
-def build_extension(folder: Path, *flags: str) -> Path:
-    """Compile the extension for this interpreter; a warning is an error."""
-    target = folder / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
-    shared = ["-shared", "-fPIC", "-fvisibility=hidden", f"-I{INCLUDE}", f"-I{CSRC}", f"-I{python_headers()}"]
-    done = run(compiler() or "", *FLAGS, *PORT_FLAGS, *flags, *shared, *CORE, *PORT, *PYSRC, "-o", target, "-lpthread")
+def build_module(folder: Path, name: str, sources: list[Path], *flags: str | Path) -> Path:
+    """Compile an extension module for this interpreter; a warning is an error."""
+    target = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    shared = ["-shared", "-fPIC", "-fvisibility=hidden", f"-I{python_headers()}"]
+    done = run(compiler() or "", *FLAGS, *shared, *flags, *sources, "-o", target, "-lpthread")
     assert done.returncode == 0, done.stderr
     return target
 
 
-def load(path: Path) -> ModuleType:
-    """A new module object from a file; each has its own types and its own state."""
-    loader = importlib.machinery.ExtensionFileLoader(NAME, str(path))
-    spec = importlib.util.spec_from_file_location(NAME, path, loader=loader)
+def build_extension(folder: Path, *flags: str, port: bool = True) -> Path:
+    """The native engine, with what csrc/port has for this system or without."""
+    ports, of_ports = (PORT, PORT_FLAGS) if port and PORT_FLAGS else ([], [])
+    return build_module(folder, "_native", [*CORE, *ports, *PYSRC], *of_ports, f"-I{INCLUDE}", f"-I{CSRC}", *flags)
+
+
+def load_module(name: str, path: Path) -> ModuleType:
+    """A new module object from a file; each of the native engine has its own types and its own state."""
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)

@@ -65,7 +65,11 @@ import json
 from kcoro_core import plugins
 print(json.dumps([plugins.engine().name, plugins.transport("mem").distribution, plugins.engine("recorder").name]))
 """
-    assert python(source, KCORO_PLUGINS="-duplicate") == ["reference", "kcoro-core", "recorder"]
+    assert python(source, KCORO_PLUGINS="-duplicate", KCORO_ENGINE="reference") == [
+        "reference",
+        "kcoro-core",
+        "recorder",
+    ]
 
 
 def test_every_plugin_has_a_report(python: Any) -> None:
@@ -100,7 +104,7 @@ def test_a_scheme_that_two_distributions_claim_is_refused_with_both_and_a_remedy
 def test_a_contested_scheme_leaves_the_others_alone(python: Any) -> None:
     """Row: T1."""
     source = "import json; from kcoro_core import plugins; print(json.dumps(plugins.engine().name))"
-    assert python(source) == "reference"
+    assert python(source, KCORO_ENGINE="reference") == "reference"
 
 
 @pytest.mark.parametrize("name", ["duplicate", "kcoro-bad-duplicate", "Kcoro_Bad.Duplicate"])
