@@ -104,10 +104,8 @@ void kci_chan_recall(kc_chan_t *ch);
 /* Expire the tries that nothing holds up any more. */
 void kci_chan_end_tries(kc_chan_t *ch);
 
-/* Have the oldest sender that can be won move in, or fail where there is no memory for that. False: there is none. */
-bool kci_chan_admit_one(kc_chan_t *ch);
-
-/* Have senders that waited move in, oldest first, as far as there is room; none while a recall is under way. */
+/* Have senders that waited move in, oldest first, as far as there is room, or fail where there is no memory for that;
+** none while a recall is under way. */
 void kci_chan_admit(kc_chan_t *ch);
 
 /* A slot may be free: for the oldest sender, or else to be lent. */

@@ -47,10 +47,14 @@ int kc_chan_send_now(kc_chan_t *ch, void *element) {
 
 /* One slot became free: it goes to the oldest sender that can be won. */
 static void refill(kc_chan_t *ch) {
+    kc_waiter_t *w;
     ch->references++; /* a parker may release the channel, or bring a link to it */
-    while (!ch->guarded && ch->ring.length < ch->limit && kci_chan_admit_one(ch))
-        continue;
-    if (ch->guarded)
+    while (!ch->guarded && ch->ring.length < ch->limit && ch->ring.length < ch->ring.room &&
+           (w = kci_chan_winner(ch, &ch->senders)) != NULL) {
+        kci_chan_append(ch, w->value);
+        kci_finish(w, NULL);
+    }
+    if (ch->guarded || ch->kind == KC_UNLIMITED) /* those whose room is fixed have it */
         kci_chan_admit(ch);
     kci_chan_drop(ch);
 }

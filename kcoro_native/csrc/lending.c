@@ -50,8 +50,8 @@ int kci_chan_send_guarded(kc_chan_t *ch, void *element) {
     return -EAGAIN;
 }
 
-/* Memory comes first: from the win on the element is the channel's. */
-bool kci_chan_admit_one(kc_chan_t *ch) {
+/* The oldest sender that can be won. Memory comes first: from the win on the element is the channel's. */
+static bool admit_one(kc_chan_t *ch) {
     if (ch->senders.length == 0)
         return false;
     bool fits = !kci_chan_has_room(ch) || kci_ring_reserve(&ch->ring, 1) == 0;
@@ -73,7 +73,7 @@ static bool may_admit(const kc_chan_t *ch) {
 
 void kci_chan_admit(kc_chan_t *ch) {
     ch->references++;
-    while (may_admit(ch) && kci_chan_admit_one(ch))
+    while (may_admit(ch) && admit_one(ch))
         continue;
     kci_chan_drop(ch);
 }
