@@ -80,7 +80,7 @@ class HostUnderTest:
     _other: dict[int, int]
 
 
-HOSTS = ["trio", "script", "asyncio", *["native"] * (importlib.util.find_spec("kcoro_native") is not None)]
+HOSTS = ["trio", "script", "asyncio", *["native"] * (importlib.util.find_spec("kcoro_native.scheduler") is not None)]
 
 
 @pytest.fixture(params=HOSTS)

@@ -17,7 +17,7 @@ from kcoro_core.engine import Scheduler
 from kcoro_core.reference.scheduler import park, pause, scheduler_factory
 
 FACTORIES: dict[str, Any] = {"reference": scheduler_factory}
-if importlib.util.find_spec("kcoro_native"):
+if importlib.util.find_spec("kcoro_native.scheduler"):
     FACTORIES["native"] = importlib.import_module("kcoro_native.scheduler").scheduler_factory
 
 

@@ -13,7 +13,7 @@ import pytest
 from kcoro_core.reference.scheduler import ReferenceScheduler, SchedulerTask, TaskState, park, pause, scheduler_factory
 
 _made: dict[str, Any] = {"reference": scheduler_factory}
-if importlib.util.find_spec("kcoro_native"):
+if importlib.util.find_spec("kcoro_native.scheduler"):  # the folder of this name in the project is no package
     _made["native"] = importlib.import_module("kcoro_native.scheduler").scheduler_factory
 _factory: list[Any] = []
 

@@ -17,7 +17,7 @@ from kcoro_core.testing.laws import LAWS, Harness, Law
 from .native_harness import NativeHarness, NativeRealHarness
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("kcoro_native") is None, reason="kcoro-native is not installed here"
+    importlib.util.find_spec("kcoro_native.scheduler") is None, reason="kcoro-native is not installed here"
 )
 
 TABLES = {"E1.outcome-table", "CH1.overlapping-waits-meet", "M3.each-failure-counts-one"}
