@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from .extension import NAME, build_extension, load_module, python_headers
-from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, build, compiler, run
+from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, STATES, build, compiler, run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all models that were explored."""
+    if STATES:
+        explored = ", ".join(f"{name} {count}" for name, count in STATES.items())
+        terminalreporter.line(f"states of the models of libkcoro, explored in full: {explored}")
 
 
 @pytest.fixture(scope="session")

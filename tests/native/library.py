@@ -24,6 +24,9 @@ PORT_FLAGS = ["-DKC_HAVE_EPOLL"] if sys.platform.startswith("linux") else []
 HARNESS = sorted(HERE.glob("harness*.c"))
 CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
 
+# How many states of each model of spin were explored in this run; for its summary.
+STATES: dict[str, int] = {}
+
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
