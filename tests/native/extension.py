@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import importlib.util
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,8 +53,24 @@ def load_module(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    with sources_as_package():
+        loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def sources_as_package() -> Iterator[None]:
+    """Meanwhile what the extension imports of its own package comes from the sources, installed or not."""
+    package = ModuleType("kcoro_native")
+    package.__path__ = [str(NATIVE / "src" / "kcoro_native")]
+    others = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "kcoro_native"}
+    sys.modules["kcoro_native"] = package
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "kcoro_native"]:
+            del sys.modules[name]
+        sys.modules.update(others)
 
 
 class Face(standins.Face):
