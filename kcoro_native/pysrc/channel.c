@@ -208,11 +208,11 @@ static void channel_dealloc(PyObject *o) {
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs(o);
     empty(self);
+    Py_CLEAR(self->lent_to); /* before the release, which ends the channel for a keeper */
+    Py_CLEAR(self->kept_by);
     kc_chan_release(self->ch);
     Py_CLEAR(self->on_undelivered);
     Py_CLEAR(self->reason);
-    Py_CLEAR(self->lent_to);
-    Py_CLEAR(self->kept_by);
     Py_CLEAR(self->kind);
     Py_CLEAR(self->overflow);
     Py_CLEAR(self->capacity);

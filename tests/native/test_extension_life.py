@@ -155,6 +155,31 @@ def test_a_cycle_that_is_collected_wakes_nobody_and_reports_nothing(native: Any)
     assert not channel(native).withdraw(op)
 
 
+class Keeping:
+    """A keeper that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def arrived(self) -> None:
+        self.told.append("arrived")
+
+    def recall(self) -> None:
+        self.told.append("recall")
+
+    def drained(self) -> None:
+        self.told.append("drained")
+
+
+def test_a_channel_that_goes_tells_its_keeper_nothing(native: Any) -> None:
+    """It goes because nobody refers to it, and not because it was closed."""
+    core, keeper = channel(native, 1), Keeping()
+    assert core.keep(keeper)
+    del core
+    gc.collect()
+    assert keeper.told == []
+
+
 def test_code_that_runs_while_a_cycle_is_taken_apart_may_use_the_channel(native: Any) -> None:
     """A finalizer of an element sends, receives and closes; what it finds is in order."""
     answers: list[Any] = []

@@ -25,7 +25,7 @@ def on_extension(native: Any, program: Program) -> list[int]:
 
 def differences(native: Any, seeds: range, length: int = 60) -> list[int]:
     """The seeds whose programs tell the engines apart."""
-    programs = [Program.random(seed, length, shares=False) for seed in seeds]  # it has no links yet
+    programs = [Program.random(seed, length) for seed in seeds]
     expected = [on_reference(program) for program in programs]
     with instead_of_the_reference(native):
         found = [on_reference(program) for program in programs]
