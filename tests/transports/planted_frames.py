@@ -114,6 +114,10 @@ def has_much_room(conn: Connection, frame: RawFrame) -> bool:
     return sent(conn, frame)
 
 
+async def send_and_wait(conn: Connection, header: bytes, parts: Any, lane: int) -> bool:
+    return GOOD.send_frame(conn, header, parts, lane)
+
+
 def zeroes(frame: RawFrame, _: int) -> list[RawFrame]:
     return [RawFrame(frame.header[:8] + bytes(4) + frame.header[12:], frame.payload)]
 
@@ -144,4 +148,5 @@ FAULTS: dict[str, list[Fault]] = {
     "3.13": [("the fall is not told", {**sent_through(has_much_room), **polling(only_frames), "set_waker": silent})],
     "3.14": [("the backlog is three times itself", {"tx_backlog": lambda conn: 3 * GOOD.tx_backlog(conn)})],
     "3.15": [("frame 150 is lost", sending(lambda f, n: [] if n == 150 else [f]))],
+    "3.16": [("sending is awaited", {"send_frame": send_and_wait})],
 }  # fmt: skip

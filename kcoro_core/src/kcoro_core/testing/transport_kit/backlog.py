@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import Final
 
@@ -147,3 +148,11 @@ def trickles(bench: Bench) -> None:
         check(frame.header == header(4096, received), f"instead of frame {received} came another")
         received += 1
     check(drained(bench, far) == 0, "more frames arrived than were sent")
+
+
+@case("3.16")
+def has_no_way_to_wait(bench: Bench) -> None:
+    """No function of a transport is async: whoever ingests from a medium takes, refuses or drops, and never waits."""
+    functions = {name: getattr(bench.vtable, name) for name in bench.vtable.__annotations__}
+    waiting = [name for name, function in functions.items() if inspect.iscoroutinefunction(function)]
+    check(not waiting, f"these functions would have to be awaited: {', '.join(waiting)}")
