@@ -18,7 +18,15 @@ __all__ = ["MARKS", "print_json", "print_table"]
 MARKS: Final[Mapping[bool | None, str]] = {True: "ok", False: "FAIL", None: "-"}
 """How a check that held, failed, or did not apply is written."""
 
-_COLOURS: Final = {"ok": "green", "loaded": "green", "FAIL": "red", "failed": "red", "incompatible": "red"}
+_COLOURS: Final = {
+    "ok": "green",
+    "loaded": "green",
+    "FAIL": "red",
+    "PASS": "green",
+    "advice": "yellow",
+    "failed": "red",
+    "incompatible": "red",
+}
 
 
 def print_json(value: Any) -> None:
