@@ -23,6 +23,7 @@ __all__ = ["AT_REST", "Driver"]
 T = TypeVar("T")
 
 AT_REST: Final = PollSpec()
+"""What poll_handle says for whoever waits for nothing any more."""
 WAITS: Final[dict[int, Callable[[int], Awaitable[None]]]] = {
     READ: trio.lowlevel.wait_readable,
     WRITE: trio.lowlevel.wait_writable,
