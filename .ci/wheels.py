@@ -16,6 +16,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,9 +30,16 @@ def run(*command: str | Path, cwd: Path = ROOT) -> None:
 
 
 def build(folders: list[str], into: Path, *kinds: str) -> list[Path]:
-    """Build each folder with the hatchling that is installed here; returns the wheels."""
+    """Build each folder with the backend that is installed here; returns the wheels."""
     for folder in folders:
-        run(sys.executable, "-m", "hatchling", "build", *kinds, "-d", into, cwd=ROOT / folder)
+        backend = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["build-system"]["build-backend"]
+        if backend == "hatchling.build":
+            options = [part for kind in kinds for part in ("-t", kind)]
+            run(sys.executable, "-m", "hatchling", "build", *options, "-d", into, cwd=ROOT / folder)
+        else:
+            # In a temporary folder of its own each time: two interpreters that shared one would disturb each other.
+            calls = "".join(f"b.build_{kind}({str(into)!r});" for kind in kinds)
+            run(sys.executable, "-c", f"import {backend} as b;{calls}", cwd=ROOT / folder)
     return sorted(into.glob("*.whl"))
 
 
@@ -52,10 +60,10 @@ def main() -> None:
     parser.add_argument("folders", nargs="+")
     options = parser.parse_args()
     if options.into:
-        build(options.folders, options.into.resolve(), "-t", "sdist", "-t", "wheel")
+        build(options.folders, options.into.resolve(), "sdist", "wheel")
         return
     with tempfile.TemporaryDirectory() as scratch:
-        install(options.folders, build(options.folders, Path(scratch), "-t", "wheel"))
+        install(options.folders, build(options.folders, Path(scratch), "wheel"))
 
 
 if __name__ == "__main__":

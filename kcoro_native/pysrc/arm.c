@@ -3,7 +3,6 @@
 /* One clause of a select, waiting in one queue; its claim word is the select's. */
 
 #include <stddef.h>
-#include <structmember.h>
 
 #include "claim.h"
 #include "module.h"

@@ -8,7 +8,6 @@
 */
 
 #include <stddef.h>
-#include <structmember.h>
 
 #include "chan.h"
 #include "lending.h"

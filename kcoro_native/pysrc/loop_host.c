@@ -10,7 +10,6 @@
 #include "module.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 _Thread_local kpy_loop_t *kpy_loop_here;
 

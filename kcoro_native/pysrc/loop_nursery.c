@@ -10,7 +10,6 @@
 #include "module.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 static int fail(kpy_nursery_t *self, PyObject *error) {
     if (PyList_Append(self->errors, error) != 0)

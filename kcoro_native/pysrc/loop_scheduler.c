@@ -6,7 +6,6 @@
 #include "module.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 /* -- what the host uses as well */
 

@@ -11,7 +11,6 @@
 #include "module.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 bool kpy_in_force(const kpy_scope_t *scope) {
     for (; scope != NULL; scope = scope->parent) {

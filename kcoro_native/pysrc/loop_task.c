@@ -5,7 +5,6 @@
 #include "loop.h"
 
 #include <stddef.h>
-#include <structmember.h>
 
 static struct kpy_loops *loops_of(const kpy_task_t *task) {
     return task->owner->state->loops;

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
-#include <structmember.h>
 #include <time.h>
 
 typedef struct kpy_timer {

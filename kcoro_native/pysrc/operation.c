@@ -7,7 +7,6 @@
 */
 
 #include <stddef.h>
-#include <structmember.h>
 
 #include "claim.h"
 #include "module.h"

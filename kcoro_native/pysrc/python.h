@@ -11,6 +11,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <structmember.h>
 
 /* Tests pretend to be another version. */
 #ifndef KPY_VERSION_HEX

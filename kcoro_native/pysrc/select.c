@@ -3,7 +3,6 @@
 /* The operation of a select, with one claim word for all of its arms. Nobody is told while its parker is NOBODY. */
 
 #include <stddef.h>
-#include <structmember.h>
 
 #include "claim.h"
 #include "module.h"

@@ -81,7 +81,7 @@ def test_a_wheel_holds_the_package_and_the_extension(tmp_path: Path) -> None:
 
 
 def test_what_was_compiled_in_is_told(native: Any, tmp_path: Path) -> None:
-    """Where a part is missing there is another; ``kcoro doctor`` shows which."""
+    """Where a part is missing there is another; ``kcoro doctor`` shows which. Row: CF5."""
     poor = load_module(NAME, build_extension(tmp_path, "-O0", "-DKC_NO_C11_ATOMICS", port=False)).compiled()
     assert (poor["atomics"], poor["pollers"]) == ("mutex", ["poll"])
     assert native.compiled()["atomics"] == "C11"

@@ -31,9 +31,10 @@ def factors() -> tuple[list[str], set[str], set[str]]:
     matches = [re.fullmatch(r"py\{?([\d,]+)\}?-\{?([\w,]+)\}?-\{?([\w,]+)\}?", line) for line in lines]
     found = [[group.split(",") for group in match.groups()] for match in matches if match is not None]
     assert len(found) == len(lines)
-    pythons, engines, _ = found[0]
+    pythons = found[0][0]
     assert all(set(more[0]) <= set(pythons) for more in found), "an interpreter that the others do not know"
-    return [f"{python[0]}.{python[1:]}" for python in pythons], set(engines), {name for one in found for name in one[2]}
+    engines, backends = ({name for one in found for name in one[part]} for part in (1, 2))
+    return [f"{python[0]}.{python[1:]}" for python in pythons], engines, backends
 
 
 def schemes() -> dict[str, str]:
@@ -57,6 +58,7 @@ def test_a_backend_environment_installs_core_and_one_plugin_from_wheels() -> Non
     lines = [line for line in tox()["testenv"]["commands_pre"].strip().splitlines() if "wheels.py" in line]
     installed = {line.split(":")[0]: line.split("wheels.py ")[1].split() for line in lines}
     assert installed.pop("mem") == ["kcoro_core"]
+    assert installed.pop("native") == ["kcoro_native"]
     assert installed == {name: ["kcoro_core", package] for name, package in schemes().items()}
 
 

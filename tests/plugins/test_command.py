@@ -16,7 +16,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kcoro_core import cli
+from kcoro_core import cli, plugins
+from kcoro_core.cli import doctor
 
 CORE_ONLY = {"KCORO_PLUGIN_AUTOLOAD": "0"}
 
@@ -74,6 +75,16 @@ def test_doctor_names_the_engine_and_why_it_was_chosen(kcoro: Any) -> None:
     missing = kcoro("doctor", "--json", KCORO_ENGINE="wooden", **CORE_ONLY)
     assert missing.returncode == 1
     assert "no installed plugin gives engine 'wooden'" in json.loads(missing.stdout)["problems"][0]
+
+
+def test_doctor_shows_what_was_compiled_into_an_engine(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Nothing of an engine that is Python alone. Row: CF5."""
+    channel = plugins.engine("reference").channel
+    monkeypatch.setattr(type(channel), "compiled", {"abi": 7, "pollers": ["epoll", "poll"]}, raising=False)
+    cli.main(["doctor"])
+    assert "\ncompiled      reference: abi 7, pollers epoll poll\n" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert "reference" not in doctor.examine()["compiled"]
 
 
 def test_doctor_finds_a_key_of_the_configuration_that_nobody_knows(kcoro: Any, tmp_path: Path) -> None:

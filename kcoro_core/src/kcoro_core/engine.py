@@ -339,7 +339,11 @@ OnUndelivered = Callable[[Any, Undelivered], object]
 
 
 class ChannelFactory(Protocol):
-    """Makes the channels of one engine; what ``kcoro_channel`` returns. Arguments were checked by the face."""
+    """Makes the channels of one engine; what ``kcoro_channel`` returns. Arguments were checked by the face.
+
+    An engine that was compiled may have an attribute ``compiled``, a mapping of names to numbers, texts and lists of
+    texts: what was compiled in. ``kcoro doctor`` shows it.
+    """
 
     engine: str
     api: int

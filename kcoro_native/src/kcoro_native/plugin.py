@@ -11,7 +11,7 @@ from kcoro_core.engine import ChannelCore as ChannelCoreOfAnyEngine
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.semantics import Kind, Overflow
 
-from ._native import Arm, ChannelCore, Operation, SelectOperation
+from ._native import Arm, ChannelCore, Operation, SelectOperation, compiled
 from .scheduler import scheduler_factory
 
 __all__ = ["kcoro_channel", "kcoro_host", "kcoro_scheduler", "kcoro_select"]
@@ -24,6 +24,8 @@ class _Channels:
 
     engine = NAME
     api = ENGINE_API
+    compiled: Final = compiled()
+    """What was compiled in, for ``kcoro doctor``."""
 
     def __call__(
         self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None

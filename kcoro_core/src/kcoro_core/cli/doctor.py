@@ -30,7 +30,7 @@ kcoro doctor --json > doctor.json      # to attach to a report
 """
 
 Question = tuple[Callable[[str], object], str]
-DISTRIBUTIONS = ("kcoro-core", "pluggy", "attrs", "trio", "rich")
+DISTRIBUTIONS = ("kcoro-core", "kcoro-native", "pluggy", "attrs", "trio", "rich")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +62,7 @@ def examine() -> dict[str, Any]:
         "versions": {name: _version(name) for name in DISTRIBUTIONS},
         "apis": {"engine": ENGINE_API, "transport": TRANSPORT_API},
         "engine": engine,
+        "compiled": _compiled(reports),
         "hosts": sorted({host for report in reports for host in report.hosts}),
         "poller": "epoll" if hasattr(select, "epoll") else "kqueue" if hasattr(select, "kqueue") else "poll",
         "configuration": str(settings.source) if settings.source else None,
@@ -101,6 +102,19 @@ def _engine(problems: list[str]) -> dict[str, str]:
     return {"name": choice.name, "why": choice.why}
 
 
+def _compiled(reports: list[plugins.PluginReport]) -> dict[str, dict[str, Any]]:
+    """What was compiled into the engines that can be used; nothing for those that are Python alone."""
+    found = {}
+    for name in sorted({name for report in reports if report.state == "loaded" for name in report.engines}):
+        try:
+            parts = getattr(plugins.engine(name).channel, "compiled", None)
+        except KcoroError:
+            continue  # a problem of its own, and told as one
+        if parts is not None:
+            found[name] = dict(parts)
+    return found
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -123,10 +137,16 @@ def _lines(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(f"{name} {v or 'not installed'}" for name, v in findings["versions"].items())
     yield "APIs", ", ".join(f"{name} {number}" for name, number in findings["apis"].items())
     yield "engine", f"{findings['engine']['name']} ({findings['engine']['why']})"
-    yield "hosts", ", ".join(findings["hosts"]) or "none"
+    for name, parts in findings["compiled"].items():
+        yield "compiled", f"{name}: " + ", ".join(f"{key} {_text(part)}" for key, part in parts.items())
+    yield "hosts", f"{', '.join(findings['hosts']) or 'none'} (trio runs a program unless run(host=...) names another)"
     yield "poller", findings["poller"]
     yield "configuration", findings["configuration"] or "no file; defaults and environment"
     yield "environment", " ".join(f"{k}={v}" for k, v in findings["environment"].items()) or "no KCORO_ variable is set"
     for report in findings["plugins"]:
         serving = findings["serving"][report["name"]]
         yield "plugin", f"{report['name']} ({report['distribution']} {report['version']}): {report['state']}, {serving}"
+
+
+def _text(part: object) -> str:
+    return " ".join(map(str, part)) if isinstance(part, (list, tuple)) else str(part)
