@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The command ``kcoro``: each module of this package whose name has no underscore is one subcommand.
+"""The command ``kcoro``: each module of this package that does not begin with an underscore is one subcommand.
 
 A subcommand is a file with ``SUMMARY`` (one line), ``EXAMPLE`` (command lines that work), ``configure(parser)`` and
 ``run(args) -> int``. Nothing is registered anywhere else.
@@ -46,8 +46,8 @@ class Command(Protocol):
 
 def commands() -> dict[str, Command]:
     """Every subcommand by name, in the order of the alphabet."""
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if "_" not in info.name)
-    return {name: cast(Command, importlib.import_module(f"{__name__}.{name}")) for name in names}
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
+    return {name.replace("_", "-"): cast(Command, importlib.import_module(f"{__name__}.{name}")) for name in names}
 
 
 class Intermixed(argparse.ArgumentParser):

@@ -84,7 +84,7 @@ def bounds_empty_frames(bench: Bench) -> None:
     """Frames without a payload fill a connection as well: their headers take room."""
     near, far = bench.pair()
     [empty] = numbered(1, 0)
-    taken = bench.fill(near, empty, at_most_bytes=1 << 21)
+    taken = bench.fill(near, empty, at_most_bytes=1 << 23)
     check(len(bench.receive(far, taken, near)) == taken, "empty frames were lost under pressure")
 
 
