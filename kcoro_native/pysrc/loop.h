@@ -83,7 +83,7 @@ struct kpy_loop {
     bool is_forked;     /* this process is a child of the one that runs the loop */
     PyObject *calls; /* a list: functions that other threads want called */
     PyObject *idle;  /* of a clock that is not the monotonic one: idle(deadline) answers how long to wait, in seconds */
-    PyObject *pausing, *at_cancel_point; /* the two awaitables that have no state of their own */
+    PyObject *pausing, *at_cancel_point, *at_checkpoint; /* the awaitables that have no state of their own */
     PyObject *main;      /* the main task; not counted, NULL before and after it */
     PyObject *interrupt; /* an exception for the main task, or NULL */
     PyObject *watches;   /* a dict of fd: list of watches */
@@ -120,13 +120,18 @@ struct kpy_nursery {
 /* What the files of the loop share in one interpreter. */
 struct kpy_loops {
     PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
-    PyTypeObject *park, *pause, *cancel_point, *block, *sleep; /* awaitables */
+    PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange; /* awaitables */
     PyObject *park_trap, *task_states;                         /* from reference/scheduler.py */
     PyObject *poll_spec, *stats;                               /* classes */
     PyObject *wrong_loop, *cancelled;                          /* exceptions */
     PyObject *report, *again, *await_it, *coroutine_abc;
     PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
     PyObject *stop; /* a StopIteration that carries results of awaits, or NULL */
+    PyObject *str_enter_here, *str_closed_error;
+    PyObject *end_of_iteration, *slow_send, *slow_recv, *slow_next; /* of the Python face */
+    Py_ssize_t home_at, core_at;                                    /* where that keeps its _home and its _core */
+    struct kpy_exchange *spares;                                    /* exchanges that ended, linked by `face` */
+    int spare_count;
 };
 
 /* The loop that runs in this thread, or NULL. */
@@ -189,6 +194,7 @@ int kpy_check_fork(kpy_loop_t *self);
 
 /* -- loop_wait.c */
 
+void kpy_never_awaited(PyObject *self); /* warns, in its dealloc */
 PyObject *kpy_await(PyObject *self); /* am_await of what is its own iterator */
 PyObject *kpy_result(struct kpy_loops *loops, PyObject *value); /* the end of an await, for tp_iternext; takes value */
 int kpy_interrupt(kpy_task_t *task); /* a parked task whose scope is cancelled: 0, or -1 */
@@ -203,20 +209,26 @@ int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task);
 PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op);
 PyObject *kpy_wait_block(kpy_loop_t *self, PyObject *why);
 PyObject *kpy_wait_sleep(kpy_loop_t *self, double seconds);
-int kpy_make_waits(kpy_loop_t *self); /* the two awaitables that each loop has */
+int kpy_make_waits(kpy_loop_t *self); /* the awaitables that each loop has */
 void kpy_end_waits(kpy_loop_t *self);
 
 /* -- loop_poll.c */
 
 int kpy_poll_setup(kpy_loop_t *self);
 void kpy_poll_end(kpy_loop_t *self);
-int kpy_poll(kpy_loop_t *self, int64_t timeout_ns);
+int kpy_poll(kpy_loop_t *self, int64_t timeout_ns); /* how many descriptors were ready, or -1 */
 int kpy_run_calls(kpy_loop_t *self);
 extern PyMethodDef kpy_poll_methods[];
 
 /* -- loop_drive.c */
 
 extern PyMethodDef kpy_drive_methods[];
+
+/* -- loop_exchange.c */
+
+/* Give a class of channels, a subclass of the Python face, methods that are fast on a loop. */
+PyObject *kpy_quicken(PyObject *module, PyObject *cls);
+void kpy_exchange_free_spares(struct kpy_loops *loops);
 
 /* -- loop_init.c */
 
@@ -233,6 +245,7 @@ int kpy_init_nursery(PyObject *module, kpy_state_t *state);
 int kpy_init_host(PyObject *module, kpy_state_t *state);
 int kpy_init_wait(PyObject *module, kpy_state_t *state);
 int kpy_init_poll(PyObject *module, kpy_state_t *state);
+int kpy_init_exchange(PyObject *module, kpy_state_t *state);
 
 /* The whole of it: types of the loop and what they need of core. 0, or -1 and an exception. */
 int kpy_init_loop(PyObject *module, kpy_state_t *state);

@@ -57,11 +57,10 @@ static int64_t nanoseconds(double seconds) {
 
 /* How long to wait, by a clock of Python; it may jump instead, and answers 0 then. */
 static int ask_clock(kpy_loop_t *self, uint64_t next, int64_t *timeout) {
-    if (kpy_poll(self, 0) != 0)
-        return -1;
+    int ready = kpy_poll(self, 0);
     *timeout = 0;
-    if (has_work(self))
-        return 0;
+    if (ready != 0 || has_work(self)) /* what was done for a descriptor may have made another one ready */
+        return ready < 0 ? -1 : 0;
     PyObject *answer = PyObject_CallFunction(self->idle, "d", kpy_seconds(next));
     double seconds = answer == NULL ? -1.0 : PyFloat_AsDouble(answer);
     Py_XDECREF(answer);
@@ -106,7 +105,7 @@ static enum turn wait_for_world(kpy_loop_t *self) {
     }
     if (has_work(self) || (timeout == 0 && self->idle != NULL))
         return GO_ON;
-    return kpy_poll(self, timeout) != 0 ? FAILED : GO_ON;
+    return kpy_poll(self, timeout) < 0 ? FAILED : GO_ON;
 }
 
 /* -- the whole */
@@ -122,7 +121,7 @@ static enum turn turn(kpy_loop_t *self) {
         return FAILED;
     if (self->base.queue.length == 0 && self->base.oldest != NULL && self->interrupt == NULL)
         return wait_for_world(self);
-    return self->watching != 0 && kpy_poll(self, 0) != 0 ? FAILED : GO_ON;
+    return self->watching != 0 && kpy_poll(self, 0) < 0 ? FAILED : GO_ON;
 }
 
 static PyObject *drive(PyObject *obj, PyObject *Py_UNUSED(ignored)) {

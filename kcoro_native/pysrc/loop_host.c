@@ -121,6 +121,10 @@ static PyObject *cancel_point(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
     return Py_NewRef(((kpy_loop_t *)obj)->at_cancel_point);
 }
 
+static PyObject *checkpoint(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
+    return Py_NewRef(((kpy_loop_t *)obj)->at_checkpoint);
+}
+
 static PyObject *block(PyObject *obj, PyObject *why) {
     return kpy_wait_block((kpy_loop_t *)obj, why);
 }
@@ -215,6 +219,7 @@ static PyMethodDef methods[] = {
     {"unpark", unpark, METH_O, "Make the task parked on an operation runnable."},
     {"pause", pause_turn, METH_NOARGS, "Awaited, let the other tasks run once, and start a new quantum."},
     {"cancel_point", cancel_point, METH_NOARGS, "Awaited, raise the cancellation of the task, if there is one."},
+    {"checkpoint", checkpoint, METH_NOARGS, "A cancel point and a turn for the others, in one."},
     {"block", block, METH_O, "Awaited, park until wake, whatever is cancelled; the argument tells why in dumps."},
     {"wake", wake, METH_O, "End the block of a task."},
     {"nap", nap, METH_O, "Awaited, wait so many seconds; a cancel point."},

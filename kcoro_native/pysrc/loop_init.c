@@ -42,6 +42,7 @@ static const borrowed_t borrowed[] = {
     {AT(again), "kcoro_core.hosts.port", "AGAIN"},
     {AT(await_it), "kcoro_native._await", "await_it"},
     {AT(coroutine_abc), "collections.abc", "Coroutine"},
+    {AT(end_of_iteration), "kcoro_core.channel", "end_of_iteration"},
 };
 
 static const struct {
@@ -50,7 +51,7 @@ static const struct {
 } names[] = {
     {AT(str_task), "task"},         {AT(str_give_up), "give_up"},          {AT(str_throw), "throw"},
     {AT(str_close), "close"},       {AT(str_qualname), "__qualname__"},    {AT(str_value), "value"},
-    {AT(str_name), "name"},
+    {AT(str_name), "name"},         {AT(str_enter_here), "_enter_here"},   {AT(str_closed_error), "closed_error"},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -74,8 +75,11 @@ static int borrow(struct kpy_loops *loops) {
 
 static const size_t types[] = {
     AT(task), AT(scheduler), AT(loop),         AT(scope), AT(nursery), AT(timer), AT(watch),
-    AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),
+    AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),   AT(exchange),
+    AT(checkpoint),
 };
+
+static const size_t of_face[] = {AT(slow_send), AT(slow_recv), AT(slow_next)};
 
 int kpy_loops_traverse(kpy_state_t *state, visitproc visit, void *arg) {
     struct kpy_loops *loops = state->loops;
@@ -83,6 +87,8 @@ int kpy_loops_traverse(kpy_state_t *state, visitproc visit, void *arg) {
         Py_VISIT(*slot(loops, types[i]));
     for (size_t i = 0; loops != NULL && i < COUNT(borrowed); i++)
         Py_VISIT(*slot(loops, borrowed[i].at));
+    for (size_t i = 0; loops != NULL && i < COUNT(of_face); i++)
+        Py_VISIT(*slot(loops, of_face[i]));
     return 0;
 }
 
@@ -90,12 +96,15 @@ void kpy_loops_free(kpy_state_t *state) {
     struct kpy_loops *loops = state->loops;
     if (loops == NULL)
         return;
+    kpy_exchange_free_spares(loops); /* while their type is there */
     for (size_t i = 0; i < COUNT(types); i++)
         Py_CLEAR(*slot(loops, types[i]));
     for (size_t i = 0; i < COUNT(borrowed); i++)
         Py_CLEAR(*slot(loops, borrowed[i].at));
     for (size_t i = 0; i < COUNT(names); i++)
         Py_CLEAR(*slot(loops, names[i].at));
+    for (size_t i = 0; i < COUNT(of_face); i++)
+        Py_CLEAR(*slot(loops, of_face[i]));
     Py_CLEAR(loops->task_states);
     Py_CLEAR(loops->stop);
     state->loops = NULL;
@@ -105,7 +114,7 @@ void kpy_loops_free(kpy_state_t *state) {
 int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
         kpy_init_task,    kpy_init_scheduler, kpy_init_time, kpy_init_scope,
-        kpy_init_nursery, kpy_init_host,      kpy_init_wait, kpy_init_poll,
+        kpy_init_nursery, kpy_init_host,      kpy_init_wait, kpy_init_poll, kpy_init_exchange,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

@@ -129,7 +129,7 @@ int kpy_poll(kpy_loop_t *self, int64_t timeout_ns) {
     for (int i = 0; i < count; i++)
         if (fire_all(self, &ready[i]) != 0)
             return -1;
-    return 0;
+    return count > 0 ? count : 0;
 }
 
 /* -- calls from other threads, and what is due between two steps */

@@ -4,6 +4,9 @@
 
 #include "loop.h"
 
+/* How often a coroutine is closed that waits while it is being closed. */
+#define MOST_CLOSES 16
+
 int kpy_enqueue(kpy_task_t *task) {
     task->state = KPY_READY;
     task->injected = task->owner->running == NULL;
@@ -155,21 +158,39 @@ int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
     return rc;
 }
 
+/* Throw GeneratorExit in. A block that waits while it is left takes several; the first complaint is kept. */
+static PyObject *close_coroutine(kpy_scheduler_t *self, kpy_task_t *task) {
+    PyObject *error = NULL;
+    for (int i = 0; i < MOST_CLOSES; i++) {
+        PyObject *answer = PyObject_CallMethodNoArgs(task->coro, self->state->loops->str_close);
+        PyObject *raised = answer == NULL ? kpy_take_exception() : NULL;
+        bool again = raised != NULL && PyErr_GivenExceptionMatches(raised, PyExc_RuntimeError);
+        Py_XDECREF(answer);
+        if (error == NULL)
+            error = Py_XNewRef(raised);
+        Py_XDECREF(raised);
+        if (!again)
+            break;
+    }
+    return error;
+}
+
 int kpy_close_task(kpy_task_t *task) {
     kpy_scheduler_t *self = task->owner;
-    PyObject *answer = NULL;
+    PyObject *error;
     Py_INCREF(task);
     Py_CLEAR(task->done); /* nobody waits for it any more */
     task->state = KPY_RUNNING;
     self->running = task;
     if (PyContext_Enter(task->context) == 0) {
-        answer = PyObject_CallMethodNoArgs(task->coro, self->state->loops->str_close);
+        error = close_coroutine(self, task);
         if (PyContext_Exit(task->context) != 0)
-            Py_CLEAR(answer);
+            PyErr_Clear();
     }
+    else
+        error = kpy_take_exception();
     self->running = NULL;
-    int rc = keep(self, task, NULL, answer == NULL ? kpy_take_exception() : NULL);
-    Py_XDECREF(answer);
+    int rc = keep(self, task, NULL, error);
     Py_DECREF(task);
     return rc;
 }

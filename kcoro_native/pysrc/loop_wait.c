@@ -51,6 +51,14 @@ PyObject *kpy_await_throw(PyObject *const *args, Py_ssize_t count) {
     return NULL;
 }
 
+void kpy_never_awaited(PyObject *self) {
+    PyObject *error = kpy_take_exception(), *text = PyObject_Repr(self);
+    if (text == NULL || PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U was never awaited: it has done nothing", text) != 0)
+        PyErr_WriteUnraisable(text);
+    Py_XDECREF(text);
+    kpy_raise(error);
+}
+
 PySendResult kpy_raise_cancelled(kpy_loop_t *self) {
     PyObject *error = PyObject_CallNoArgs(self->base.state->loops->cancelled);
     if (error != NULL) {
@@ -182,7 +190,23 @@ static PySendResult point_advance(PyObject *self, PyObject **result) {
     return kpy_is_cancelled(loop, task) == 0 ? over(result) : PYGEN_ERROR;
 }
 
+/* A cancel point, and a turn: in this order, but for the end of a run, as at any cancel point. */
+static PySendResult checkpoint_advance(PyObject *self, PyObject **result) {
+    kpy_loop_t *loop = loop_of(self);
+    kpy_task_t *task = kpy_loop_current(loop);
+    if (task == NULL)
+        return PYGEN_ERROR;
+    bool looks = loop->is_cancelling && task->yielded == loop->is_finishing;
+    if (looks && kpy_is_cancelled(loop, task) != 0) {
+        task->yielded = false;
+        return PYGEN_ERROR;
+    }
+    return pause_advance(self, result);
+}
+
+#define checkpoint_leave simple_leave
 KPY_AWAITABLE(pause, SIMPLE_LOOPS)
+KPY_AWAITABLE(checkpoint, SIMPLE_LOOPS)
 KPY_AWAITABLE(point, SIMPLE_LOOPS)
 
 static void simple_dealloc(PyObject *self) {
@@ -195,6 +219,13 @@ static PyType_Slot pause_slots[] = {
     {Py_tp_doc, "Awaited, lets the other tasks run once."},
     {Py_tp_dealloc, simple_dealloc},
     KPY_AWAITABLE_SLOTS(pause),
+    {0, NULL},
+};
+
+static PyType_Slot checkpoint_slots[] = {
+    {Py_tp_doc, "Awaited, raises the cancellation of its task, if there is one, and else lets the others run once."},
+    {Py_tp_dealloc, simple_dealloc},
+    KPY_AWAITABLE_SLOTS(checkpoint),
     {0, NULL},
 };
 
@@ -215,16 +246,17 @@ static PyObject *make_simple(kpy_loop_t *loop, PyTypeObject *type) {
 int kpy_make_waits(kpy_loop_t *self) {
     self->pausing = make_simple(self, self->base.state->loops->pause);
     self->at_cancel_point = make_simple(self, self->base.state->loops->cancel_point);
-    return self->pausing == NULL || self->at_cancel_point == NULL ? -1 : 0;
+    self->at_checkpoint = make_simple(self, self->base.state->loops->checkpoint);
+    return self->pausing == NULL || self->at_cancel_point == NULL || self->at_checkpoint == NULL ? -1 : 0;
 }
 
 void kpy_end_waits(kpy_loop_t *self) {
-    if (self->pausing != NULL)
-        ((kpy_simple_t *)self->pausing)->loop = NULL;
-    if (self->at_cancel_point != NULL)
-        ((kpy_simple_t *)self->at_cancel_point)->loop = NULL;
-    Py_CLEAR(self->pausing);
-    Py_CLEAR(self->at_cancel_point);
+    PyObject **all[] = {&self->pausing, &self->at_cancel_point, &self->at_checkpoint};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (*all[i] != NULL)
+            ((kpy_simple_t *)*all[i])->loop = NULL;
+        Py_CLEAR(*all[i]);
+    }
 }
 
 /* -- waits that have a state: of any operation, and of what nobody can cancel */
@@ -390,24 +422,20 @@ static PyType_Slot block_slots[] = {
 
 /* -- time */
 
+/* It refers to no other object: its task ends before the loop does, and takes it out of the timers. */
 typedef struct kpy_sleep {
     PyObject_HEAD
-    kpy_loop_t *loop; /* a reference */
     kc_timer_t timer;
     double seconds;
     kpy_task_t *task; /* as in kpy_wait_on */
-    bool is_over;
+    bool is_begun, is_over;
 } kpy_sleep_t;
-
-#define SLEEP_LOOPS (((kpy_sleep_t *)self)->loop->base.state->loops)
 
 PyObject *kpy_wait_sleep(kpy_loop_t *loop, double seconds) {
     PyTypeObject *type = loop->base.state->loops->sleep;
     kpy_sleep_t *self = (kpy_sleep_t *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->loop = (kpy_loop_t *)Py_NewRef(loop);
-    self->seconds = seconds;
+    if (self != NULL)
+        self->seconds = seconds;
     return (PyObject *)self;
 }
 
@@ -427,49 +455,52 @@ static void sleep_leave(PyObject *obj) {
     self->is_over = true;
 }
 
-static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
-    kpy_sleep_t *self = (kpy_sleep_t *)obj;
-    kpy_task_t *task = kpy_loop_current(self->loop);
+static PySendResult begin_sleep(kpy_sleep_t *self, kpy_loop_t *loop, kpy_task_t *task, PyObject **result) {
     double now;
-    if (task == NULL || (self->is_over && wait_again() != 0))
-        return PYGEN_ERROR;
-    if (self->task != NULL) {
-        bool cancelled = task->interrupted;
-        sleep_leave(obj);
-        return cancelled ? kpy_raise_cancelled(self->loop) : over(result);
-    }
-    if (self->loop->is_cancelling && kpy_is_cancelled(self->loop, task) != 0) {
+    self->is_begun = true;
+    if ((loop->is_cancelling && kpy_is_cancelled(loop, task) != 0) || kpy_now(&loop->base, &now) != 0) {
         self->is_over = true;
         return PYGEN_ERROR;
     }
-    if (kpy_now(&self->loop->base, &now) != 0)
-        return PYGEN_ERROR;
-    kc_timer_start(&self->loop->base.timers, &self->timer, kpy_key(now + self->seconds), awake);
+    kc_timer_start(&loop->base.timers, &self->timer, kpy_key(now + self->seconds), awake);
     self->task = task;
-    return kpy_park(self->loop, task, obj, KPY_WAIT_TIMER, result);
+    return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_TIMER, result);
 }
 
-KPY_AWAITABLE(sleep, SLEEP_LOOPS)
-
-static int sleep_traverse(PyObject *obj, visitproc visit, void *arg) {
-    Py_VISIT(Py_TYPE(obj));
-    Py_VISIT(((kpy_sleep_t *)obj)->loop);
-    return 0;
+static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
+    kpy_sleep_t *self = (kpy_sleep_t *)obj;
+    kpy_loop_t *loop = kpy_loop_here;
+    kpy_task_t *task = kpy_loop_current(loop);
+    if (task == NULL || (self->is_over && wait_again() != 0))
+        return PYGEN_ERROR;
+    if (self->task == NULL)
+        return begin_sleep(self, loop, task, result);
+    bool cancelled = task->interrupted;
+    sleep_leave(obj);
+    return cancelled ? kpy_raise_cancelled(loop) : over(result);
 }
+
+KPY_AWAITABLE(sleep, NULL) /* it has no value */
 
 static void sleep_dealloc(PyObject *obj) {
     PyTypeObject *type = Py_TYPE(obj);
-    PyObject_GC_UnTrack(obj);
     kc_timer_cancel(&((kpy_sleep_t *)obj)->timer);
-    Py_CLEAR(((kpy_sleep_t *)obj)->loop);
+    if (!((kpy_sleep_t *)obj)->is_begun && !((kpy_sleep_t *)obj)->is_over)
+        kpy_never_awaited(obj);
     type->tp_free(obj);
     Py_DECREF(type);
+}
+
+static PyObject *sleep_repr(PyObject *obj) {
+    char text[64];
+    PyOS_snprintf(text, sizeof text, "sleep(%g)", ((kpy_sleep_t *)obj)->seconds);
+    return PyUnicode_FromString(text);
 }
 
 static PyType_Slot sleep_slots[] = {
     {Py_tp_doc, "Awaited, waits until so many seconds have passed."},
     {Py_tp_dealloc, sleep_dealloc},
-    {Py_tp_traverse, sleep_traverse},
+    {Py_tp_repr, sleep_repr},
     KPY_AWAITABLE_SLOTS(sleep),
     {0, NULL},
 };
@@ -480,19 +511,23 @@ static PyType_Slot sleep_slots[] = {
 #define IN_CYCLES (PLAIN | Py_TPFLAGS_HAVE_GC)
 
 static PyType_Spec pause_spec = {"kcoro_native._native.Pause", sizeof(kpy_simple_t), 0, PLAIN, pause_slots};
+static PyType_Spec checkpoint_spec = {"kcoro_native._native.Checkpoint", sizeof(kpy_simple_t), 0, PLAIN, checkpoint_slots};
 static PyType_Spec point_spec = {"kcoro_native._native.CancelPoint", sizeof(kpy_simple_t), 0, PLAIN, point_slots};
 static PyType_Spec park_spec = {"kcoro_native._native.Park", sizeof(kpy_wait_on_t), 0, IN_CYCLES, park_slots};
 static PyType_Spec block_spec = {"kcoro_native._native.Block", sizeof(kpy_wait_on_t), 0, IN_CYCLES, block_slots};
-static PyType_Spec sleep_spec = {"kcoro_native._native.Sleep", sizeof(kpy_sleep_t), 0, IN_CYCLES, sleep_slots};
+static PyType_Spec sleep_spec = {"kcoro_native._native.Sleep", sizeof(kpy_sleep_t), 0, PLAIN, sleep_slots};
 
 int kpy_init_wait(PyObject *module, kpy_state_t *state) {
     struct kpy_loops *loops = state->loops;
-    loops->pause = (PyTypeObject *)PyType_FromModuleAndSpec(module, &pause_spec, NULL);
-    loops->cancel_point = (PyTypeObject *)PyType_FromModuleAndSpec(module, &point_spec, NULL);
-    loops->park = (PyTypeObject *)PyType_FromModuleAndSpec(module, &park_spec, NULL);
-    loops->block = (PyTypeObject *)PyType_FromModuleAndSpec(module, &block_spec, NULL);
-    loops->sleep = (PyTypeObject *)PyType_FromModuleAndSpec(module, &sleep_spec, NULL);
-    if (loops->pause == NULL || loops->cancel_point == NULL || loops->park == NULL || loops->block == NULL)
-        return -1;
-    return loops->sleep == NULL ? -1 : 0;
+    struct {
+        PyTypeObject **type;
+        PyType_Spec *spec;
+    } all[] = {
+        {&loops->pause, &pause_spec}, {&loops->cancel_point, &point_spec}, {&loops->checkpoint, &checkpoint_spec},
+        {&loops->park, &park_spec},   {&loops->block, &block_spec},        {&loops->sleep, &sleep_spec},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if ((*all[i].type = (PyTypeObject *)PyType_FromModuleAndSpec(module, all[i].spec, NULL)) == NULL)
+            return -1;
+    return 0;
 }

@@ -2,6 +2,7 @@
 /* Copyright (c) the kcoro authors */
 /* A place in a queue: what it offers, and whose it is. */
 
+#include "loop.h"
 #include "module.h"
 
 void kpy_place_init(kpy_place_t *place, PyObject *owner, kc_op_t *op, int index, bool sending, PyObject *value) {
@@ -13,7 +14,7 @@ void kpy_place_init(kpy_place_t *place, PyObject *owner, kc_op_t *op, int index,
 }
 
 kpy_place_t *kpy_place_of(kpy_state_t *state, PyObject *waiter) {
-    if (Py_TYPE(waiter) == state->operation)
+    if (Py_TYPE(waiter) == state->operation || Py_TYPE(waiter) == state->loops->exchange)
         return &((kpy_operation_t *)waiter)->place;
     if (Py_TYPE(waiter) == state->arm)
         return &((kpy_arm_t *)waiter)->place;

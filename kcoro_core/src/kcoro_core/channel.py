@@ -51,7 +51,9 @@ def channel(
     :raises NotSupported: the engine that KCORO_ENGINE names is not installed, or blocked.
     """
     _check(kind, capacity, overflow, on_undelivered)
-    return Channel(plugins.engine(), kind, capacity, overflow, on_undelivered, name)
+    engine = plugins.engine()
+    face: type[Channel[Any]] = getattr(engine.channel, "face", Channel)
+    return face(engine, kind, capacity, overflow, on_undelivered, name)
 
 
 def _check(kind: object, capacity: object, overflow: object, hook: object) -> None:

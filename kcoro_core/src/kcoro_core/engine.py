@@ -343,6 +343,9 @@ class ChannelFactory(Protocol):
 
     An engine that was compiled may have an attribute ``compiled``, a mapping of names to numbers, texts and lists of
     texts: what was compiled in. ``kcoro doctor`` shows it.
+
+    An attribute ``face``, if there is one, is the subclass of ``kcoro_core.Channel`` that programs get: it may do some
+    of its methods faster on a host that it knows, and means the same everywhere.
     """
 
     engine: str

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from . import plugins
 from .errors import WrongLoop
-from .hosts.port import current_host, find_host
+from .hosts.port import Host, current_host, find_host
 from .parking import check_function, check_timeout, park
 from .reference.waiter import Operation
 
@@ -39,13 +40,19 @@ def run(
     return plugins.host(host).run(main, *args, clock=clock, strict_checkpoints=strict_checkpoints)  # type: ignore[no-any-return]
 
 
-async def sleep(seconds: float) -> None:
+def sleep(seconds: float) -> Awaitable[None]:
     """Sleep on the host's clock; 0 lets the other tasks run once. Works on every host, under virtual time too."""
     limit = check_timeout(seconds)
     host = current_host()
     if limit == 0:
-        await host.checkpoint()
-        return
+        return host.checkpoint()
+    if host.nap is not None:
+        return host.nap(math.inf if limit is None else limit)
+    return _sleep(host, limit)
+
+
+async def _sleep(host: Host, limit: float | None) -> None:
+    """A parked operation that a timer completes; what a host does that has nothing better."""
     await host.cancel_point()
     op = Operation(host)
     timer = None if limit is None else host.call_at(host.now() + limit, op.complete)

@@ -265,6 +265,8 @@ class _Generators:
 
 def _line(task: _native.Task) -> str:
     operation, place = standing(_Outer(task.coro))
+    if isinstance(task.wait, _native.Exchange):
+        operation = f"in {task.wait!r}"
     why = f"waits {operation or 'for its turn'}" if task.why is None else task.why()
     return f"  task {task.id} {task.name!r} {why}, {place}"
 

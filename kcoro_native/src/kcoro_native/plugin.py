@@ -12,6 +12,7 @@ from kcoro_core.hookspecs import hookimpl
 from kcoro_core.semantics import Kind, Overflow
 
 from ._native import Arm, ChannelCore, Operation, SelectOperation, compiled
+from .face import NativeChannel
 from .scheduler import scheduler_factory
 
 __all__ = ["kcoro_channel", "kcoro_host", "kcoro_scheduler", "kcoro_select"]
@@ -20,12 +21,13 @@ NAME: Final = "native"
 
 
 class _Channels:
-    """Makes the channels of the native engine."""
+    """Makes the channels of the native engine, and says as what programs have them."""
 
     engine = NAME
     api = ENGINE_API
     compiled: Final = compiled()
     """What was compiled in, for ``kcoro doctor``."""
+    face = NativeChannel
 
     def __call__(
         self, kind: Kind, capacity: int | None, overflow: Overflow, on_undelivered: OnUndelivered | None

@@ -86,6 +86,8 @@ class Host:
     """
 
     name: ClassVar[str] = "?"
+    nap: Callable[[float], Awaitable[None]] | None = None
+    """Awaited, sleeps for so many seconds, more than 0, and is a cancel point; None: no better than timer and park."""
 
     def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
         self.quantum = quantum

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** Sending and receiving on a loop, without a coroutine: what `await ch.send(v)` and `await ch.recv()` wait in; see
+** loop_await.h. The steps are those of kcoro_core.channel.Channel.send and recv, to the letter.
+**
+** An exchange is an operation that is its own awaitable, and is kept for the next one when it ends, so that a plain send
+** or recv allocates nothing. It has no effect before it is awaited. With a deadline or a token, or outside a run of the
+** loop, or where something stands in front of the channel, the coroutine of the Python face does the same.
+*/
+
+#include "loop_await.h"
+
+#include <stddef.h>
+
+#include "chan.h"
+#include "claim.h"
+#include "module.h"
+
+#define SPARES 1024
+
+enum stage { NEW, PARKED, IN_TURN, OVER };
+
+struct kpy_exchange {
+    kpy_operation_t base;
+    PyObject *face;      /* the channel as the program has it */
+    kpy_channel_t *core; /* a reference */
+    PyObject *outcome;   /* IN_TURN: the value, or NULL and `failure` */
+    PyObject *failure;
+    uint8_t stage;
+    bool iterates; /* an orderly close ends an iteration */
+};
+
+typedef struct kpy_exchange kpy_exchange_t;
+
+static struct kpy_loops *loops_of(kpy_exchange_t *self) {
+    return self->base.state->loops;
+}
+
+static kc_waiter_t *waiter(kpy_exchange_t *self) {
+    return (kc_waiter_t *)&self->base.place;
+}
+
+static bool sends(kpy_exchange_t *self) {
+    return waiter(self)->sending;
+}
+
+/* -- the face: attributes that its class keeps in slots */
+
+static PyObject **slot(PyObject *face, Py_ssize_t offset) {
+    return (PyObject **)((char *)face + offset);
+}
+
+static void set_home(kpy_exchange_t *self, kpy_loop_t *loop) {
+    PyObject **home = slot(self->face, loops_of(self)->home_at), *old = *home;
+    if (old == (PyObject *)loop)
+        return;
+    *home = Py_NewRef(loop);
+    Py_XDECREF(old);
+}
+
+/* The face checks that this run may touch it. */
+static int enter(kpy_exchange_t *self) {
+    PyObject *host = PyObject_CallMethodNoArgs(self->face, loops_of(self)->str_enter_here);
+    Py_XDECREF(host);
+    return host == NULL ? -1 : 0;
+}
+
+/* -- its life */
+
+static kpy_exchange_t *allocate(kpy_state_t *state) {
+    struct kpy_loops *loops = state->loops;
+    kpy_exchange_t *self = loops->spares;
+    if (self == NULL)
+        return PyObject_GC_New(kpy_exchange_t, loops->exchange);
+    loops->spares = (kpy_exchange_t *)self->face;
+    loops->spare_count--;
+    return (kpy_exchange_t *)PyObject_Init((PyObject *)self, loops->exchange);
+}
+
+static void told(kpy_operation_t *operation) {
+    kpy_task_t *task = (kpy_task_t *)operation->task;
+    if (task == NULL || task->state != KPY_PARKED || task->wait != (PyObject *)operation)
+        return;
+    task->owner->unparks++;
+    if (kpy_enqueue(task) != 0)
+        PyErr_WriteUnraisable((PyObject *)task);
+}
+
+/* It is seen by the cycle collector only while it is parked: before and after, nothing refers to it but an await. */
+static PyObject *make(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value) {
+    kpy_exchange_t *self = allocate(state);
+    if (self == NULL)
+        return NULL;
+    kc_op_init(&self->base.op, &kpy_parker);
+    kpy_place_init(&self->base.place, (PyObject *)self, &self->base.op, 0, sending, value);
+    kpy_operation_init(&self->base, state);
+    self->base.wake = told;
+    self->face = Py_NewRef(face);
+    self->core = (kpy_channel_t *)Py_NewRef(core);
+    self->outcome = self->failure = NULL;
+    self->stage = NEW;
+    self->iterates = false;
+    return (PyObject *)self;
+}
+
+static int exchange_traverse(PyObject *obj, visitproc visit, void *arg) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    Py_VISIT(self->face);
+    Py_VISIT(self->core);
+    Py_VISIT(self->outcome);
+    Py_VISIT(self->failure);
+    return kpy_operation_traverse(obj, visit, arg);
+}
+
+static int exchange_clear(PyObject *obj) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    Py_CLEAR(self->face);
+    Py_CLEAR(self->core);
+    Py_CLEAR(self->outcome);
+    Py_CLEAR(self->failure);
+    return kpy_operation_clear(obj);
+}
+
+static void exchange_dealloc(PyObject *obj) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    PyTypeObject *type = Py_TYPE(obj);
+    struct kpy_loops *loops = loops_of(self);
+    if (PyObject_GC_IsTracked(obj))
+        PyObject_GC_UnTrack(obj);
+    if (self->stage == NEW && self->face != NULL)
+        kpy_never_awaited(obj);
+    if (self->base.weakrefs != NULL)
+        PyObject_ClearWeakRefs(obj);
+    exchange_clear(obj);
+    if (loops->spare_count < SPARES) {
+        self->face = (PyObject *)loops->spares;
+        loops->spares = self;
+        loops->spare_count++;
+    } else
+        PyObject_GC_Del(obj);
+    Py_DECREF(type);
+}
+
+void kpy_exchange_free_spares(struct kpy_loops *loops) {
+    while (loops->spares != NULL) {
+        kpy_exchange_t *self = loops->spares;
+        loops->spares = (kpy_exchange_t *)self->face;
+        PyObject_GC_Del(self);
+    }
+    loops->spare_count = SPARES; /* no more of them: nobody would free them */
+}
+
+/* -- how it ends */
+
+static PySendResult raise(kpy_exchange_t *self, PyObject *error) {
+    self->stage = OVER;
+    if (self->iterates && PyErr_GivenExceptionMatches(error, self->base.state->channel_closed)) {
+        PyObject *end = PyObject_CallOneArg(loops_of(self)->end_of_iteration, error);
+        PyObject *cause = end == NULL ? NULL : PyException_GetCause(end);
+        Py_DECREF(error);
+        if (end == NULL)
+            return PYGEN_ERROR;
+        PyException_SetCause(end, cause);
+        error = end;
+    }
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+    return PYGEN_ERROR;
+}
+
+static PySendResult over(kpy_exchange_t *self, PyObject *value, PyObject **result) {
+    self->stage = OVER;
+    *result = value != NULL ? value : Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+/* The call has ended, by `outcome` or by `failure`. */
+static PySendResult settle(kpy_exchange_t *self, PyObject **result) {
+    PyObject *outcome = self->outcome, *failure = self->failure;
+    self->outcome = self->failure = NULL;
+    return failure != NULL ? raise(self, failure) : over(self, outcome, result);
+}
+
+/* It ended at once, and spends a credit; behind the last one the others have a turn. */
+static PySendResult spend(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    if (loop->credit > 0) {
+        loop->credit--;
+        return settle(self, result);
+    }
+    self->stage = IN_TURN;
+    return kpy_pause(loop, loop->base.running, result);
+}
+
+static PySendResult fail_closed(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    kc_chan_count_failure(self->core->ch, KC_CLOSED);
+    self->failure = PyObject_CallMethodNoArgs(self->face, loops_of(self)->str_closed_error);
+    if (self->failure == NULL) {
+        self->stage = OVER;
+        return PYGEN_ERROR;
+    }
+    return spend(self, loop, result);
+}
+
+/* -- its steps */
+
+/* Without waiting: 0, -EAGAIN or -EPIPE as libkcoro has them. */
+static int try_now(kpy_exchange_t *self) {
+    kpy_channel_t *core = self->core;
+    void *element = NULL;
+    int code;
+    kpy_enter(core);
+    if (sends(self)) {
+        code = kc_chan_send_now(core->ch, waiter(self)->value);
+        if (code == 0)
+            waiter(self)->value = NULL; /* the channel has it */
+    }
+    else if ((code = kc_chan_recv_now(core->ch, &element)) == 0)
+        self->outcome = element != NULL ? element : Py_NewRef(Py_None);
+    kpy_leave(core);
+    return code;
+}
+
+static bool must_wait(kpy_exchange_t *self) {
+    kc_chan_t *ch = self->core->ch;
+    return (sends(self) ? kc_chan_send_must_wait(ch) : kc_chan_recv_must_wait(ch)) == 1;
+}
+
+/* The wait is given up: it leaves its queue. */
+static void abandon(kpy_exchange_t *self) {
+    kpy_enter(self->core);
+    kpy_channel_withdraw(self->core, &self->base.place);
+    kpy_leave(self->core);
+    kc_chan_count_failure(self->core->ch, KC_CANCELLED);
+}
+
+static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    kpy_task_t *task = loop->base.running;
+    set_home(self, loop);
+    if (kpy_channel_enqueue(self->core, &self->base.place) != 0)
+        return PYGEN_ERROR;
+    if (loop->is_cancelling && kpy_in_force(task->scope) && kc_op_give_up(&self->base.op) == 1) {
+        loop->credit = loop->quantum;
+        self->stage = OVER;
+        abandon(self);
+        return kpy_raise_cancelled(loop);
+    }
+    Py_XSETREF(self->base.task, Py_NewRef(task));
+    self->stage = PARKED;
+    PyObject_GC_Track(self);
+    return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result);
+}
+
+static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    if (*slot(self->face, loops_of(self)->home_at) != (PyObject *)loop && enter(self) != 0) {
+        self->stage = OVER;
+        return PYGEN_ERROR;
+    }
+    if (must_wait(self))
+        return park(self, loop, result);
+    if (loop->is_cancelling && kpy_is_cancelled(loop, loop->base.running) != 0) {
+        self->stage = OVER;
+        return PYGEN_ERROR;
+    }
+    switch (try_now(self)) {
+    case 0:
+        return spend(self, loop, result);
+    case -EAGAIN:
+        return park(self, loop, result);
+    case -EPIPE:
+        return fail_closed(self, loop, result);
+    default:
+        self->stage = OVER;
+        PyErr_NoMemory();
+        return PYGEN_ERROR;
+    }
+}
+
+static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    PyObject_GC_UnTrack(self);
+    self->stage = OVER;
+    if (kpy_resume(loop->base.running)) {
+        abandon(self);
+        return kpy_raise_cancelled(loop);
+    }
+    if (self->base.op.error != 0) {
+        kc_chan_count_failure(self->core->ch, KC_CLOSED);
+        return raise(self, Py_NewRef(self->base.error));
+    }
+    PyObject *value = self->base.op.value;
+    self->base.op.value = NULL;
+    return over(self, value, result);
+}
+
+static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    kpy_loop_t *loop = kpy_loop_here;
+    if ((loop == NULL || loop->base.running == NULL || loop->is_forked) && kpy_loop_current(loop) == NULL)
+        return PYGEN_ERROR;
+    switch (self->stage) {
+    case NEW:
+        return begin(self, loop, result);
+    case PARKED:
+        return resume(self, loop, result);
+    case IN_TURN:
+        return settle(self, result);
+    default:
+        PyErr_Format(PyExc_RuntimeError, "this %s() has ended: call it again for another",
+                     sends(self) ? "send" : "recv");
+        return PYGEN_ERROR;
+    }
+}
+
+/* Something else ends the await: an exception that is thrown in, or the end of its coroutine. */
+static void exchange_leave(PyObject *obj) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    if (self->stage == PARKED) {
+        PyObject_GC_UnTrack(self);
+        kc_op_give_up(&self->base.op);
+        abandon(self);
+        if (self->base.task != NULL)
+            kpy_resume((kpy_task_t *)self->base.task);
+    }
+    self->stage = OVER;
+}
+
+KPY_AWAITABLE(exchange, (loops_of((kpy_exchange_t *)self)))
+
+/* -- the methods of the face */
+
+/* Of the class that was quickened last; there is one for each interpreter that has this module, and one such. */
+static kpy_state_t *quickened;
+
+/* What a call without deadline and token gives inside a run; NULL, without an exception, when the Python face has to. */
+static kpy_exchange_t *quick(PyObject *face, PyObject *keywords, bool sending, PyObject *value) {
+    kpy_loop_t *loop = kpy_loop_here;
+    if (loop == NULL || keywords != NULL || loop->base.state != quickened)
+        return NULL;
+    PyObject *core = *slot(face, quickened->loops->core_at);
+    if (core == NULL || Py_TYPE(core) != quickened->channel)
+        return NULL;
+    return (kpy_exchange_t *)make(quickened, face, (kpy_channel_t *)core, sending, value);
+}
+
+static PyObject *slow(PyObject *function, PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+    Py_ssize_t named = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
+    PyObject *all[8] = {face};
+    if (count + named >= (Py_ssize_t)(sizeof all / sizeof *all)) {
+        PyErr_SetString(PyExc_TypeError, "send() takes a value, recv() none; both a timeout and a token");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count + named; i++)
+        all[i + 1] = args[i];
+    return PyObject_Vectorcall(function, all, (size_t)count + 1, keywords);
+}
+
+static PyObject *face_send(PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+    kpy_exchange_t *exchange = count == 1 ? quick(face, keywords, true, args[0]) : NULL;
+    if (exchange != NULL || PyErr_Occurred())
+        return (PyObject *)exchange;
+    return slow(quickened->loops->slow_send, face, args, count, keywords);
+}
+
+static PyObject *face_recv(PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+    kpy_exchange_t *exchange = count == 0 ? quick(face, keywords, false, Py_None) : NULL;
+    if (exchange != NULL || PyErr_Occurred())
+        return (PyObject *)exchange;
+    return slow(quickened->loops->slow_recv, face, args, count, keywords);
+}
+
+static PyObject *face_next(PyObject *face, PyObject *Py_UNUSED(ignored)) {
+    kpy_exchange_t *exchange = quick(face, NULL, false, Py_None);
+    if (exchange == NULL)
+        return PyErr_Occurred() ? NULL : PyObject_CallOneArg(quickened->loops->slow_next, face);
+    exchange->iterates = true;
+    return (PyObject *)exchange;
+}
+
+static PyMethodDef face_methods[] = {
+    {"send", FAST(face_send), METH_FASTCALL | METH_KEYWORDS,
+     KPY_DOC("send($self, value, timeout=None, cancel=None)", "As kcoro_core.channel.Channel.send.")},
+    {"recv", FAST(face_recv), METH_FASTCALL | METH_KEYWORDS,
+     KPY_DOC("recv($self, timeout=None, cancel=None)", "As kcoro_core.channel.Channel.recv.")},
+    {"__anext__", face_next, METH_NOARGS, KPY_DOC("__anext__($self)", "As kcoro_core.channel.Channel.__anext__.")},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Where the class keeps an attribute of its slots; -1 with an exception when it is none. */
+static Py_ssize_t place_of_slot(PyObject *cls, const char *name) {
+    PyObject *member = PyObject_GetAttrString(cls, name);
+    Py_ssize_t offset = -1;
+    if (member != NULL && Py_TYPE(member) == &PyMemberDescr_Type)
+        offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    else if (member != NULL)
+        PyErr_Format(PyExc_TypeError, "%s of %R is no slot", name, cls);
+    Py_XDECREF(member);
+    return offset;
+}
+
+static int keep_slow(struct kpy_loops *loops, PyObject *cls) {
+    PyObject **where[] = {&loops->slow_send, &loops->slow_recv, &loops->slow_next};
+    for (size_t i = 0; i < 3; i++) {
+        PyObject *function = PyObject_GetAttrString(cls, face_methods[i].ml_name);
+        if (function == NULL)
+            return -1;
+        Py_XSETREF(*where[i], function);
+    }
+    loops->home_at = place_of_slot(cls, "_home");
+    loops->core_at = place_of_slot(cls, "_core");
+    return loops->home_at < 0 || loops->core_at < 0 ? -1 : 0;
+}
+
+PyObject *kpy_quicken(PyObject *module, PyObject *cls) {
+    kpy_state_t *state = PyModule_GetState(module);
+    if (!PyType_Check(cls) || keep_slow(state->loops, cls) != 0)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "%R is no class", cls);
+    for (PyMethodDef *def = face_methods; def->ml_name != NULL; def++) {
+        PyObject *method = PyDescr_NewMethod((PyTypeObject *)cls, def);
+        int rc = method == NULL ? -1 : PyObject_SetAttrString(cls, def->ml_name, method);
+        Py_XDECREF(method);
+        if (rc != 0)
+            return NULL;
+    }
+    quickened = state;
+    Py_RETURN_NONE;
+}
+
+/* -- the type */
+
+static PyObject *exchange_repr(PyObject *obj) {
+    kpy_exchange_t *self = (kpy_exchange_t *)obj;
+    return PyUnicode_FromFormat("%s() of %R", sends(self) ? "send" : "recv", self->face);
+}
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "A send or a recv that is awaited on a loop."},
+    {Py_tp_dealloc, exchange_dealloc},
+    {Py_tp_traverse, exchange_traverse},
+    {Py_tp_clear, exchange_clear},
+    {Py_tp_repr, exchange_repr},
+    KPY_AWAITABLE_SLOTS(exchange),
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "kcoro_native._native.Exchange",
+    .basicsize = sizeof(kpy_exchange_t),
+    .flags = KPY_TYPE_FLAGS,
+    .slots = slots,
+};
+
+int kpy_init_exchange(PyObject *module, kpy_state_t *state) {
+    state->loops->exchange = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, (PyObject *)state->operation);
+    return state->loops->exchange == NULL ? -1 : PyModule_AddType(module, state->loops->exchange);
+}

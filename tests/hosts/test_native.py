@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What the native host promises beside the port: its manners towards the interpreter, signals, forks and mistakes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from kcoro_core import BUFFERED, WrongLoop, channel, open_scope, portal, run, sleep
+from kcoro_core.hosts.port import current_host
+from kcoro_core.hosts.script import Deadlock
+
+if importlib.util.find_spec("kcoro_native") is None:
+    pytest.skip("kcoro-native is not installed here", allow_module_level=True)
+
+
+def jumping() -> trio.testing.MockClock:
+    """A clock that jumps when everybody waits."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+# -- the end of a run
+
+
+def test_a_deadlock_names_every_task_and_what_it_waits_for() -> None:
+    """Where nothing could wake anybody the run ends, and its finally blocks have run. Row: C8."""
+    closed: list[str] = []
+
+    async def wait(ch: Any) -> None:
+        try:
+            await ch.recv()
+        finally:
+            closed.append("finally")
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            scope.launch(wait, channel(name="never"), name="the waiter")
+
+    with pytest.raises(Deadlock) as caught:
+        run(main, host="native")
+    assert closed == ["finally"]
+    assert "'the waiter' waits in recv() of <Channel 'never'" in str(caught.value)
+
+
+def test_who_waits_for_a_thread_is_not_stuck() -> None:
+    """As long as another thread could call in, the loop waits for it."""
+
+    async def main() -> str:
+        ch, way_in = channel(), portal()
+        threading.Thread(target=lambda: (time.sleep(0.05), way_in.send(ch, "from outside"))).start()
+        result: str = await ch.recv()
+        return result
+
+    assert run(main, host="native") == "from outside"
+
+
+def test_an_infinite_sleep_is_a_deadlock_and_not_a_hang() -> None:
+    """A timer that never fires wakes nobody."""
+
+    async def main() -> None:
+        await sleep(math.inf)
+
+    with pytest.raises(Deadlock):
+        run(main, host="native")
+
+
+def test_a_run_that_fails_leaves_nothing_behind() -> None:
+    """Tasks, their frames and the loop itself are free after the run. Row: SC7."""
+    seen: list[weakref.ref[Any]] = []
+
+    class Held:
+        pass
+
+    async def fail() -> None:
+        held = Held()
+        seen.append(weakref.ref(held))
+        seen.append(weakref.ref(current_host()))
+        await sleep(0.001)
+        raise LookupError
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            for _ in range(3):
+                scope.launch(fail)
+
+    with pytest.raises(ExceptionGroup):
+        run(main, host="native", clock=jumping())
+    gc.collect()
+    assert len(seen) >= 2
+    assert [ref() for ref in seen] == [None] * len(seen)
+
+
+# -- mistakes of a program
+
+
+def test_awaiting_a_thing_of_asyncio_says_what_to_do() -> None:
+    """The error is raised at that await, and the run goes on."""
+
+    async def main() -> str:
+        loop = asyncio.new_event_loop()
+        try:
+            await loop.create_future()
+        except TypeError as error:
+            return str(error)
+        finally:
+            loop.close()
+        return "?"
+
+    text = run(main, host="native")
+    assert "another loop" in text
+    assert "run(main, host=...)" in text
+
+
+def test_awaiting_a_thing_of_trio_is_an_error() -> None:
+    """Trio's own operations need trio's loop, and say so."""
+
+    async def main() -> None:
+        await trio.sleep(1)
+
+    with pytest.raises(RuntimeError, match="async context"):
+        run(main, host="native")
+
+
+def test_an_operation_that_is_not_awaited_warns_and_does_nothing() -> None:
+    """As a coroutine does: the value is not sent."""
+
+    async def main() -> int:
+        ch = channel(BUFFERED, 1)
+        with pytest.warns(RuntimeWarning, match="was never awaited"):
+            ch.send(1)
+        with pytest.warns(RuntimeWarning, match="was never awaited"):
+            sleep(1)
+        return len(ch)
+
+    assert run(main, host="native") == 0
+
+
+def test_a_loop_inside_a_loop_is_refused() -> None:
+    """Rows: CH14."""
+
+    async def main() -> None:
+        with pytest.raises(WrongLoop, match="running in this thread already"):
+            run(sleep, 0, host="native")
+
+    run(main, host="native")
+
+
+def test_a_channel_of_another_thread_is_refused() -> None:
+    """The other loop is told, and its own channel is untouched. Row: CH14."""
+    problems: list[str] = []
+
+    async def other(ch: Any) -> None:
+        for call in (lambda: ch.send(1), ch.recv):
+            try:
+                await call()
+            except WrongLoop as error:
+                problems.append(type(error).__name__)
+
+    async def main() -> None:
+        ch = channel()
+        async with open_scope() as scope:
+            waiter = scope.launch(ch.recv)
+            await sleep(0)
+            thread = threading.Thread(target=lambda: run(other, ch, host="native"))
+            thread.start()
+            while thread.is_alive():
+                await sleep(0.001)
+            await ch.send("mine")
+            await waiter.wait()
+            assert waiter.result() == "mine"
+
+    run(main, host="native")
+    assert problems == ["WrongLoop"] * 2
+
+
+def test_what_cannot_be_awaited_is_no_task() -> None:
+    """``start_soon`` of a plain function is a TypeError at that call."""
+
+    async def main() -> None:
+        async with current_host().open_nursery() as nursery:
+            with pytest.raises(TypeError, match="cannot be awaited"):
+                nursery.start_soon(lambda: 1)  # type: ignore[arg-type, return-value]
+            with pytest.raises(TypeError, match="no keyword"):
+                nursery.start_soon(sleep, seconds=0)  # type: ignore[call-arg]
+
+    run(main, host="native")
+
+
+# -- asynchronous generators
+
+
+def test_a_generator_that_is_left_in_the_middle_is_closed() -> None:
+    """Its finally block runs in the run, whether the collector finds it or the run ends."""
+    closed: list[str] = []
+
+    async def numbers(name: str) -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await sleep(0)
+            closed.append(name)
+
+    async def main() -> None:
+        async for _ in numbers("dropped"):
+            break
+        gc.collect()
+        await sleep(0.001)
+        assert closed == ["dropped"]
+        held.append(numbers("held"))
+        await held[0].__anext__()
+
+    held: list[Any] = []
+    run(main, host="native", clock=jumping())
+    assert closed == ["dropped", "held"]
+
+
+# -- signals
+
+
+def interrupt_soon() -> None:
+    """Ctrl-C in a moment, from another thread, as a terminal would send it."""
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+
+def test_ctrl_c_reaches_the_main_task_where_it_waits() -> None:
+    """It is raised there once; the task may handle it, and the old handler is back afterwards."""
+
+    async def main() -> str:
+        interrupt_soon()
+        try:
+            await channel().recv()
+        except KeyboardInterrupt:
+            return "handled"
+        return "?"
+
+    assert run(main, host="native") == "handled"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_leaves_a_task_that_never_waits() -> None:
+    """Code of the program is interrupted at once, as in any Python program."""
+
+    async def main() -> None:
+        interrupt_soon()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main, host="native")
+
+
+def test_ctrl_c_while_the_main_task_waits_for_children_cancels_them() -> None:
+    """The children end first, and the interrupt leaves together with what they raised."""
+    ended: list[str] = []
+
+    async def child() -> None:
+        try:
+            await sleep(60)
+        finally:
+            ended.append("child")
+
+    async def main() -> None:
+        interrupt_soon()
+        async with current_host().open_nursery() as nursery:
+            nursery.start_soon(child)
+
+    with pytest.RaisesGroup(KeyboardInterrupt):
+        run(main, host="native")
+    assert ended == ["child"]
+
+
+# -- other processes
+
+FORKS = """
+import os, sys, kcoro_core as k
+
+async def main():
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        print("child exited with", os.waitstatus_to_exitcode(status))
+        await k.sleep(0.001)
+        print("parent goes on")
+        return
+    try:
+        await k.sleep(1)
+    except RuntimeError as error:
+        print(error, flush=True)
+        os._exit(7)
+
+k.run(main, host="native")
+"""
+
+
+def test_a_fork_inside_a_run_is_told_so_in_the_child() -> None:
+    """The child gets an error that says what to do; the parent's loop is untouched."""
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60)
+    assert "forked inside a running loop" in done.stdout, done
+    assert done.stdout.splitlines()[-2:] == ["child exited with 7", "parent goes on"]
+
+
+# -- cancellation in C
+
+
+def test_cancelling_reaches_what_is_inside_and_stops_at_a_shield() -> None:
+    """A cancelled scope interrupts its own tasks, however they are nested, and nobody else's. Row: K4."""
+    log: list[str] = []
+    end_of_shield = channel()
+
+    async def wait(name: str, ch: Any, shield: bool = False) -> None:
+        try:
+            with current_host().open_cancel_scope(shield=shield):
+                await ch.recv()
+            await current_host().cancel_point()
+        finally:
+            log.append(name)
+
+    async def inside(nursery: Any) -> None:
+        nursery.start_soon(wait, "inside", channel())
+        async with current_host().open_nursery() as deeper:
+            deeper.start_soon(wait, "deeper", channel())
+            deeper.start_soon(wait, "shielded", end_of_shield, True)
+
+    async def main() -> None:
+        host = current_host()
+        async with host.open_nursery() as outer:
+            outer.start_soon(wait, "outside", channel())
+            async with host.open_nursery() as inner:
+                inner.start_soon(inside, inner)
+                await sleep(0.001)
+                inner.cancel_scope.cancel()
+                with host.open_cancel_scope(shield=True):
+                    await sleep(0.001)
+                    assert sorted(log) == ["deeper", "inside"]
+                    await end_of_shield.send("end")
+            assert sorted(log) == ["deeper", "inside", "shielded"]
+            outer.cancel_scope.cancel()
+
+    run(main, host="native", clock=jumping())
+    assert log[-1] == "outside"

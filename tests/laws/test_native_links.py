@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The channel laws, unchanged, on handles of a link whose both ends run on the native host (row N1b)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+import pytest
+
+from kcoro_core.testing.laws import LAWS, Group, Harness, Law, Need
+from kcoro_core.testing.laws.links import LinkHarness
+
+from .native_harness import NativeHarness
+from .test_links import NOT_MIXED, SELECTING
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("kcoro_native") is None, reason="kcoro-native is not installed here"
+)
+
+
+class NativeLinkHarness(LinkHarness):
+    """Both ends on one native loop, on a clock that jumps."""
+
+    offers: ClassVar = frozenset({Need.VIRTUAL_TIME, Need.DESCRIPTORS, Need.SIGNALS})
+
+    def __init__(self, scheme: str, *, mixed: bool = False) -> None:
+        super().__init__(scheme, mixed=mixed)
+        self.name = f"{scheme}-native{'-mixed' * mixed}"  # type: ignore[misc]
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        """Run on a new loop."""
+        NativeHarness(strict=False).start(main)
+
+
+def _runs() -> list[object]:
+    return [
+        pytest.param(harness, law, case, id="-".join(filter(None, (law.id, label, harness.name))))
+        for mixed in (False, True)
+        for harness in (NativeLinkHarness("mem", mixed=mixed), NativeLinkHarness("uds", mixed=mixed))
+        for law in LAWS
+        if not harness.missing(law) and (law.id not in NOT_MIXED if mixed else True)
+        if law.group in SELECTING or (law.group is Group.CHANNEL and not mixed)
+        for label, case in law.cases.items()
+    ]
+
+
+@pytest.mark.parametrize(("harness", "law", "case"), _runs())
+def test_law(harness: Harness, law: Law, case: object) -> None:
+    """The law holds across a link of the native host as it does inside a process. Rows: N1b, C9."""
+    harness.check(law, case)
