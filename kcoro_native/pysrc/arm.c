@@ -27,8 +27,11 @@ static PyObject *arm_new(kpy_state_t *state, PyObject *select, int index, bool s
 
 static PyObject *arm_call(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
     static char *names[] = {"op", "index", "sending", "value", NULL};
+    kpy_state_t *state = kpy_state_of((PyTypeObject *)type);
     PyObject *select, *value = Py_None;
     int index, sending = 0;
+    if (state == NULL)
+        return NULL;
     if (kwnames == NULL && PyVectorcall_NARGS(nargsf) == 4) {
         select = args[0], value = args[3];
         index = kpy_as_int(args[1]);
@@ -37,7 +40,7 @@ static PyObject *arm_call(PyObject *type, PyObject *const *args, size_t nargsf, 
             return NULL;
     } else if (!kpy_parse(args, nargsf, kwnames, "Oi|pO:Arm", names, &select, &index, &sending, &value))
         return NULL;
-    return arm_new(kpy_state_of((PyTypeObject *)type), select, index, sending, value);
+    return arm_new(state, select, index, sending, value);
 }
 
 static int arm_traverse(PyObject *o, visitproc visit, void *arg) {

@@ -123,12 +123,13 @@ static PyObject *channel_call(PyObject *type, PyObject *const *args, size_t narg
     static char *names[] = {"kind", "capacity", "overflow", "on_undelivered", NULL};
     kpy_state_t *state = kpy_state_of((PyTypeObject *)type);
     PyObject *kind, *capacity, *overflow, *hook = Py_None;
-    if (!kpy_parse(args, nargsf, kwnames, "OOO|O:ChannelCore", names, &kind, &capacity, &overflow, &hook))
+    if (state == NULL || !kpy_parse(args, nargsf, kwnames, "OOO|O:ChannelCore", names, &kind, &capacity, &overflow, &hook))
         return NULL;
     kpy_channel_t *self = (kpy_channel_t *)state->channel->tp_alloc(state->channel, 0); /* all zero, and tracked */
     if (self == NULL)
         return NULL;
     self->state = state;
+    Py_INCREF(state->module);
     kpy_lending_init(self);
     if (describe(self, kind, capacity, overflow, hook) != 0)
         Py_CLEAR(self);
@@ -151,6 +152,7 @@ static int channel_traverse(PyObject *o, visitproc visit, void *arg) {
     kpy_channel_t *self = (kpy_channel_t *)o;
     int seen = 0;
     Py_VISIT(Py_TYPE(o));
+    Py_VISIT(self->state->module);
     Py_VISIT(self->kind);
     Py_VISIT(self->overflow);
     Py_VISIT(self->capacity);
@@ -202,6 +204,7 @@ static int channel_clear(PyObject *o) {
 static void channel_dealloc(PyObject *o) {
     kpy_channel_t *self = (kpy_channel_t *)o;
     PyTypeObject *type = Py_TYPE(o);
+    PyObject *module = self->state->module;
     PyObject_GC_UnTrack(o);
     Py_TRASHCAN_BEGIN(o, channel_dealloc)
     if (self->weakrefs != NULL)
@@ -217,6 +220,7 @@ static void channel_dealloc(PyObject *o) {
     Py_CLEAR(self->capacity);
     type->tp_free(o);
     Py_DECREF(type);
+    Py_DECREF(module);
     Py_TRASHCAN_END
 }
 

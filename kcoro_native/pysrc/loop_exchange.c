@@ -126,6 +126,7 @@ static void exchange_dealloc(PyObject *obj) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
     PyTypeObject *type = Py_TYPE(obj);
     struct kpy_loops *loops = loops_of(self);
+    PyObject *module = self->base.state->module;
     if (PyObject_GC_IsTracked(obj))
         PyObject_GC_UnTrack(obj);
     if (self->stage == NEW && self->face != NULL)
@@ -140,6 +141,7 @@ static void exchange_dealloc(PyObject *obj) {
     } else
         PyObject_GC_Del(obj);
     Py_DECREF(type);
+    Py_DECREF(module); /* the last thing: the state goes with it */
 }
 
 void kpy_exchange_free_spares(struct kpy_loops *loops) {

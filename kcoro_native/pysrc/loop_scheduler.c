@@ -12,6 +12,7 @@
 int kpy_scheduler_setup(kpy_scheduler_t *self, kpy_state_t *state, PyObject *now, PyObject *pick) {
     double time;
     self->state = state;
+    Py_INCREF(state->module);
     self->now = now == Py_None ? NULL : Py_XNewRef(now);
     self->pick = pick == Py_None ? NULL : Py_XNewRef(pick);
     self->failed = PyDict_New();
@@ -203,6 +204,8 @@ int kpy_scheduler_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->failed);
     Py_VISIT(self->timer_errors);
     Py_VISIT(Py_TYPE(obj));
+    if (self->state != NULL)
+        Py_VISIT(self->state->module);
     return 0;
 }
 
@@ -223,6 +226,8 @@ void kpy_scheduler_free(kpy_scheduler_t *self) {
         PyObject_ClearWeakRefs((PyObject *)self);
     kpy_scheduler_clear((PyObject *)self);
     kpy_queue_free(&self->queue);
+    if (self->state != NULL)
+        Py_DECREF(self->state->module);
 }
 
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

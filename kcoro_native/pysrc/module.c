@@ -65,6 +65,7 @@ static int exec(PyObject *module) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
         return -1;
     }
+    state->module = module;
     const kc_memory_t memory = {resize, release, NULL};
     kc_memory_use(&memory);
     if (kpy_share(state) != 0 || kpy_add_operation(module, state) != 0 || kpy_add_select(module, state) != 0 ||
@@ -89,18 +90,17 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
     return kpy_loops_traverse(state, visit, arg);
 }
 
-/* What is shared stays until the module is freed: objects that are still alive use it, and it leads back here by ways
-** that others break. */
+/* Everything stays until the module is freed: objects that are still alive use it. The cycles that lead through here
+** are broken by the types, whose own clearing lets go of the module. */
 static int clear(PyObject *module) {
-    kpy_state_t *state = PyModule_GetState(module);
-    kpy_spares_free(state);
-    EACH_TYPE(CLEAR)
+    kpy_spares_free(PyModule_GetState(module));
     return 0;
 }
 
 static void module_free(void *module) {
     kpy_state_t *state = PyModule_GetState(module);
     clear(module);
+    EACH_TYPE(CLEAR)
     EACH_SHARED(CLEAR)
     kpy_loops_free(state);
 }

@@ -15,6 +15,7 @@
 
 void kpy_operation_init(kpy_operation_t *self, kpy_state_t *state) {
     self->state = state;
+    Py_INCREF(state->module);
     self->op.parker = &kpy_parker;
     self->parker = self->error = self->task = self->weakrefs = NULL;
     self->wake = NULL;
@@ -48,6 +49,8 @@ static PyObject *operation_call(PyObject *type, PyObject *const *args, size_t na
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     PyObject *parker, *value = Py_None;
     int sending = 0;
+    if (state == NULL)
+        return NULL;
     if (kwnames == NULL && count >= 1 && count <= 3) {
         parker = args[0];
         value = count > 2 ? args[2] : Py_None;
@@ -62,6 +65,7 @@ static PyObject *operation_call(PyObject *type, PyObject *const *args, size_t na
 int kpy_operation_traverse(PyObject *o, visitproc visit, void *arg) {
     kpy_operation_t *self = (kpy_operation_t *)o;
     Py_VISIT(Py_TYPE(o));
+    Py_VISIT(self->state->module);
     Py_VISIT((PyObject *)self->op.value);
     Py_VISIT((PyObject *)self->place.as_try.waiter.value);
     Py_VISIT(self->parker);
@@ -98,7 +102,8 @@ static void operation_dealloc(PyObject *o) {
         state->spare_count++;
     } else
         PyObject_GC_Del(o);
-    Py_DECREF(type); /* the last thing: the state goes with it */
+    Py_DECREF(type);
+    Py_DECREF(state->module); /* the last thing: the state goes with it */
     Py_TRASHCAN_END
 }
 

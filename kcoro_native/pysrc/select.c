@@ -12,7 +12,14 @@ static PyObject *select_call(PyObject *type, PyObject *const *args, size_t nargs
     kpy_state_t *state = kpy_state_of((PyTypeObject *)type);
     PyObject *member;
     Py_ssize_t clauses;
-    if (!kpy_parse(args, nargsf, kwnames, "On:SelectOperation", names, &member, &clauses))
+    if (state == NULL)
+        return NULL;
+    if (kwnames == NULL && PyVectorcall_NARGS(nargsf) == 2) {
+        member = args[0];
+        clauses = PyLong_AsSsize_t(args[1]);
+        if (clauses == -1 && PyErr_Occurred())
+            return NULL;
+    } else if (!kpy_parse(args, nargsf, kwnames, "On:SelectOperation", names, &member, &clauses))
         return NULL;
     int rule = kpy_number(state->closed_rules, member, "closed_rule");
     if (rule < 0)
@@ -36,6 +43,7 @@ static PyObject *select_call(PyObject *type, PyObject *const *args, size_t nargs
 
 static void select_dealloc(PyObject *o) {
     PyTypeObject *type = Py_TYPE(o);
+    PyObject *module = ((kpy_operation_t *)o)->state->module;
     PyObject_GC_UnTrack(o);
     Py_TRASHCAN_BEGIN(o, select_dealloc)
     if (((kpy_select_t *)o)->base.weakrefs != NULL)
@@ -43,6 +51,7 @@ static void select_dealloc(PyObject *o) {
     kpy_operation_clear(o);
     PyObject_GC_Del(o);
     Py_DECREF(type);
+    Py_DECREF(module);
     Py_TRASHCAN_END
 }
 

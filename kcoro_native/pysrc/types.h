@@ -8,7 +8,8 @@
 ** Rule 3: Python code may run in every Py_DECREF and every callback. What libkcoro lets go while it works is therefore
 ** kept in the channel's `leaving` until the outermost call on it ends, and every field is set before a DECREF.
 ** Rule 4: all types are heap types of one module object and hold its state, so that each interpreter has its own, and
-** nothing is left behind when the module goes.
+** nothing is left behind when the module goes. What uses the state holds the module itself: a type that the cycle
+** collector has cleared does not hold it any more, and may still have instances.
 */
 #ifndef KPY_TYPES_H
 #define KPY_TYPES_H
@@ -84,6 +85,7 @@ struct kpy_channel {
 
 /* What one interpreter's copy of the module holds. */
 struct kpy_state {
+    PyObject *module; /* not counted */
     PyTypeObject *operation, *select, *arm, *channel, *waiting;
     /* Shared with the reference engine. */
     PyObject *ok, *would_block, *closed, *nobody;

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def ported(build_dir: Path, sanitizers: None) -> Path:
 
 @pytest.fixture(scope="session")
 def native(build_dir: Path) -> Any:
-    """The Python extension, built for this interpreter from the sources."""
+    """The Python extension, built for this interpreter from the sources; see .ci/under-sanitizers."""
     if not (python_headers() / "Python.h").exists():
         pytest.skip("the headers of this Python are not installed, so the extension cannot be built")
-    return load_module(NAME, build_extension(build_dir, "-O1", "-g"))
+    flags = SANITIZED if os.environ.get("LD_PRELOAD", "").find("libasan") >= 0 else ["-O1", "-g"]
+    return load_module(NAME, build_extension(build_dir, *flags))
