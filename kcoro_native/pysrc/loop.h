@@ -130,6 +130,10 @@ struct kpy_loops {
     PyObject *str_enter_here, *str_closed_error;
     PyObject *end_of_iteration, *slow_send, *slow_recv, *slow_next; /* of the Python face */
     Py_ssize_t home_at, core_at;                                    /* where that keeps its _home and its _core */
+    PyTypeObject *face_class, *plan;
+    PyObject *selected_class, *recv_class, *send_class;
+    Py_ssize_t selected_at[4]; /* where a Selected keeps index, value, clause and error */
+    PyObject *str_channel;
     struct kpy_exchange *spares;                                    /* exchanges that ended, linked by `face` */
     int spare_count;
 };
@@ -202,6 +206,7 @@ PySendResult kpy_raise_cancelled(kpy_loop_t *self);
 PySendResult kpy_pause(kpy_loop_t *self, kpy_task_t *task, PyObject **result); /* behind the others, a new quantum */
 /* Parked from here on, until somebody wins `wait`. */
 PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum kpy_wait kind, PyObject **result);
+void kpy_wake_waiting(kpy_operation_t *operation); /* for its `wake`: the task is parked in it */
 /* A parked task runs again: true when it was cancelled. */
 bool kpy_resume(kpy_task_t *task);
 /* Whether a cancel point of this task raises: 1 and an exception, 0, or -1 and another exception. */
@@ -226,9 +231,15 @@ extern PyMethodDef kpy_drive_methods[];
 
 /* -- loop_exchange.c */
 
-/* Give a class of channels, a subclass of the Python face, methods that are fast on a loop. */
-PyObject *kpy_quicken(PyObject *module, PyObject *cls);
+/* Give a class of channels, a subclass of the Python face, methods that are fast on a loop; the others are Selected, Recv
+** and Send. */
+PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count);
 void kpy_exchange_free_spares(struct kpy_loops *loops);
+
+/* -- loop_choice.c */
+
+PyObject *kpy_plan(PyObject *self, PyObject *const *args, Py_ssize_t count);
+int kpy_init_choice(PyObject *module, kpy_state_t *state);
 
 /* -- loop_init.c */
 

@@ -78,15 +78,6 @@ static kpy_exchange_t *allocate(kpy_state_t *state) {
     return (kpy_exchange_t *)PyObject_Init((PyObject *)self, loops->exchange);
 }
 
-static void told(kpy_operation_t *operation) {
-    kpy_task_t *task = (kpy_task_t *)operation->task;
-    if (task == NULL || task->state != KPY_PARKED || task->wait != (PyObject *)operation)
-        return;
-    task->owner->unparks++;
-    if (kpy_enqueue(task) != 0)
-        PyErr_WriteUnraisable((PyObject *)task);
-}
-
 /* It is seen by the cycle collector only while it is parked: before and after, nothing refers to it but an await. */
 static PyObject *make(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value) {
     kpy_exchange_t *self = allocate(state);
@@ -95,7 +86,7 @@ static PyObject *make(kpy_state_t *state, PyObject *face, kpy_channel_t *core, b
     kc_op_init(&self->base.op, &kpy_parker);
     kpy_place_init(&self->base.place, (PyObject *)self, &self->base.op, 0, sending, value);
     kpy_operation_init(&self->base, state);
-    self->base.wake = told;
+    self->base.wake = kpy_wake_waiting;
     self->face = Py_NewRef(face);
     self->core = (kpy_channel_t *)Py_NewRef(core);
     self->outcome = self->failure = NULL;
@@ -412,10 +403,25 @@ static int keep_slow(struct kpy_loops *loops, PyObject *cls) {
     return loops->home_at < 0 || loops->core_at < 0 ? -1 : 0;
 }
 
-PyObject *kpy_quicken(PyObject *module, PyObject *cls) {
+static int keep_classes(struct kpy_loops *loops, PyObject *const *classes) {
+    static const char *const attributes[] = {"index", "value", "clause", "error"};
+    for (size_t i = 0; i < 4; i++)
+        if ((loops->selected_at[i] = place_of_slot(classes[1], attributes[i])) < 0)
+            return -1;
+    Py_XSETREF(loops->face_class, (PyTypeObject *)Py_NewRef(classes[0]));
+    Py_XSETREF(loops->selected_class, Py_NewRef(classes[1]));
+    Py_XSETREF(loops->recv_class, Py_NewRef(classes[2]));
+    Py_XSETREF(loops->send_class, Py_NewRef(classes[3]));
+    return 0;
+}
+
+PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count) {
     kpy_state_t *state = PyModule_GetState(module);
-    if (!PyType_Check(cls) || keep_slow(state->loops, cls) != 0)
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "%R is no class", cls);
+    if (count != 4 || !PyType_Check(classes[0]) || !PyType_Check(classes[1]))
+        return PyErr_Format(PyExc_TypeError, "_quicken takes the classes of channels, of Selected, Recv and Send");
+    PyObject *cls = classes[0];
+    if (keep_slow(state->loops, cls) != 0 || keep_classes(state->loops, classes) != 0)
+        return NULL;
     for (PyMethodDef *def = face_methods; def->ml_name != NULL; def++) {
         PyObject *method = PyDescr_NewMethod((PyTypeObject *)cls, def);
         int rc = method == NULL ? -1 : PyObject_SetAttrString(cls, def->ml_name, method);

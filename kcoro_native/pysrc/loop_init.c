@@ -52,6 +52,7 @@ static const struct {
     {AT(str_task), "task"},         {AT(str_give_up), "give_up"},          {AT(str_throw), "throw"},
     {AT(str_close), "close"},       {AT(str_qualname), "__qualname__"},    {AT(str_value), "value"},
     {AT(str_name), "name"},         {AT(str_enter_here), "_enter_here"},   {AT(str_closed_error), "closed_error"},
+    {AT(str_channel), "channel"},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -76,10 +77,12 @@ static int borrow(struct kpy_loops *loops) {
 static const size_t types[] = {
     AT(task), AT(scheduler), AT(loop),         AT(scope), AT(nursery), AT(timer), AT(watch),
     AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),   AT(exchange),
-    AT(checkpoint),
+    AT(checkpoint), AT(plan),
 };
 
-static const size_t of_face[] = {AT(slow_send), AT(slow_recv), AT(slow_next)};
+static const size_t of_face[] = {
+    AT(slow_send), AT(slow_recv), AT(slow_next), AT(face_class), AT(selected_class), AT(recv_class), AT(send_class),
+};
 
 int kpy_loops_traverse(kpy_state_t *state, visitproc visit, void *arg) {
     struct kpy_loops *loops = state->loops;
@@ -114,7 +117,7 @@ void kpy_loops_free(kpy_state_t *state) {
 int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
         kpy_init_task,    kpy_init_scheduler, kpy_init_time, kpy_init_scope,
-        kpy_init_nursery, kpy_init_host,      kpy_init_wait, kpy_init_poll, kpy_init_exchange,
+        kpy_init_nursery, kpy_init_host,      kpy_init_wait, kpy_init_poll, kpy_init_exchange, kpy_init_choice,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

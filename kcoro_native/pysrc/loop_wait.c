@@ -87,6 +87,16 @@ PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum k
     return PYGEN_NEXT;
 }
 
+/* Who is told that an operation of this extension was decided: the task that is parked in it, if it still is. */
+void kpy_wake_waiting(kpy_operation_t *operation) {
+    kpy_task_t *task = (kpy_task_t *)operation->task;
+    if (task == NULL || task->state != KPY_PARKED || task->wait != (PyObject *)operation)
+        return;
+    task->owner->unparks++;
+    if (kpy_enqueue(task) != 0)
+        PyErr_WriteUnraisable((PyObject *)task);
+}
+
 bool kpy_resume(kpy_task_t *task) {
     bool was = task->interrupted;
     task->interrupted = false;

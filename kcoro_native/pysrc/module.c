@@ -43,8 +43,9 @@ static PyObject *compiled(PyObject *module, PyObject *unused) {
 static PyMethodDef functions[] = {
     {"compiled", compiled, METH_NOARGS,
      "compiled($module, /)\n--\n\nWhat was compiled in: the versions, how atomics are made, and the pollers."},
-    {"_quicken", kpy_quicken, METH_O,
-     "_quicken($module, cls, /)\n--\n\nGive a class of channels methods that are fast on a native loop."},
+    {"_quicken", FAST(kpy_quicken), METH_FASTCALL,
+     KPY_DOC("_quicken($module, channel, selected, recv, send, /)",
+             "Give a class of channels methods that are fast on a native loop, and select the other classes.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,7 +22,7 @@ from .errors import ChannelClosed, KcoroError, LinkLost, WouldBlock
 from .hosts.port import Host, current_host, find_host
 from .parking import cancelled_error, check_timeout, park, result, token_is_set
 from .reference.select import poll_order
-from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, TIMED_OUT, WAITING, ClosedRule, SelectMode
+from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, TIMED_OUT, UNBIASED, WAITING, ClosedRule, SelectMode
 
 if TYPE_CHECKING:
     from .cancel import CancelToken
@@ -58,6 +58,8 @@ class Selector:
         self._remote = False  # whether any clause is about a channel at the other end of a link
         self._last = -1
         self._busy = False
+        # What a host of the same engine waits in; False once it has said that it cannot.
+        self._plan: Any = None
         for clause in clauses:
             self.add(clause)
 
@@ -72,6 +74,7 @@ class Selector:
         self._check_idle()
         _check_clause(clause, self._clauses)
         self._clauses.append(clause)
+        self._plan = None
         self._remote = self._remote or is_remote(clause)
         return len(self._clauses) - 1
 
@@ -85,12 +88,14 @@ class Selector:
             raise ValueError(f"there is no clause {index!r} to replace among {len(self._clauses)}; add() appends one")
         _check_clause(clause, [other for i, other in enumerate(self._clauses) if i != index % len(self._clauses)])
         self._clauses[index] = clause
+        self._plan = None
         self._remote = any(map(is_remote, self._clauses))
 
     def reset(self) -> None:
         """Drop all clauses and the memory of who won."""
         self._check_idle()
         self._clauses.clear()
+        self._plan = None
         self._remote = False
         self._last = -1
 
@@ -98,6 +103,15 @@ class Selector:
         """Wait for exactly one clause; see ``select`` for arguments and errors."""
         limit = check_timeout(timeout)
         host = current_host()
+        if limit is None and cancel is None and host.plan is not None and self._can_plan(host):
+            self._check_idle()
+            self._busy = True
+            try:
+                won = await self._plan.start(self._order(host))
+            finally:
+                self._busy = False
+            if won is not None:
+                return self._planned(won)
         self._begin()
         try:
             if cancel is not None and token_is_set(cancel, host):
@@ -119,6 +133,28 @@ class Selector:
             return self._won(op)
         finally:
             self._busy = False
+
+    # -- waiting in the host
+
+    def _can_plan(self, host: Host) -> bool:
+        if self._plan is None and host.plan is not None:
+            self._plan = host.plan(self._clauses, self.closed) or False
+        return self._plan is not False
+
+    def _order(self, host: Host) -> list[int] | int:
+        """The order of the mode, or the index from which it goes around."""
+        if self.mode is UNBIASED:
+            order = list(range(len(self._clauses)))
+            host.random.shuffle(order)
+            return order
+        return 0 if self.mode is BIASED else (self._last + 1) % len(self._clauses)
+
+    def _planned(self, won: Any) -> Selected:
+        """What the host gave: who won, or the operation that ended with an error."""
+        if isinstance(won, Selected):
+            self._last = won.index
+            return won
+        return self._won(won)
 
     def try_wait(self) -> Selected:
         """Take a clause that is ready now, without waiting.

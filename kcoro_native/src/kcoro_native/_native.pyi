@@ -27,7 +27,7 @@ VERSION: Final[str]
 def compiled() -> Compiled:
     """What was compiled in: the versions, how atomics are made, and the pollers."""
 
-def _quicken(cls: type, /) -> None: ...
+def _quicken(channel: type, selected: type, recv: type, send: type, /) -> None: ...
 
 class Operation:
     """One call that may wait, with its claim word; on its own also its only waiter, clause 0."""
@@ -180,6 +180,12 @@ class Exchange(Operation, Awaitable[Any]):
 
     def __await__(self) -> Generator[Any, Any, Any]: ...
 
+class Plan(Awaitable[Any]):
+    """What a selector keeps from one wait on a loop to the next."""
+
+    def start(self, order: list[int] | int, /) -> Plan: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
 class Wait(Awaitable[None]):
     """What a task of a loop can wait in; the classes behind it differ."""
 
@@ -207,6 +213,7 @@ class Loop:
     def block(self, why: Callable[[], str]) -> Wait: ...
     def wake(self, task: Any) -> None: ...
     nap: Callable[[float], Awaitable[None]] | None
+    plan: Callable[[list[Any], ClosedRule], Any] | None
     def now(self) -> float: ...
     def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle: ...
     def start_task(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from kcoro_core.channel import Channel
+from kcoro_core.clauses import Recv, Send
+from kcoro_core.select import Selected
 
 from . import _native
 
@@ -25,4 +27,4 @@ class NativeChannel(Channel[T]):
     __slots__ = ()
 
 
-_native._quicken(NativeChannel)
+_native._quicken(NativeChannel, Selected, Recv, Send)

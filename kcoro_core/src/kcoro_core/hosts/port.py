@@ -22,6 +22,7 @@ from ..errors import WrongLoop
 
 if TYPE_CHECKING:
     from ..reference.waiter import Operation
+    from ..semantics import ClosedRule
 
 __all__ = [
     "AGAIN",
@@ -88,6 +89,8 @@ class Host:
     name: ClassVar[str] = "?"
     nap: Callable[[float], Awaitable[None]] | None = None
     """Awaited, sleeps for so many seconds, more than 0, and is a cancel point; None: no better than timer and park."""
+    plan: Callable[[list[Any], ClosedRule], Any] | None = None
+    """Gives what a Selector with these clauses waits in (``start(order)``, awaited), or None; None: it never does."""
 
     def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
         self.quantum = quantum
