@@ -118,6 +118,14 @@ class Host:
         """
         raise NotImplementedError
 
+    def park_watching(self, op: Operation, watch: Handle) -> Awaitable[object]:
+        """As ``park``, for a task whose operation the callback of ``watch`` is about to decide; ``wait_fd`` gave that.
+
+        A host that can has the task wait for the descriptor itself, and call the callback in its own step: that saves a
+        step and a turn of the loop. The watch goes on in any case, for everybody else.
+        """
+        return self.park(op)
+
     def unpark(self, op: Operation) -> None:
         """Make the task parked on ``op`` runnable. Called once for each claimed operation, on the loop's thread."""
         raise NotImplementedError

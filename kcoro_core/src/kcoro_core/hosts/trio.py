@@ -21,9 +21,10 @@ from ..config import settings
 from ..errors import WrongLoop
 from ..reference.timer import TimerQueue
 from ..reference.waiter import Operation
-from ..unraisable import report_unraisable
-from .port import AGAIN, READ, CancelScope, Handle, Host, Nursery, here, register_detector
+from .port import READ, CancelScope, Handle, Host, Nursery, here, register_detector
 from .signals import catch
+from .trio_tasks import SystemTask
+from .trio_watch import Watcher, Watches
 
 __all__ = ["TrioHost", "detect", "run"]
 
@@ -38,7 +39,7 @@ class TrioHost(Host):
         self._token = trio.lowlevel.current_trio_token()
         self._timers = TimerQueue()
         self._alarm: trio.CancelScope | None = None
-        self._watches: dict[tuple[int, int], _Watch] = {}
+        self._watches = Watches()
         self.now = trio.lowlevel.current_clock().current_time  # type: ignore[method-assign]
         self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
         if strict:
@@ -91,7 +92,7 @@ class TrioHost(Host):
         return trio.CancelScope(shield=shield)
 
     def spawn(self, fn: Callable[..., Awaitable[Any]], *args: Any, name: str | None = None) -> Handle:
-        return _SystemTask(fn, args, name)
+        return SystemTask(fn, args, name)
 
     def fd_ready(self, fd: int, want: int) -> bool:
         poller = select.poll()
@@ -99,10 +100,12 @@ class TrioHost(Host):
         return bool(poller.poll(0))
 
     def wait_fd(self, fd: int, want: int, fn: Callable[[], object]) -> Handle:
-        watch = self._watches.get((fd, want))
-        if watch is None:
-            watch = self._watches[fd, want] = _Watch(self._watches, fd, want)
-        return _Watcher(watch, fn)
+        return self._watches.watch(fd, want, fn)
+
+    def park_watching(self, op: Operation, watch: Watcher) -> Awaitable[object]:  # type: ignore[override]
+        op.task = current_task()
+        self.credit = self.quantum
+        return watch.watch.lead(self, op)
 
     def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
         return catch(signum, fn, self._token.run_sync_soon)
@@ -112,86 +115,6 @@ class TrioHost(Host):
             self._token.run_sync_soon(fn)
         except trio.RunFinishedError:
             raise WrongLoop("this run of trio has ended") from None
-
-
-class _Watch:
-    """The one wait that trio allows for a descriptor and a direction, shared by all who want to know of it."""
-
-    def __init__(self, watches: dict[tuple[int, int], _Watch], fd: int, want: int) -> None:
-        self.watches = watches
-        self.key = (fd, want)
-        self.watchers: dict[_Watcher, Callable[[], object]] = {}
-        self.task = _SystemTask(self._wait, (), f"kcoro watch of fd {fd}")
-
-    async def _wait(self) -> None:
-        fd, want = self.key
-        wait = trio.lowlevel.wait_readable if want == READ else trio.lowlevel.wait_writable
-        while self.watchers:
-            try:
-                await wait(fd)
-            except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
-                # Closed, or another task of the program waits on it: whoever uses it next is told so, and whoever only
-                # asks again is told the same, with a turn for the others in between.
-                await trio.lowlevel.checkpoint()
-            for watcher, fn in tuple(self.watchers.items()):
-                try:
-                    if watcher in self.watchers and fn() is AGAIN:
-                        continue
-                except Exception as error:  # noqa: BLE001 - the other watchers are still to be told
-                    report_unraisable(error, f"a callback of fd {fd}")
-                self.watchers.pop(watcher, None)
-        self.end()
-
-    def end(self) -> None:
-        """The next wait for this descriptor starts anew."""
-        if self.watches.get(self.key) is self:
-            del self.watches[self.key]
-
-
-class _Watcher:
-    """One callback of a watch."""
-
-    __slots__ = ("watch",)
-
-    def __init__(self, watch: _Watch, fn: Callable[[], object]) -> None:
-        self.watch = watch
-        watch.watchers[self] = fn
-
-    def cancel(self) -> bool:
-        """Do not call; the last one ends the watch. False when it has been called."""
-        if self.watch.watchers.pop(self, None) is None:
-            return False
-        if not self.watch.watchers:
-            self.watch.end()
-            return self.watch.task.cancel()
-        return True
-
-
-class _SystemTask:
-    """A background task of the run; a failure in it is reported, and never ends the run."""
-
-    def __init__(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...], name: str | None) -> None:
-        self._scope = trio.CancelScope()
-        self._done = False
-        trio.lowlevel.spawn_system_task(self._run, fn, args, name=name or getattr(fn, "__qualname__", repr(fn)))
-
-    async def _run(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
-        if self._done:
-            return  # cancelled before its first step: what it would have touched, a descriptor say, may be gone
-        with self._scope:
-            try:
-                await fn(*args)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
-                report_unraisable(error, f"background task {fn!r}")
-        self._done = True
-
-    def cancel(self) -> bool:
-        """End it at its next checkpoint; False when it has ended already."""
-        if self._done:
-            return False
-        self._done = True
-        self._scope.cancel()
-        return True
 
 
 def detect() -> TrioHost | None:

@@ -185,7 +185,9 @@ class Asking(HomeBound):
         self._waiting[sending] += counted
         try:
             if limit is None and cancel is None:
-                await host.park(op)  # as ``park`` does, without its frame: most calls come this way
+                # As ``park`` does, without its frame: most calls come this way.
+                reader = link.reader()
+                await (host.park(op) if reader is None else host.park_watching(op, reader))
             else:
                 await park(host, op, op.forget, link.grace if limit == 0 else limit, cancel)
             if op.claim == 0 and op.error is None:

@@ -88,6 +88,7 @@ class Link(HomeBound):
         # Each message passes here: bound once, they cost no call more than where they are defined.
         self.check_usable = self.lifecycle.check_usable
         self.request, self.forget, self.withdraw = self.opener.request, self.opener.forget, self.opener.withdraw
+        self.reader = self.opener.reader
 
     def _handlers(self) -> dict[type[events.Event], Callable[[Any], None]]:
         """Who hears which event: its part, or both of two."""

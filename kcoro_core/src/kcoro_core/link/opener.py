@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..claiming import RemoteSelect
+from ..hosts.port import Handle
 from ..semantics import Undelivered
 from ..wire import events
 from ..wire.codes import WireCode, error_of
@@ -88,6 +89,10 @@ class Opener:
         op = self._requests[number] = Pending(self._link, self._host, number, sending, about, channel_id)
         self._flush(crowded=len(self._requests) > FEW)
         return op
+
+    def reader(self) -> Handle | None:
+        """What waits for frames, if the request that was just queued is the only one that waits for an answer."""
+        return self._pump.reader if len(self._requests) == 1 else None
 
     def follow(self, number: int, op: Pending | Followed) -> None:
         """Tell ``op`` what becomes of this request, which was just queued."""

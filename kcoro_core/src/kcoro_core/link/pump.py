@@ -70,6 +70,7 @@ class Pump:
         self.handlers: dict[type[Event], Callable[[Any], None]] = {}
         self._armed: PollSpec | None = None  # what the watches are for
         self._watches: dict[int, tuple[int, Handle]] = {}
+        self.reader: Handle | None = None  # the watch that waits for frames
         self._when_ready = {side: partial(self.pump, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
         self._timer_at = 0.0
@@ -284,7 +285,9 @@ class Pump:
             watched[1].cancel()
             watched = None
         if fd is not None and watched is None:
-            self._watches[side] = (fd, self._host.wait_fd(fd, side, self._when_ready[side]))
+            watched = self._watches[side] = (fd, self._host.wait_fd(fd, side, self._when_ready[side]))
+        if side == READ:
+            self.reader = None if watched is None else watched[1]
 
     def set_timer(self, of_medium: float | None = None) -> None:
         """Wake up at the next deadline.
@@ -334,6 +337,7 @@ class Pump:
         for _, watch in self._watches.values():
             watch.cancel()
         self._watches.clear()
+        self.reader = None
         if self._timer is not None:
             self._timer.cancel()
         self._vtable.set_waker(self._conn, None)
