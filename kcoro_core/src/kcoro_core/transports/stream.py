@@ -116,15 +116,16 @@ class StreamConnection:
 
     def flush(self) -> None:
         """Hand the kernel what it takes."""
-        while self.backlog:
-            offered_all = len(self.backlog) <= BUFFERS_AT_ONCE
+        backlog = self.backlog
+        while backlog:
+            offered_all = len(backlog) <= BUFFERS_AT_ONCE
             try:
-                if len(self.backlog) > 1:
-                    size = self.sock.sendmsg(list(islice(self.backlog, BUFFERS_AT_ONCE)))
+                if len(backlog) > 1:
+                    size = self.sock.sendmsg(list(islice(backlog, BUFFERS_AT_ONCE)))
                 else:
-                    size = self.sock.send(self.backlog[0])
+                    size = self.sock.send(backlog[0])
                 if size == self.backlog_bytes:
-                    self.backlog.clear()
+                    backlog.clear()
                     self.backlog_bytes = 0
                     return
                 self._sent(size)
@@ -133,7 +134,7 @@ class StreamConnection:
             except OSError as error:
                 # What the other side sent before it left can still be received, so this is not the end yet.
                 self.tx_end = self.error(f"the other side does not take frames any more: {error.strerror}")
-                self.backlog.clear()
+                backlog.clear()
                 self.backlog_bytes = 0
             if offered_all:
                 return  # what it left there is no room for: asking again would cost a call to hear that
@@ -175,6 +176,9 @@ class StreamConnection:
 
     def pump(self, now: float, ready: int) -> None:
         """Connect, write, read once; tell an end that was not our doing when nothing is left to be received."""
+        if ready == WRITE and self.end is None and not (self.connecting or self.closing):
+            self.flush()  # behind most frames
+            return
         if self.connecting and self.end is None:
             self.connect_on(now, ready)
         if ready & WRITE and self.backlog and not self.closed:

@@ -13,9 +13,8 @@ Rule 3: nothing of the peer's waits here beyond max_inflight_requests and receiv
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Final
-
-from attrs import define
 
 from ..errors import NotSupported, ProtocolError
 from .codes import WireCode
@@ -48,13 +47,9 @@ _NOBODY: Final = Handle(0, mine=False)
 _DEFAULTS: Final = Limits()
 
 
-@define(eq=False)
 class Asked(Entry):
     """One request of the peer, from its frame until it is over: the message that answers it, which is queued then."""
 
-    wants: int = 0  # the command that the peer has sent
-    handle: Handle = _NOBODY
-    charge: int = 0
     answer_cost: int = 0
     stage: Stage = Stage.WAITING
     slot: bool = False  # a SEND that has used a lent slot
@@ -62,6 +57,27 @@ class Asked(Entry):
     refused_open: bool = False  # its REPLY is the last frame of the handle
     receives: bool = False  # a push answers it
     mask: int = 0  # of a registration
+
+    def __init__(
+        self,
+        handle: Handle,
+        request_id: int,
+        on_written: Callable[[Asked], object],
+        wants: int = 0,
+        charge: int = 0,
+        parts: tuple[bytes, ...] = (),
+    ) -> None:
+        """``wants`` is the command that the peer has sent."""
+        # What Entry sets, in line.
+        self.command = Command.REPLY
+        self.channel_id = handle.id
+        self.request_id = request_id
+        self.parts = parts
+        self.flags = 0
+        self.on_written = on_written
+        self.wants = wants
+        self.handle = handle
+        self.charge = charge
 
     @property
     def ends_with_handle(self) -> bool:
@@ -95,19 +111,17 @@ class Admission:
 
     # --- what is heard ------------------------------------------------------------------------------------------------
 
-    def admit(self, handle: Handle, frame: Frame, right: Rights | None = None, cost: int = 0) -> Asked:
-        """Enter a request of the peer; it is refused already when the handle has not the right."""
-        command = COMMANDS.get(frame.command, frame.command)
+    def admit(self, handle: Handle, number: int, request_id: int, right: Rights | None = None, cost: int = 0) -> Asked:
+        """Enter a request of the peer for the command ``number``; it is refused when the handle has not the right."""
+        command, requests = COMMANDS.get(number, number), self.asked
         # An element that came back may wait for its neighbours: under its id another would take its place on the books.
-        request_id = frame.request_id
-        if not request_id or request_id in self.asked or request_id in handle.ledger:
-            raise ProtocolError(f"{command_name(command)}: request id {frame.request_id} is 0, or in flight")
-        if len(self.asked) >= self._most:
-            raise ProtocolError(f"{command_name(command)}: more than {len(self.asked)} requests are in flight")
-        if command is not Command.OPEN and handle.state is not HandleState.OPEN:
+        if not request_id or request_id in requests or request_id in handle.ledger:
+            raise ProtocolError(f"{command_name(command)}: request id {request_id} is 0, or in flight")
+        if len(requests) >= self._most:
+            raise ProtocolError(f"{command_name(command)}: more than {len(requests)} requests are in flight")
+        if handle.state is not HandleState.OPEN and command is not Command.OPEN:
             raise ProtocolError(f"{command_name(command)} on channel {handle.id}, which is {handle.state.value}")
-        asked = Asked(Command.REPLY, handle.id, request_id, (), 0, self._answer_written, command, handle, cost)
-        self.asked[request_id] = asked
+        requests[request_id] = asked = Asked(handle, request_id, self._answer_written, command, cost)
         self._bytes += cost
         handle.unanswered[request_id] = None
         if request_id - 1 == self._last_id and self._admits_up_to is None:
@@ -153,7 +167,7 @@ class Admission:
         # Counted like any request until its answer is written, so that a flood of these is bounded as well.
         handle = handle or _NOBODY
         parts = (encode_reply(WireCode.ENOTSUP, f"{name} is not built"),)
-        asked = Asked(Command.REPLY, handle.id, frame.request_id, parts, 0, self._answer_written, handle=handle)
+        asked = Asked(handle, frame.request_id, self._answer_written, parts=parts)
         asked.stage = Stage.ANSWERED
         self.asked[asked.request_id] = asked
         self._outbox.put(asked)

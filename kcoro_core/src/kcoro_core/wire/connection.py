@@ -41,7 +41,7 @@ from .commands import WAITING_ONLY, Command, Flag, command_name
 from .draining import Draining
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
 from .fields import Fields
-from .frame import HEADER_SIZE, Frame, frame_from_raw
+from .frame import HEADER_SIZE, Frame, frame_from_raw, pack_header
 from .handles import HandleTable
 from .handshake import Handshake
 from .hello import Agreement, Hello, Limits
@@ -61,6 +61,7 @@ from .order import Order
 from .outbox import Entry, Outbox
 from .parameters import ConnectionConfig, ConnectionStats, Side
 from .pieces import Pieces
+from .prediction import Prediction
 from .remote_select import HomeSelects, OpenerSelects
 from .riders import Rider
 from .routes import Routes
@@ -70,6 +71,7 @@ from .writer import Writer
 __all__ = ["Connection", "ConnectionConfig", "ConnectionStats", "Side"]
 
 _PING_SIZE: Final = 8
+_MASK: Final = 0xFFFF_FFFF
 _DEFAULTS: Final = ConnectionConfig()
 _ALL_LIMITS: Final = Limits()
 
@@ -97,13 +99,14 @@ class Connection(Asking, Answering):
         self._bye_written = False
         self._order = Order()  # of channel 0
         self._outbox = Outbox()
-        self._handles = HandleTable(side is Side.CONNECTING, self._outbox.forget)
+        self._next = Prediction()
+        self._handles = HandleTable(side is Side.CONNECTING, self._gone)
         self._ahead = Ahead(self._outbox, self._handles)
         self._borrower = Borrower(self._outbox, self._handles, self._ahead, config.lending_budget)
         self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget)
-        self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, config.cancel_grace)
+        self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, self._next, config.cancel_grace)
         self._admission = Admission(self._outbox, self._handles, self._lender)
-        self._home = Home(self._outbox, self._handles, self._lender, self._ahead, self._admission)
+        self._home = Home(self._outbox, self._handles, self._lender, self._ahead, self._admission, self._next)
         self._draining = Draining(self._outbox, self._admission)
         self._calls = Calls(self.life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
@@ -135,6 +138,11 @@ class Connection(Asking, Answering):
         routes.extensions.append((int(Flag.FIRST), self._pieces.read_total))
         routes.extensions.append((int(Flag.TAKEN), self._home.read_taken))
         return routes
+
+    def _gone(self, channel_id: int) -> None:
+        """A handle was removed."""
+        self._outbox.forget(channel_id)
+        self._next.forget(channel_id)
 
     # --- getters -----------------------------------------------------------------------------------------------------
 
@@ -245,6 +253,8 @@ class Connection(Asking, Answering):
         if liveness is None:
             self.life.check_started()
         try:
+            if self._next.handle is not None and self._take_predicted(raw, now, events):
+                return events
             frame = frame_from_raw(raw, self.handshake.frame_limit)
             self._read += 1
             self._bytes_read += HEADER_SIZE + frame.length
@@ -256,6 +266,30 @@ class Connection(Asking, Answering):
         except (ProtocolError, NotSupported, CreditOverrun) as error:
             events += self.breach(error, now)
         return events
+
+    def _take_predicted(self, raw: RawFrame, now: float, events: list[Event]) -> bool:
+        """Take a frame if it is the one that was expected; False, without effect, if it is not."""
+        expected, payload = self._next, raw.payload
+        handle, request_id, size = expected.handle, expected.request_id, len(payload)
+        if handle is None:
+            return False
+        order = handle.order
+        seq = order.expected
+        if (
+            raw.header != pack_header(size, expected.command, 0, handle.id, request_id, seq)
+            or size > self.handshake.frame_limit
+            or self._pieces.begun
+            or self.life.state is not State.OPEN
+            or not expected.hear(handle, request_id, payload, events)
+        ):
+            return False
+        order.expected = (seq + 1) & _MASK
+        expected.request_id = (request_id + 1) & _MASK
+        self._read += 1
+        self._bytes_read += HEADER_SIZE + size
+        if (liveness := self._liveness) is not None:
+            liveness.heard_at, liveness.unheard = now, 0
+        return True
 
     def receive_frame(self, frame: Frame, now: float) -> list[Event]:
         """Take one frame that was made here, and not by a medium. Returns what happened, as ``receive`` does."""

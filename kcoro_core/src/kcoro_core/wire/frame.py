@@ -214,6 +214,17 @@ class FrameDecoder:
         """
         header = self._header
         if not header:
+            if not self._start and self._bytes >= HEADER_SIZE:
+                # Where frames come one by one, one read has brought one frame.
+                first = self._chunks[0]
+                if len(first) == self._bytes and type(first) is bytes:
+                    size = len(first) - HEADER_SIZE
+                    if size <= limit and _LENGTH.unpack_from(first)[0] == size:
+                        self._chunks.clear()
+                        self._bytes = 0
+                        self.drained = True
+                        self.missing = HEADER_SIZE
+                        return RawFrame(first[:HEADER_SIZE], first[HEADER_SIZE:])
             if self._bytes < HEADER_SIZE:
                 self.drained = True
                 self.missing = HEADER_SIZE - self._bytes

@@ -11,6 +11,9 @@ Rule 3: a handle that is given up takes along what it has asked for, and brings 
 
 from __future__ import annotations
 
+import struct
+from typing import Final
+
 from attrs import evolve
 
 from ..errors import NotSupported, ProtocolError
@@ -60,25 +63,35 @@ from .messages import (
 )
 from .order import next_serial
 from .outbox import Entry, Outbox
+from .prediction import Prediction
 from .states import ChannelStep, HandleState
 
 __all__ = ["Home"]
 
 _AHEAD = int(Flag.AHEAD)
 _OK = encode_reply(WireCode.OK)
+_HINT: Final = struct.Struct(">I")
+"""The time hint in front of the element of a SEND, as ``decode_timeout`` reads it."""
 
 
 class Home:
     """Requests of the peer, from the frame to the answer, and elements until they are settled."""
 
     def __init__(
-        self, outbox: Outbox, handles: HandleTable, lender: Lender, ahead: Ahead, admission: Admission
+        self,
+        outbox: Outbox,
+        handles: HandleTable,
+        lender: Lender,
+        ahead: Ahead,
+        admission: Admission,
+        prediction: Prediction,
     ) -> None:
         self._admission = admission
         self._outbox = outbox
         self._handles = handles
         self._lender = lender
         self._ahead = ahead
+        self._prediction = prediction
         self._asked = admission.asked
         self._limits = Limits()
 
@@ -107,7 +120,7 @@ class Home:
         handle.order.read(frame.seq)
         # What is malformed must not be entered: the report would name a request that the owner has never heard of.
         wanted = _read_open(fields)
-        asked = self._admission.admit(handle, frame)
+        asked = self._admission.admit(handle, Command.OPEN, frame.request_id)
         if isinstance(wanted, NotSupported):
             self._admission.turn_down(asked, WireCode.ENOTSUP, str(wanted.args[0]))
             return
@@ -124,24 +137,39 @@ class Home:
     def on_send(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """An element of the peer."""
         timeout_ms, element = decode_timeout(fields), fields.rest()
-        size = fields.dropped or len(element)
-        slot = handle.lent is not None and handle.lent.hear_send()
-        admission = self._admission
-        asked = admission.admit(handle, frame, Rights.SEND, admission.cost(len(element)))
-        asked.slot = slot
-        if size > handle.attributes.max_message:
-            self._admission.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
-        if asked.stage is Stage.WAITING:
-            if handle.lent is not None and not slot:
+        self._take_element(handle, frame.request_id, timeout_ms, element, fields.dropped, events)
+        if not frame.flags:
+            self._prediction.follow(Command.SEND, handle, frame.request_id, self._hear_send)
+
+    def _hear_send(self, handle: Handle, request_id: int, payload: bytes, events: list[Event]) -> bool:
+        """A SEND behind which nothing else rides along, and which is whole. False, without effect, for any other."""
+        if len(payload) < _HINT.size:
+            return False
+        self._take_element(handle, request_id, _HINT.unpack_from(payload)[0], payload[_HINT.size :], 0, events)
+        return True
+
+    def _take_element(
+        self, handle: Handle, request_id: int, timeout_ms: int, element: bytes, dropped: int, events: list[Event]
+    ) -> None:
+        """Enter a SEND; ``dropped`` is the size of an element that was not kept, since it is too long."""
+        lent, admission = handle.lent, self._admission
+        slot = lent is not None and lent.hear_send()
+        asked = admission.admit(handle, Command.SEND, request_id, Rights.SEND, admission.cost(len(element)))
+        if dropped or len(element) > handle.attributes.max_message:
+            admission.turn_down(asked, WireCode.EMSGSIZE, f"{dropped or len(element)} bytes")
+        if lent is not None:
+            asked.slot = slot
+            if not slot and asked.stage is Stage.WAITING:
                 asked.asks = True
-                handle.lent.waiting += 1
-            events.append(SendRequested(asked.request_id, handle.id, timeout_ms, element, slot))
+                lent.waiting += 1
+        if asked.stage is Stage.WAITING:
+            events.append(SendRequested(request_id, handle.id, timeout_ms, element, slot))
 
     def on_call(self, handle: Handle, frame: Frame, fields: Fields, limit: int, events: list[Event]) -> None:
         """The peer calls what this side makes of a command."""
         payload = fields.rest()
         size = fields.dropped or len(payload)
-        asked = self._admission.admit(handle, frame, cost=self._admission.cost(len(payload)))
+        asked = self._admission.admit(handle, frame.command, frame.request_id, cost=self._admission.cost(len(payload)))
         if size > limit:
             self._admission.turn_down(asked, WireCode.EMSGSIZE, f"{size} bytes")
         if asked.stage is Stage.WAITING:
@@ -159,7 +187,7 @@ class Home:
         """The peer wants an element."""
         timeout_ms = decode_timeout(fields)
         fields.end()
-        asked = self._admission.admit(handle, frame, Rights.RECV)
+        asked = self._admission.admit(handle, Command.RECV, frame.request_id, Rights.RECV)
         ahead = bool(frame.flags & _AHEAD)
         if ahead:
             self._ahead.hear(handle)
@@ -170,14 +198,14 @@ class Home:
     def on_info(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know the state."""
         fields.end()
-        asked = self._admission.admit(handle, frame)
+        asked = self._admission.admit(handle, frame.command, frame.request_id)
         if asked.stage is Stage.WAITING:
             events.append(InfoRequested(asked.request_id, handle.id))
 
     def on_list(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The peer wants to know what it may open."""
         after = decode_list(fields)
-        asked = self._admission.admit(handle, frame)
+        asked = self._admission.admit(handle, frame.command, frame.request_id)
         if asked.stage is Stage.WAITING:
             events.append(ListRequested(asked.request_id, after))
 
@@ -186,7 +214,7 @@ class Home:
         closing = decode_closing(fields)
         if next_serial(closing.last_seq) != frame.seq:
             raise ProtocolError(f"CLOSE with seq {frame.seq} says that {closing.last_seq} was the last before it")
-        asked = self._admission.admit(handle, frame, Rights.CLOSE)
+        asked = self._admission.admit(handle, Command.CLOSE, frame.request_id, Rights.CLOSE)
         if asked.stage is Stage.WAITING:
             events.append(CloseRequested(asked.request_id, handle.id, closing))
 

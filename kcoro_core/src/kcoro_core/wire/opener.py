@@ -58,18 +58,21 @@ from .messages import (
 )
 from .order import next_serial
 from .outbox import Entry, Outbox
+from .prediction import Prediction
 from .requests import Request, RequestMap, RequestState
 from .states import ChannelStep, HandleState
 
 __all__ = ["Opener"]
 
 _AHEAD: Final = int(Flag.AHEAD)
-_DONE: Final = (encode_reply(WireCode.OK),)
+_DONE: Final = encode_reply(WireCode.OK)
 _FOREVER: Final = encode_timeout(FOREVER_MS)
 _NO_SLOT: Final = Sent(False)
 _REDELIVERED: Final = int(Flag.REDELIVERED)
 _BARE: Final = (Command.SEND, Command.CLOSE, Command.SELECT_CLAIM)
 """Requests whose success says no more than that, unless they bring an element."""
+_WRITTEN: Final = RequestState.WRITTEN
+_SEND: Final = Command.SEND
 _FATES: Final = {
     RequestState.QUEUED: Fate.NOT_DONE,
     RequestState.WRITTEN: Fate.IN_DOUBT,
@@ -81,13 +84,22 @@ _FATES: Final = {
 class Opener:
     """Requests of this side, from the command to the settled answer."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, borrower: Borrower, ahead: Ahead, grace: float) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        handles: HandleTable,
+        borrower: Borrower,
+        ahead: Ahead,
+        prediction: Prediction,
+        grace: float,
+    ) -> None:
         self.requests = RequestMap()
         self.acks = Acks(self._is_one_too_many, self._confirmed)
         self._outbox = outbox
         self._handles = handles
         self._borrower = borrower
         self._ahead = ahead
+        self._prediction = prediction
         self._grace = grace
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
         self._at_home = 0  # requests that the home may count against us
@@ -208,21 +220,9 @@ class Opener:
 
     def on_reply(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """One answer."""
-        request = self.requests.find(frame.request_id)
-        if (
-            request is not None
-            and request.state is RequestState.WRITTEN
-            and request.command is Command.SEND
-            and request.channel_id == handle.id
-            and frame.parts == _DONE
-            and not frame.flags
-        ):
-            # Most answers, without the ways that most of them do not take: a send that nobody gave up is done.
-            self.requests.remove(frame.request_id)
-            self._at_home -= 1
-            self._bytes_at_home -= request.charge
-            handle.accepted += 1
-            events.append(ReplyReceived(frame.request_id, handle.id, Command.SEND, 0))
+        plain = not frame.flags and len(frame.parts) == 1
+        if plain and self._hear_done(handle, frame.request_id, frame.parts[0], events):
+            self._prediction.follow(Command.REPLY, handle, frame.request_id, self._hear_done)
             return
         request = self.requests.answered(frame.request_id, handle.id)
         code, text = decode_reply(fields)
@@ -233,6 +233,24 @@ class Opener:
         news = self._refused(request, handle, code, text) if code else self._succeeded(request, handle, frame, fields)
         if not late:
             events.append(news)
+
+    def _hear_done(self, handle: Handle, request_id: int, payload: bytes, events: list[Event]) -> bool:
+        """Most answers: a send that nobody gave up is done. False, without effect, for any other."""
+        request = self.requests.find(request_id)
+        if (
+            request is None
+            or request.state is not _WRITTEN
+            or request.command is not _SEND
+            or request.channel_id != handle.id
+            or payload != _DONE
+        ):
+            return False
+        self.requests.remove(request_id)
+        self._at_home -= 1
+        self._bytes_at_home -= request.charge
+        handle.accepted += 1
+        events.append(ReplyReceived(request_id, handle.id, _SEND, 0))
+        return True
 
     def on_close(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """News that the channel was closed at its home."""

@@ -44,7 +44,6 @@ CONTROL_BYTES: Final = 4096
 """How many bytes they may have together, headers included; a single larger one goes alone."""
 
 
-@define(eq=False)
 class Entry:
     """One message to be: all but the seqs, which frames get when they are written.
 
@@ -52,18 +51,30 @@ class Entry:
     ``sent`` ones.
     """
 
-    command: int
-    channel_id: int = 0
-    request_id: int = 0
-    parts: tuple[bytes, ...] = ()
-    flags: int = 0
-    on_written: Callable[[Any], object] | None = None
-    # Bytes of payload, without the extensions that may still ride along; known once it is queued.
-    size: int = field(default=0, init=False)
-    sent: int = field(default=0, init=False)
-    offered: int = field(default=0, init=False)
-    charged: bool = field(default=False, init=False)  # to the peer's budget for what is not finished
-    written: bool = field(default=False, init=False)
+    # What most messages never change stands in the class: several are made for each element.
+    size: int = 0
+    """Bytes of payload, without the extensions that may still ride along; known once it is queued."""
+    sent: int = 0
+    offered: int = 0
+    charged: bool = False
+    """Whether it is, to the peer's budget for what is not finished."""
+    written: bool = False
+
+    def __init__(
+        self,
+        command: int,
+        channel_id: int = 0,
+        request_id: int = 0,
+        parts: tuple[bytes, ...] = (),
+        flags: int = 0,
+        on_written: Callable[[Any], object] | None = None,
+    ) -> None:
+        self.command = command
+        self.channel_id = channel_id
+        self.request_id = request_id
+        self.parts = parts
+        self.flags = flags
+        self.on_written = on_written
 
 
 @define(eq=False)

@@ -152,7 +152,7 @@ class HomeSelects:
         """A clause of a select of the peer."""
         serial, mask = fields.take(_REGISTER)
         fields.end()
-        asked = self._admission.admit(handle, frame)
+        asked = self._admission.admit(handle, frame.command, frame.request_id)
         lacking = mask & (Rights.SEND | Rights.RECV) & ~int(handle.attributes.rights)
         if not mask or mask & ~EVERYTHING:
             self._admission.turn_down(
@@ -182,7 +182,8 @@ class HomeSelects:
         element = fields.rest() if gives else None
         size = fields.dropped or len(element or b"")
         fields.end()
-        asked = self._admission.admit(handle, frame, cost=0 if element is None else self._admission.cost(len(element)))
+        cost = 0 if element is None else self._admission.cost(len(element))
+        asked = self._admission.admit(handle, frame.command, frame.request_id, cost=cost)
         asked.receives = not gives
         standing = self._admission.unanswered(handle, registration)
         if size > handle.attributes.max_message:

@@ -18,8 +18,6 @@ import enum
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import define
-
 from ..errors import NoBuffers, ProtocolError
 from .commands import Command
 from .lending import Window
@@ -48,20 +46,39 @@ class RequestState(enum.Enum):
     """A receive whose element goes back; the home counts it until its PUTBACK is written."""
 
 
-@define(eq=False)
 class Request(Entry):
     """One request of ours: the message that asks, until it is over. ``deadline`` is when a cancelled one is given up.
 
     ``receives``: its success brings an element, to be settled. ``sends``: an element went with it.
     """
 
-    charge: int = 0
-    sends: bool = False
     receives: bool = False
     state: RequestState = RequestState.QUEUED
     deadline: float | None = None
     cancel_entry: Entry | None = None
-    window: Window | None = None  # of the slots that its channel has, if it is a send
+    window: Window | None = None
+    """Of the slots that its channel has, if it is a send."""
+
+    def __init__(
+        self,
+        command: int,
+        channel_id: int,
+        request_id: int,
+        parts: tuple[bytes, ...],
+        flags: int,
+        on_written: Callable[[Request], object] | None,
+        charge: int,
+        sends: bool,
+    ) -> None:
+        # What Entry sets, in line.
+        self.command = command
+        self.channel_id = channel_id
+        self.request_id = request_id
+        self.parts = parts
+        self.flags = flags
+        self.on_written = on_written
+        self.charge = charge
+        self.sends = sends
 
     @property
     def ends_with_handle(self) -> bool:

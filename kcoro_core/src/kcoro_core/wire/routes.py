@@ -100,19 +100,28 @@ class Routes:
             self._take_unexpected(handle, frame)
             return
         fields = Fields(frame.parts[0], command)  # what comes from a medium is in one piece
+        if frame.flags or self._begun:
+            whole_message = self._unwrap(handle, frame, fields, events)
+            if whole_message is None:
+                return
+            frame, fields = whole_message
+        if self._life.state is not State.OPEN and self._is_not_taken_up(handle, frame):
+            return
+        handler(handle, frame, fields, events)
+
+    def _unwrap(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> tuple[Frame, Fields] | None:
+        """Read what rides along; a message in pieces is put together. None: more of it is to come."""
         if frame.flags:
             _check_flags(frame)
             for flag, read in self.extensions:
                 if frame.flags & flag:
                     read(handle, fields, events)
         if frame.flags & _PIECE or (self._begun and self._pieces.is_piece(frame)):
-            whole_message = self._pieces.take(handle, frame, fields)
-            if whole_message is None:
-                return
-            frame, fields = whole_message
-        if self._life.state is State.CLOSING and not handle.mine and _is_taken_up(frame.command):
-            return
-        handler(handle, frame, fields, events)
+            return self._pieces.take(handle, frame, fields)
+        return frame, fields
+
+    def _is_not_taken_up(self, handle: Handle, frame: Frame) -> bool:
+        return self._life.state is State.CLOSING and not handle.mine and _is_taken_up(frame.command)
 
     def take_control(self, frame: Frame, now: float, events: list[Event]) -> None:
         """Hand a frame of channel 0, whose number was read, to its part."""

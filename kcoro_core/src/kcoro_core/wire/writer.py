@@ -25,6 +25,7 @@ __all__ = ["Writer"]
 
 _U32: Final = struct.Struct(">I")
 _MASK: Final = 0xFFFF_FFFF
+_CLOSE: Final = Command.CLOSE
 _FIRST: Final = int(Flag.FIRST)
 _MORE: Final = int(Flag.MORE)
 
@@ -96,25 +97,29 @@ class Writer:
 
         Where little is under way most frames go like this, and there is nothing to choose or to remember.
         """
-        entry = self._outbox.lone
-        if entry is None or entry.command is Command.CLOSE or self._over:
+        outbox = self._outbox
+        entry = outbox.lone
+        if entry is None or self._over:
             return 0
         for owing in self._owing:
             if owing:
                 return 0
-        channel_id, length = entry.channel_id, entry.size
+        command, channel_id, length = entry.command, entry.channel_id, entry.size
+        if command is _CLOSE:
+            return 0
         order = self._handles.of_frame(channel_id).order if channel_id else self._control
-        header = pack_header(length, entry.command, entry.flags, channel_id, entry.request_id, order.outgoing)
+        seq = order.outgoing
+        header = pack_header(length, command, entry.flags, channel_id, entry.request_id, seq)
         if not give(medium, header, entry.parts, channel_id):
             return 0
-        order.outgoing = (order.outgoing + 1) & _MASK
+        order.outgoing = (seq + 1) & _MASK
         length += HEADER_SIZE
         self.frames += 1
         self.bytes += length
         self._offered = False
-        self._outbox.pop_only(entry)
-        if entry.on_written is not None:
-            entry.on_written(entry)
+        outbox.pop_only(entry)
+        if (on_written := entry.on_written) is not None:
+            on_written(entry)
         return length
 
     def poll(self, flush: bool) -> Frame | None:
