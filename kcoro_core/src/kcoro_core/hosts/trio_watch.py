@@ -202,7 +202,7 @@ class _Watch:
 
 
 class Watcher:
-    """One callback of a watch."""
+    """One callback of a watch, until it is taken back."""
 
     __slots__ = ("watch",)
 
