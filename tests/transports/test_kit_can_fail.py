@@ -41,7 +41,7 @@ TABLES = (
     planted_strangers,
 )
 FAULTS: dict[str, list[Fault]] = {number: faults for table in TABLES for number, faults in table.FAULTS.items()}
-MEDIA = {"mem": Medium(), "tcp": Medium(stream=True, frames=True, network=True)}
+MEDIA = {"mem": Medium(), "tcp": Medium(stream=True, frames=True, network=True, door=True)}
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ HEADER_BYTES: Final = 20
 LIMIT: Final = 65536
 """The payload that the kit accepts unless a case says otherwise, in bytes."""
 PATIENCE_SECONDS: Final = 10.0
+GLANCE_SECONDS: Final = 0.01
 
 
 class KitFailure(AssertionError):
@@ -136,6 +137,18 @@ class Bench:
                 # An end is a fact like others here: whoever waits for it asks the functions that report it.
                 with contextlib.suppress(KcoroError):
                     self.vtable.pump(endpoint, now, bits)
+
+    def until_ready(self, spec: PollSpec, *endpoints: Any, what: str) -> None:
+        """Let ``endpoints`` work until the descriptor of ``spec``, an answer from before, is ready."""
+        give_up = time.monotonic() + self.patience
+        while not poll([spec], GLANCE_SECONDS):
+            check(time.monotonic() < give_up, f"waited {self.patience:g} s for {what}")
+            for endpoint in endpoints:
+                said = self.vtable.poll_handle(endpoint)
+                bits = poll([said], 0.0).get(-1 if said.fd is None else said.fd, 0)
+                if bits or said.ready_now or (said.deadline is not None and said.deadline <= self.clock.now()):
+                    with contextlib.suppress(KcoroError):
+                        self.vtable.pump(endpoint, self.clock.now(), bits)
 
     def flush(self, conn: Any) -> None:
         """Let a connection write what it has accepted, as far as the medium takes it now."""

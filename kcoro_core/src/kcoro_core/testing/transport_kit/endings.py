@@ -107,6 +107,7 @@ def _come_and_go(bench: Bench, i: int) -> None:
         _until_at_rest(bench, far)
     bench.vtable.close(listener)
     bench.vtable.close(near)
+    _until_at_rest(bench, near)
 
 
 def _until_at_rest(bench: Bench, closed: Any) -> None:

@@ -37,7 +37,7 @@ def announces_guests(bench: Bench) -> None:
         spec = bench.vtable.poll_handle(listener)
         check(spec.ready_now or spec.deadline is not None, "the waker was called, and poll_handle announces nothing")
     else:
-        bench.until(lambda: bool(poll([before], 0.01)), near, what="guest on the descriptor of the listener")
+        bench.until_ready(before, near, what="guest on the descriptor of the listener")
     bench.vtable.set_waker(listener, None)
     bench.accept(listener, near)
 

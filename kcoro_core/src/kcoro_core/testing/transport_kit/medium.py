@@ -20,7 +20,17 @@ from ...errors import KcoroError
 from ...transport import RawFrame, Vtable
 from .bench import Bench, KitFailure, header
 
-__all__ = ["NOTHING_KNOWN", "Medium", "carries_frames", "is_network", "is_open_to_strangers", "look", "stranger", "tap"]
+__all__ = [
+    "NOTHING_KNOWN",
+    "Medium",
+    "carries_frames",
+    "has_a_door",
+    "is_network",
+    "is_open_to_strangers",
+    "look",
+    "stranger",
+    "tap",
+]
 
 PATIENCE_SECONDS: Final = 1.0
 GREETING: Final = RawFrame(header(5, 77), b"hello")
@@ -31,12 +41,13 @@ class Medium:
     """What a look at one connection has shown.
 
     ``stream`` says that a stranger can write bytes to it, ``frames`` that what they write is read as frames,
-    ``network`` that the bytes travel where others might read them.
+    ``network`` that the bytes travel where others might read them, ``door`` that a stranger can connect, too.
     """
 
     stream: bool = False
     frames: bool = False
     network: bool = False
+    door: bool = False
 
 
 NOTHING_KNOWN: Final = Medium()
@@ -58,6 +69,11 @@ def is_network(medium: Medium) -> bool:
     return medium.network
 
 
+def has_a_door(medium: Medium) -> bool:
+    """Whether anybody can connect to where connections of the transport lead."""
+    return medium.door
+
+
 def look(vtable: Vtable, uri: str, config: Mapping[str, Any]) -> Medium:
     """Make one connection and see what its medium is like; nothing is known where that fails."""
     try:
@@ -67,7 +83,7 @@ def look(vtable: Vtable, uri: str, config: Mapping[str, Any]) -> Medium:
             with tap(bench, near) as sock:
                 network = sock.family in (socket.AF_INET, socket.AF_INET6)
                 sock.sendall(GREETING.header + GREETING.payload)
-                return Medium(True, _arrives(bench, far), network)
+                return Medium(True, _arrives(bench, far), network, _lets_in(bench, bench.pair()[0]))
     except (KcoroError, KitFailure, OSError, ValueError):
         return NOTHING_KNOWN
 
@@ -77,6 +93,14 @@ def _arrives(bench: Bench, far: Any) -> bool:
         return bench.receive(far, 1) == [GREETING]
     except (KcoroError, KitFailure):
         return False
+
+
+def _lets_in(bench: Bench, dialled: Any) -> bool:
+    try:
+        stranger(bench, dialled).close()
+    except OSError:
+        return False
+    return True
 
 
 def tap(bench: Bench, conn: Any) -> socket.socket:
@@ -99,7 +123,13 @@ def stranger(bench: Bench, dialled: Any) -> socket.socket:
     """A socket of our own, connected to where ``dialled`` leads; to be closed by the caller."""
     with tap(bench, dialled) as sock:
         place, family = sock.getpeername(), sock.family
+    if not place:
+        raise OSError("it leads to no place with a name")
     own = socket.socket(family, socket.SOCK_STREAM)
     own.settimeout(5.0)
-    own.connect(place)
+    try:
+        own.connect(place)
+    except OSError:
+        own.close()
+        raise
     return own

@@ -121,7 +121,7 @@ def announces_the_end(bench: Bench) -> None:
     if before.fd is None:
         bench.until(lambda: bool(called), near, far, what="call of the waker at the end")
     else:
-        bench.until(lambda: bool(poll([before], 0.01)), near, what="end on the descriptor")
+        bench.until_ready(before, near, what="end on the descriptor")
     bench.vtable.set_waker(far, None)
     bench.end_of(far, near)
 
