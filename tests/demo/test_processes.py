@@ -140,7 +140,8 @@ def test_no_files_is_a_clear_error(place: Place, tmp_path: Path, content: bytes 
 @pytest.mark.parametrize(
     ("args", "environment", "says"),
     [
-        (["--transport", "pigeon"], {}, "no address of 'pigeon' can be made for other processes; choose from: uds"),
+        (["--transport", "pigeon"], {}, "no installed plugin serves 'pigeon:'"),
+        (["--transport", "mem"], {}, "mem: joins tasks of one process, and the workers are others; take uds"),
         ([], {"KCORO_PLUGINS": "-uds"}, "blocked by KCORO_PLUGINS=-uds"),
         (["--workers", "0"], {}, "must be 1 or more"),
         (["--workers", "1000"], {}, "at most 256"),

@@ -36,7 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths", nargs="*", metavar="PATH", help="files and folders to count; none: the standard library's sources"
     )
     parser.add_argument("--workers", type=_workers, default=2, metavar="N", help="worker processes (default: 2)")
-    parser.add_argument("--transport", default="uds", metavar="NAME", help="what carries the channels (default: uds)")
+    parser.add_argument(
+        "--transport",
+        default="uds",
+        metavar="NAME",
+        help="what carries the channels: the scheme of an installed transport (default: uds); over one that does not "
+        "know its peers anybody on this machine may join",
+    )
     parser.add_argument("--top", type=_at_least(0), default=10, metavar="N", help="words to show (default: 10)")
     parser.add_argument("--chaos", action="store_true", help="kill workers at random on the way")
     parser.add_argument(

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from attrs import define, frozen
 
+from .. import plugins
 from ..channel import channel
 from ..clauses import Signal
 from ..errors import WouldBlock
@@ -34,6 +35,7 @@ from .files import Skipped, Source, batches, discover
 from .jobs import Ledger
 from .messages import Order, decode_as
 from .proof import Difference, Proof, compare
+from .rule import rule_of
 from .state import Show, State
 from .tally import Tally
 
@@ -50,7 +52,7 @@ LONGEST_TEMP_FOLDER: Final = 60
 """A Unix socket's path has at most 107 bytes, and some of them are ours."""
 
 ADDRESSES: Final[Mapping[str, Callable[[Path], str]]] = {"uds": lambda folder: f"uds:{folder}/demo.sock"}
-"""How an address of each transport is made that nobody else uses."""
+"""Where the coordinator listens, for transports that do better than to choose a fresh address themselves."""
 
 
 @frozen
@@ -119,9 +121,8 @@ async def demo(options: Options, show: Show) -> Outcome:
 def _check(options: Options) -> None:
     if options.workers < 1:
         raise ValueError(f"at least one worker is needed, not {options.workers}")
-    if options.transport not in ADDRESSES:
-        known = ", ".join(ADDRESSES)
-        raise ValueError(f"no address of {options.transport!r} can be made for other processes; choose from: {known}")
+    if plugins.transport(options.transport).distribution == "kcoro-core":
+        raise ValueError(f"{options.transport}: joins tasks of one process, and the workers are others; take uds")
 
 
 def _signals() -> list[int]:
@@ -183,13 +184,15 @@ async def _count(options: Options, sources: list[Source], stop: Signal, show: Sh
     signum: int | None = None
     failure: WorkersFailed | None = None
     with _private_folder() as folder:
-        uri = ADDRESSES[options.transport](folder)
+        make = ADDRESSES.get(options.transport)
+        uri = f"{options.transport}:" if make is None else make(folder)
         exported = {
             "jobs": lines.jobs.receiver(),
             "results": lines.results.sender(),
             "progress": lines.progress.sender(),
         }
-        async with serve(uri, export=exported), processes(uri, folder) as crew:
+        rule = rule_of(uri)
+        async with serve(uri, export=exported, authorize=rule) as server, processes(server.uri, folder) as crew:
             try:
                 signum = await Coordinator(tally, lines, crew, options.workers, show, chaos).run(stop)
             except WorkersFailed as error:

@@ -26,6 +26,7 @@ from ..link.dial import dial
 from ..run import run, sleep
 from .files import Unfit, blocks
 from .messages import REASON_CHARACTERS, Answer, Order, Part, Progress, Taken, decode_as, encode, portions
+from .rule import rule_of
 from .words import WordCounter
 
 __all__ = ["Ends", "Inlet", "Outlet", "main", "work"]
@@ -131,7 +132,7 @@ async def _answer(worker: int, order: Order, count: _Count, seconds: float, resu
 
 
 async def _attend(uri: str, worker: int) -> None:
-    async with dial(uri) as link:
+    async with dial(uri, authorize=rule_of(uri)) as link:
         await work(worker, Ends(await link.open("jobs"), await link.open("results"), await link.open("progress")))
 
 
