@@ -207,17 +207,22 @@ class LinkHarness(Harness):
 
 
 class TrioLinkHarness(LinkHarness):
-    """Trio under a mock clock: both ends are in one process, so the clock jumps only when nothing is under way."""
+    """Trio under a mock clock: both ends are in one process, so the clock jumps only when nothing is under way.
+
+    Where something else carries the bytes, such as a process in between, ``idle_seconds`` of real time have to pass
+    without anything happening before the clock jumps.
+    """
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME, Need.TRIO, Need.DESCRIPTORS, Need.SIGNALS})
 
-    def __init__(self, scheme: str, *, strict: bool, mixed: bool = False) -> None:
+    def __init__(self, scheme: str, *, strict: bool, mixed: bool = False, idle_seconds: float = 0.0) -> None:
         super().__init__(scheme, mixed=mixed)
         self.strict = strict
+        self.idle_seconds = idle_seconds
         self.name = f"{scheme}-trio-{'strict' if strict else 'budgeted'}{'-mixed' * mixed}"  # type: ignore[misc]
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
-        clock = trio.testing.MockClock(autojump_threshold=0)
+        clock = trio.testing.MockClock(autojump_threshold=self.idle_seconds)
         if self.strict:
             trio.run(main, clock=clock)
         else:
