@@ -138,6 +138,13 @@ static int obey(kpy_scheduler_t *self, kpy_task_t *task, PyObject *trap) {
     return kpy_enqueue(task);
 }
 
+/* The last result of an await goes through an exception that is used again; it is not kept alive for that. */
+static void forget_result(struct kpy_loops *loops) {
+    PyStopIterationObject *stop = (PyStopIterationObject *)loops->stop;
+    if (stop != NULL && stop->value != NULL && Py_REFCNT(stop) == 1)
+        Py_CLEAR(stop->value);
+}
+
 int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
     PyObject *result = NULL;
     int rc = 0;
@@ -146,6 +153,7 @@ int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
     self->running = task;
     Py_INCREF(task);
     PySendResult sent = advance(self, task, &result);
+    forget_result(self->state->loops);
     if (sent == PYGEN_NEXT) {
         if (task->state == KPY_RUNNING || result != Py_None)
             rc = obey(self, task, result);
