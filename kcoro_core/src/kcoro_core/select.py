@@ -22,7 +22,7 @@ from .errors import ChannelClosed, KcoroError, LinkLost, WouldBlock
 from .hosts.port import Host, current_host, find_host
 from .parking import cancelled_error, check_timeout, park, result, token_is_set
 from .reference.select import poll_order
-from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, TIMED_OUT, UNBIASED, WAITING, ClosedRule, SelectMode
+from .semantics import BIASED, RAISE, RETURN, ROUND_ROBIN, SKIP, TIMED_OUT, UNBIASED, WAITING, ClosedRule, SelectMode
 
 if TYPE_CHECKING:
     from .cancel import CancelToken
@@ -55,6 +55,7 @@ class Selector:
         self.mode = mode
         self.closed = closed
         self._clauses: list[Clause] = []
+        self._engine: str | None = None  # whose channels they are about; None while they are about none
         self._remote = False  # whether any clause is about a channel at the other end of a link
         self._last = -1
         self._busy = False
@@ -72,7 +73,7 @@ class Selector:
         :raises ValueError: it is no clause, or of another engine than the others.
         """
         self._check_idle()
-        _check_clause(clause, self._clauses)
+        self._engine = _check_clause(clause, self._engine)
         self._clauses.append(clause)
         self._plan = None
         self._remote = self._remote or is_remote(clause)
@@ -86,7 +87,9 @@ class Selector:
         self._check_idle()
         if index not in range(-len(self._clauses), len(self._clauses)):
             raise ValueError(f"there is no clause {index!r} to replace among {len(self._clauses)}; add() appends one")
-        _check_clause(clause, [other for i, other in enumerate(self._clauses) if i != index % len(self._clauses)])
+        others = [other for i, other in enumerate(self._clauses) if i != index % len(self._clauses)]
+        engine = next((name for other in others if (name := getattr(other, "engine", None)) is not None), None)
+        self._engine = _check_clause(clause, engine)
         self._clauses[index] = clause
         self._plan = None
         self._remote = any(map(is_remote, self._clauses))
@@ -95,6 +98,7 @@ class Selector:
         """Drop all clauses and the memory of who won."""
         self._check_idle()
         self._clauses.clear()
+        self._engine = None
         self._plan = None
         self._remote = False
         self._last = -1
@@ -107,7 +111,7 @@ class Selector:
             self._check_idle()
             self._busy = True
             try:
-                won = await self._plan.start(self._order(host))
+                won = await self._plan.start(_planned_order(self.mode, len(self._clauses), self._last, host))
             finally:
                 self._busy = False
             if won is not None:
@@ -140,14 +144,6 @@ class Selector:
         if self._plan is None and host.plan is not None:
             self._plan = host.plan(self._clauses, self.closed) or False
         return self._plan is not False
-
-    def _order(self, host: Host) -> list[int] | int:
-        """The order of the mode, or the index from which it goes around."""
-        if self.mode is UNBIASED:
-            order = list(range(len(self._clauses)))
-            host.random.shuffle(order)
-            return order
-        return 0 if self.mode is BIASED else (self._last + 1) % len(self._clauses)
 
     def _planned(self, won: Any) -> Selected:
         """What the host gave: who won, or the operation that ended with an error."""
@@ -253,14 +249,25 @@ class Selector:
         raise op.error
 
 
-def _check_clause(clause: object, others: list[Clause]) -> None:
+def _check_clause(clause: object, engine: str | None) -> str | None:
+    """Check a clause beside others about channels of ``engine``; gives the engine of them all."""
     if isinstance(clause, type) or not all(
         callable(getattr(clause, m, None)) for m in ("poll", "register", "withdraw")
     ):
         raise ValueError(f"a clause has poll, register and withdraw, such as Recv(ch); {clause!r} has not")
-    engines = {e for c in (clause, *others) if (e := getattr(c, "engine", None)) is not None}
-    if len(engines) > 1:
-        raise ValueError(f"one select cannot mix channels of several engines: {', '.join(sorted(engines))}")
+    own: str | None = getattr(clause, "engine", None)
+    if own is None or engine is None or own == engine:
+        return own or engine
+    raise ValueError(f"one select cannot mix channels of several engines: {', '.join(sorted((own, engine)))}")
+
+
+def _planned_order(mode: SelectMode, clauses: int, last: int, host: Host) -> list[int] | int:
+    """As ``poll_order``, for a plan of the host: in place of a range the index from which it goes around."""
+    if mode is UNBIASED:
+        order = list(range(clauses))
+        host.random.shuffle(order)
+        return order
+    return 0 if mode is BIASED else (last + 1) % clauses
 
 
 def _engine_of(clauses: list[Clause]) -> Engine:
@@ -299,6 +306,15 @@ async def select(
     :raises ChannelClosed: the channel of a clause is closed; ``index`` and ``clause`` tell which (see ``closed``).
     :raises ValueError: no clause, something that is no clause, or channels of two engines.
     """
+    host = current_host()
+    plan = None
+    rules: tuple[object, ...] = (RAISE, RETURN, SKIP)  # what else somebody gives is refused below
+    if host.plan is not None and timeout is None and cancel is None and mode in (BIASED, UNBIASED) and closed in rules:
+        plan = host.plan(list(clauses), closed)
+    if plan is not None:
+        won = await plan.start(_planned_order(mode, len(clauses), -1, host))
+        if won is not None:
+            return won if isinstance(won, Selected) else _once(clauses, mode, closed)._won(won)
     return await _once(clauses, mode, closed).wait(timeout, cancel)
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ..channel import Channel
 from ..engine import CLOSED, OK, WOULD_BLOCK
+from ..halves import Receiver, Sender
 from ..hosts.port import Host, current_host, find_host
 from ..semantics import WAITING
 
 if TYPE_CHECKING:
-    from ..channel import Channel
     from ..claiming import RemoteEnd
-    from ..halves import Receiver, Sender
     from ..link.remote import RemoteChannel
     from ..reference.waiter import SelectOperation, Waiter
 
@@ -27,9 +27,6 @@ def _channel_of(end: object, half: str) -> Any:
 
     :raises ValueError: it is something else, or the wrong half.
     """
-    from ..channel import Channel
-    from ..halves import Receiver, Sender
-
     if isinstance(end, Channel):
         return end
     if isinstance(end, Sender if half == "Sender" else Receiver):
