@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import importlib.util
 import os
 import signal
 import sys
@@ -29,6 +30,12 @@ pytest.register_assert_rewrite("kcoro_core.testing.laws")
 hypothesis.settings.register_profile("kcoro", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("kcoro")
 
+
+# Tests of the native engine and host as a whole run where its package is installed: `tox run -e py312-native-mem`. They
+# are no part of any other run, so that they are not skipped there. (A folder of the project has the package's name.)
+NATIVE = importlib.util.find_spec("kcoro_native")
+if NATIVE is None or NATIVE.origin is None:
+    collect_ignore = ["hosts/test_native.py", "laws/test_native.py", "laws/test_native_links.py"]
 
 # Ends with CPython 3.11.7: there all calls of ast.parse share one counter of depth (gh-106905). A finaliser that the
 # collector runs meanwhile may format a traceback, which parses, too; then the outer call raises SystemError for a tree

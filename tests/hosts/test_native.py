@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import math
 import os
 import signal
@@ -25,9 +24,6 @@ import trio.testing
 from kcoro_core import BUFFERED, WrongLoop, channel, open_scope, portal, run, sleep
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
-
-if importlib.util.find_spec("kcoro_native") is None:
-    pytest.skip("kcoro-native is not installed here", allow_module_level=True)
 
 
 def jumping() -> trio.testing.MockClock:

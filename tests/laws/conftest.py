@@ -5,14 +5,10 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-
-# Environments of tox with `native` in their name install that package; elsewhere there is no native host to test.
-collect_ignore = [] if importlib.util.find_spec("kcoro_native") else ["test_native.py"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,17 +8,11 @@ cancellation.
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from kcoro_core.testing.laws import LAWS, Harness, Law
 
 from .native_harness import NativeHarness, NativeRealHarness
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("kcoro_native.scheduler") is None, reason="kcoro-native is not installed here"
-)
 
 TABLES = {"E1.outcome-table", "CH1.overlapping-waits-meet", "M3.each-failure-counts-one"}
 TIMELY = {"CH1", "CH7", "CH8", "CH9", "CH11", "K3", "SE1", "SE4", "X20"}

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
@@ -15,10 +14,6 @@ from kcoro_core.testing.laws.links import LinkHarness
 
 from .native_harness import NativeHarness
 from .test_links import NOT_MIXED, SELECTING
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("kcoro_native") is None, reason="kcoro-native is not installed here"
-)
 
 
 class NativeLinkHarness(LinkHarness):
