@@ -205,6 +205,19 @@ def test_who_says_nothing_is_put_out_in_time(listener: TlsListener, caplog: pyte
         assert not listener.shaking
 
 
+def test_a_server_puts_out_who_says_nothing_though_nobody_else_comes() -> None:
+    """Its listener announces a time, and nothing but that time will wake it up."""
+
+    async def main() -> None:
+        async with serve("tls:", authorize=lambda *_: True, handshake_timeout=0.1, **SERVER) as server:
+            silent = await trio.open_tcp_stream("127.0.0.1", int(server.uri.rpartition(":")[2]))
+            with trio.fail_after(10):
+                assert await silent.receive_some(100) == b""
+            await silent.aclose()
+
+    trio.run(main)
+
+
 def test_a_flood_of_silent_clients_is_bounded_and_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     """The oldest goes first, and not before it has had its turn."""
     listener = tls_plugin.kcoro_listen("tls:", {**SERVER, "backlog": 4})

@@ -79,6 +79,7 @@ class Server(HomeBound):
         self._watch: Handle | None = None
         self._watched = -1
         self._timer: Handle | None = None
+        self._due: Handle | None = None  # when the medium has something to do, whoever comes
         self._posted: Handle | None = None
         self._open = True
 
@@ -188,8 +189,15 @@ class Server(HomeBound):
         spec = self._vtable.poll_handle(self._listener)
         if spec.ready_now:
             self._soon()
+        if self._due is not None:
+            self._due.cancel()
+        self._due = None if spec.deadline is None else self._host.call_at(spec.deadline, self._time_has_come)
         if spec.fd is not None and self._watch is None:
             self._watch = self._host.wait_fd(spec.fd, READ, self._fd_is_ready)
+
+    def _time_has_come(self) -> None:
+        self._due = None
+        self._accept()
 
     def _wait_for_room(self) -> None:
         """Nobody is watched for; look again when a half-made link has had its time."""
@@ -225,7 +233,7 @@ class Server(HomeBound):
         if not self._open:
             return
         self._open = False
-        for handle in (self._watch, self._timer, self._posted):
+        for handle in (self._watch, self._timer, self._due, self._posted):
             if handle is not None:
                 handle.cancel()
         self._vtable.set_waker(self._listener, None)
