@@ -304,7 +304,7 @@ class _Pump:
 
     owe = pump = flush
 
-    def set_timer(self, of_medium: float | None = None) -> None:
+    def set_timer(self) -> None:
         """No time passes."""
 
 

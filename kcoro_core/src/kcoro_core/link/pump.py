@@ -74,6 +74,8 @@ class Pump:
         self._when_ready = {side: partial(self.pump, side) for side in (READ, WRITE)}
         self._timer: Handle | None = None
         self._timer_at = 0.0
+        self._due: Handle | None = None  # of the medium, which moves its own back and forth
+        self._due_at = 0.0
         self._idle: Operation | None = None
         self._poked = False  # pump is due
         self._owing = False  # the end of this turn has something to write
@@ -268,8 +270,10 @@ class Pump:
             self._watch_for(spec)
         if spec.ready_now and not self._deaf:
             self.poke()
-        if self._timer is None or spec.deadline is not None or self._life.state is not State.OPEN:
-            self.set_timer(spec.deadline)
+        if spec.deadline is not None:
+            self._wait_for_medium(spec.deadline)
+        if self._timer is None or self._life.state is not State.OPEN:
+            self.set_timer()
 
     def _watch_for(self, spec: PollSpec) -> None:
         self._armed = spec
@@ -289,13 +293,13 @@ class Pump:
         if side == READ:
             self.reader = None if watched is None else watched[1]
 
-    def set_timer(self, of_medium: float | None = None) -> None:
-        """Wake up at the next deadline.
+    def set_timer(self) -> None:
+        """Wake up at the next deadline of the protocol.
 
         Deadlines mostly move away, so a timer that is early stays: it finds nothing to do and is set anew. Whoever has
         caused an earlier one calls this.
         """
-        times = (of_medium, self._wire.next_deadline(), self._close_by)
+        times = (self._wire.next_deadline(), self._close_by)
         deadline = min((time for time in times if time is not None), default=None)
         if self._timer is not None and (deadline is None or deadline < self._timer_at):
             self._timer.cancel()
@@ -306,6 +310,19 @@ class Pump:
 
     def _time_has_come(self) -> None:
         self._timer = None
+        self.pump()
+
+    def _wait_for_medium(self, deadline: float) -> None:
+        """Wake up at a deadline of the medium; an earlier one stays, as above."""
+        if self._due is not None and deadline < self._due_at:
+            self._due.cancel()
+            self._due = None
+        if self._due is None:
+            self._due_at = deadline
+            self._due = self._host.call_at(deadline, self._medium_is_due)
+
+    def _medium_is_due(self) -> None:
+        self._due = None
         self.pump()
 
     # -- the end
@@ -338,8 +355,9 @@ class Pump:
             watch.cancel()
         self._watches.clear()
         self.reader = None
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._due):
+            if timer is not None:
+                timer.cancel()
         self._vtable.set_waker(self._conn, None)
         self._vtable.abort(self._conn)
         self.poke()
