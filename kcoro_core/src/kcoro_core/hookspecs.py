@@ -196,7 +196,8 @@ class TransportHooks(Protocol):
         :param header: the 20 bytes of the header; the first four are the length of the payload, big-endian.
         :param parts: the payload in pieces, ``bytes`` or views (``memoryview``) of bytes, kept by reference; they never
             change afterwards.
-        :param lane: the channel's stream for media that have STREAMS, 0 for control; others ignore it.
+        :param lane: for media that have STREAMS the id of the channel within which order counts, 0 for control, and the
+            bit FENCE for a frame that all others keep their side of; others ignore it.
         :returns: True when taken; False when there is no room now or the connection is still being made, in which case
             ``kcoro_poll_handle`` announces the wake-up behind which it is worth another try. A connection that holds
             nothing back takes one frame of any size that ``max_frame`` allows.

@@ -22,6 +22,7 @@ from attrs import define, field, frozen
 
 __all__ = [
     "COMMIT_BYTES",
+    "FENCE",
     "READ",
     "TRANSPORT_API",
     "WRITE",
@@ -39,6 +40,10 @@ TRANSPORT_API: Final = 1
 COMMIT_BYTES: Final = 131_072
 """How many bytes a medium is given that it has not passed on, by ``tx_backlog``; a frame more at most."""
 
+FENCE: Final = 1 << 32
+"""Bit of a frame's ``lane``, beside the channel's id: it arrives behind every frame that was sent before it, and in
+front of every one behind it, whatever their lanes. Only media with STREAMS have to look at it."""
+
 READ: Final = 1
 """Bit of ``PollSpec.want``: wake me when the file descriptor is readable."""
 WRITE: Final = 2
@@ -55,7 +60,8 @@ class Capability(enum.Flag):
     MESSAGE = enum.auto()
     """The medium keeps the borders of frames itself, as datagrams do; streams need a length, which frames have."""
     STREAMS = enum.auto()
-    """Loss or stall on one channel does not hold up another, as with QUIC streams."""
+    """Loss or stall on one channel does not hold up another, as with QUIC streams: frames of one lane arrive in order,
+    those of different lanes as they come, but for what a FENCE says. ORDERED is meant lane by lane then."""
     POINT_TO_POINT = enum.auto()
     """Exactly one peer is at the other end. Multicast lacks it, and can only publish."""
     PEER_IDENTITY = enum.auto()

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import field, frozen
 
 from ..config import Settings
+from ..transport import Capability, TransportInfo
 from ..wire.hello import FRAME_ROOM, Limits
 from ..wire.parameters import ConnectionConfig
 from ..wire.slots import split_budget
@@ -41,13 +42,14 @@ def shares_of(settings: Settings) -> tuple[int, int]:
     return split_budget(settings.receive_budget, min(settings.max_message, settings.max_frame - FRAME_ROOM))
 
 
-def config_of(settings: Settings) -> ConnectionConfig:
+def config_of(settings: Settings, medium: TransportInfo) -> ConnectionConfig:
     """What this side decides alone: how long it waits for a peer, and what may be sent without asking."""
     return ConnectionConfig(
         hello_limit=settings.hello_timeout,
         cancel_grace=settings.cancel_grace,
         bye_limit=settings.cancel_grace,
         lending_budget=shares_of(settings)[1],
+        streams=Capability.STREAMS in medium.capabilities,
         software="kcoro_core",
     )
 

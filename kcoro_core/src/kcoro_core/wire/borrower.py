@@ -110,6 +110,16 @@ class Borrower:
                 raise ProtocolError(f"CREDIT for channel {channel_id}, which is not open")
             self._grant(handle, grant, events)
 
+    def on_own_credit(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
+        """A grant that found no frame to ride on, where each goes on its channel."""
+        if frame.flags or frame.request_id:
+            raise ProtocolError("CREDIT takes neither flags nor a request id")
+        grant = Grant.decode(fields)
+        fields.end()
+        if handle.state is HandleState.ASKED:
+            raise ProtocolError(f"CREDIT for channel {handle.id}, which is not open")
+        self._grant(handle, grant, events)
+
     def on_recall(self, handle: Handle, frame: Frame, fields: Fields, events: list[Event]) -> None:
         """The home wants its slots back, or only an answer behind the data; or elements that were ahead."""
         fields.end()

@@ -65,7 +65,7 @@ class Command(enum.IntEnum):
     """One element in flow mode, sent against a lent slot, without an answer of its own.
     Use: on a handle whose OPEN asked for slots, within what was granted; its send is done when it is queued."""
     CREDIT = 6
-    """Grants for many channels in one frame.
+    """Grants for many channels in one frame; over streams one, on its channel.
     Use: for grants that found no frame of their channel to ride on within one loop turn, on channel 0."""
     SEND = 7
     """One element by request: parks at the home until it is accepted, refused or cancelled.

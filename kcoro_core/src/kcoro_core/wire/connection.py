@@ -40,6 +40,7 @@ from .codes import WireCode, code_of, error_of
 from .commands import WAITING_ONLY, Command, Flag, command_name
 from .draining import Draining
 from .events import ConnectionEnded, Established, Event, LossReport, PeerBye, PongReceived
+from .fences import Fences
 from .fields import Fields
 from .frame import HEADER_SIZE, Frame, frame_from_raw, pack_header
 from .handles import HandleTable
@@ -103,7 +104,8 @@ class Connection(Asking, Answering):
         self._handles = HandleTable(side is Side.CONNECTING, self._gone)
         self._ahead = Ahead(self._outbox, self._handles)
         self._borrower = Borrower(self._outbox, self._handles, self._ahead, config.lending_budget)
-        self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget)
+        on_channels = self._handles if config.streams else None
+        self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget, on_channels)
         self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, self._next, config.cancel_grace)
         self._admission = Admission(self._outbox, self._handles, self._lender)
         self._home = Home(self._outbox, self._handles, self._lender, self._ahead, self._admission, self._next)
@@ -114,7 +116,8 @@ class Connection(Asking, Answering):
         self._hints = HomeSelects(self._outbox, self._admission)
         self._listing = Listing(self.life, self._calls, self._opener, self._home)
         riders: list[Rider] = [self._lender.grants, self._opener.acks]
-        self.writer = Writer(self._outbox, self._handles, self._order, riders)
+        fences = Fences(self._outbox, self._handles, self._opener) if config.streams else None
+        self.writer = Writer(self._outbox, self._handles, self._order, riders, fences)
         self._routes = self._make_routes()
         self._read = self._bytes_read = 0
 
@@ -131,6 +134,8 @@ class Connection(Asking, Answering):
                 Command.CREDIT: self._borrower.on_credit,
             }
         )
+        if self._config.streams:
+            routes.from_home[Command.CREDIT] = self._borrower.on_own_credit
         self._calls.fill(routes)
         self._draining.fill(routes)
         self._listing.fill(routes)

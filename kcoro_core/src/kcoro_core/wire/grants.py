@@ -5,7 +5,8 @@
 Rule 1: the first grant of a handle rides on the answer to its OPEN, however long that waits: it says that slots are
 lent, and before the answer the opener knows of no channel.
 Rule 2: what is written is the newest state; a grant that changed after it was offered is owed still.
-Rule 3: at the latest PATIENCE frames of other channels later, or in front of a BYE, a grant goes alone.
+Rule 3: on a medium with STREAMS each goes alone on its own channel, since totals must not overtake each other.
+Rule 4: at the latest PATIENCE frames of other channels later, or in front of a BYE, a grant goes alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 from .commands import Command, Flag
 from .credit import MAX_CREDITS, Grant, encode_credit
 from .frame import Frame
-from .handles import Handle
+from .handles import Handle, HandleTable
 from .order import Order
 from .outbox import Entry
 from .riders import Alone
@@ -30,12 +31,16 @@ PATIENCE: Final = 32
 
 
 class Grants:
-    """What this side has granted and not yet told; a rider with the flag GRANT. ``order`` is that of channel 0."""
+    """What this side has granted and not yet told; a rider with the flag GRANT. ``order`` is that of channel 0.
+
+    ``handles`` are given where each grant goes on its channel.
+    """
 
     flag: Final = int(Flag.GRANT)
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, handles: HandleTable | None = None) -> None:
         self._order = order
+        self._handles = handles
         self.owing: dict[int, Slots] = {}
         self._first: set[int] = set()
         self._loaded: dict[int, Grant] = {}
@@ -89,9 +94,14 @@ class Grants:
     def alone(self) -> Alone | None:
         """A CREDIT frame with what is owed on all channels that are open, oldest first."""
         told = ((channel_id, slots.grant) for channel_id, slots in self.owing.items() if channel_id not in self._first)
-        grants = list(islice(told, MAX_CREDITS))
+        grants = list(islice(told, 1 if self._handles is not None else MAX_CREDITS))
         if not grants:
             return None
+        if self._handles is not None:
+            [(channel_id, grant)] = grants
+            order = self._handles.of_frame(channel_id).order
+            frame = Frame(Command.CREDIT, 0, channel_id, 0, order.outgoing, (grant.encode(),))
+            return Alone(frame, order, partial(self._pay, grants))
         frame = Frame(Command.CREDIT, 0, 0, 0, self._order.outgoing, (encode_credit(grants),))
         return Alone(frame, self._order, partial(self._pay, grants))
 

@@ -54,6 +54,7 @@ class Handle:
     detach_written: bool = False
     sends_up_to: int = -1  # bytes of the longest element that may be sent on it; -1: none
     window: Window | None = None  # where slots were asked for
+    with_control: bool = False  # its frames take the lane of the connection itself
     # At both: whether elements are received ahead, and whether that was recalled.
     ahead: LendState = LendState.REQUEST
     ahead_over: bool = False

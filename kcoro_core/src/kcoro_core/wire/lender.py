@@ -33,8 +33,16 @@ _KEEP = int(Flag.KEEP)
 class Lender:
     """Slots that are lent to the peer, from the answer to OPEN to the RETURN."""
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, order: Order, ahead: Ahead, budget: int) -> None:
-        self.grants = Grants(order)
+    def __init__(
+        self,
+        outbox: Outbox,
+        handles: HandleTable,
+        order: Order,
+        ahead: Ahead,
+        budget: int,
+        on_channels: HandleTable | None = None,
+    ) -> None:
+        self.grants = Grants(order, on_channels)
         self.budget = Budget(budget)
         self._outbox = outbox
         self._ahead = ahead

@@ -104,6 +104,7 @@ class Opener:
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
         self._at_home = 0  # requests that the home may count against us
         self._bytes_at_home = 0
+        self.unfenced = 0  # over here since the last fence, so that the home may count them still
         self._peer_budget = 0
 
     def agree(self, agreement: Agreement) -> None:
@@ -305,8 +306,14 @@ class Opener:
     def _is_one_too_many(self, entry: Entry) -> bool:
         return self._at_home >= self.requests.limit and entry.request_id in self.requests
 
+    def needs_fence(self, entry: Entry) -> bool:
+        """Whether this is a request that the home could find one too many, on a medium with STREAMS."""
+        too_many = self._at_home + self.unfenced >= self.requests.limit
+        return too_many and bool(self.unfenced) and entry.request_id in self.requests
+
     def _confirmed(self, count: int) -> None:
         self._at_home -= count
+        self.unfenced += count
 
     def usable(self, channel_id: int, right: Rights) -> Handle:
         """The open handle of that id, which has the right to do this. Raises AccessDenied if it has not."""
@@ -465,7 +472,7 @@ class Opener:
 
     def _given_back(self, entry: Entry) -> None:
         self.requests.remove(entry.request_id)
-        self._at_home -= 1
+        self._confirmed(1)
 
     def _detach_written(self, entry: Entry) -> None:
         self._handles.of_frame(entry.channel_id).detach_written = True

@@ -103,6 +103,7 @@ class Outbox:
         self._sealed = False
         self._piece = self._most = MAX_HELLO - FRAME_ROOM  # bytes of a frame among competitors, and of any
         self._budget = self._begun = 0  # what may be begun and not finished, and what is
+        self.unfenced = 0  # what was finished since the last fence, so that the peer may count it still
         self._held: OrderedDict[int, _Lane] = OrderedDict()  # channels whose message has to wait for that
         self._ahead_frames = self._ahead_bytes = 0  # of the connection itself, in front of a channel's frame
 
@@ -209,6 +210,11 @@ class Outbox:
         self.lone = self._head = None
         self.waiting = self._frames = self._ahead_frames = self._ahead_bytes = 0
         entry.written = True
+
+    def needs_fence(self, entry: Entry) -> bool:
+        """Whether this begins a message that the peer could find too much, on a medium with STREAMS."""
+        begins = entry.charged and not entry.sent
+        return begins and bool(self.unfenced) and self._begun + self.unfenced > self._budget
 
     def weigh(self, channel_id: int, weight: int) -> None:
         """Give a channel ``weight`` (1 to 16) times the share of one of weight 1, from its next turn on."""
@@ -329,6 +335,7 @@ class Outbox:
                 self._lanes.pop(entry.channel_id, None)  # there may be very many channels, and few have messages
         if entry.charged:
             self._begun -= charge(entry.size)
+            self.unfenced += charge(entry.size)
             self._let_begin()
 
 

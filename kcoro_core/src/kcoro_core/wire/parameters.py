@@ -28,6 +28,7 @@ class ConnectionConfig:
     ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
     ``bye_limit``     how long our BYE waits for room and for the peer's
     ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
+    ``streams``       whether frames of different channels may overtake each other on the medium (STREAMS)
     ``software``      what HELLO tells people, at most 64 bytes
     """
 
@@ -35,6 +36,7 @@ class ConnectionConfig:
     cancel_grace: float = 1.0
     bye_limit: float = 5.0
     lending_budget: int = 8 << 20
+    streams: bool = False
     software: str = ""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from .commands import ALLOWED_FLAGS, Command, Flag
+from .fences import Fences
 from .frame import HEADER_SIZE, Frame, pack_header
 from .handles import Handle, HandleTable
 from .order import Order
@@ -31,16 +32,27 @@ _MORE: Final = int(Flag.MORE)
 
 
 Give = Callable[[Any, bytes, Sequence[bytes], int], bool]
-"""What takes a frame for a medium: the medium, the 20 bytes of the header, what follows them, the channel id.
+"""What takes a frame for a medium: the medium, the 20 bytes of the header, what follows them, the lane.
 
 False: not now, and nothing of it was taken.
 """
 
 
 class Writer:
-    """The outgoing side of one connection. ``order`` is that of channel 0; ``riders`` stand in the order of flags."""
+    """The outgoing side of one connection. ``order`` is that of channel 0; ``riders`` stand in the order of flags.
 
-    def __init__(self, outbox: Outbox, handles: HandleTable, order: Order, riders: Sequence[Rider]) -> None:
+    ``fences`` choose the lanes on a medium with STREAMS; without them a lane is the id of the channel.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        handles: HandleTable,
+        order: Order,
+        riders: Sequence[Rider],
+        fences: Fences | None = None,
+    ) -> None:
+        self._fences = fences
         self.frames = 0
         self.bytes = 0
         self._outbox = outbox
@@ -84,10 +96,13 @@ class Writer:
             entry, order, length = self._entry, self._order, self._length
             channel_id = entry.channel_id
             header = pack_header(length, entry.command, self._flags, channel_id, entry.request_id, order.outgoing)
-            if not give(medium, header, self._parts, channel_id):
+            lane = channel_id if self._fences is None else self._fences.lane(entry)
+            if not give(medium, header, self._parts, lane):
                 return taken, True
             taken += HEADER_SIZE + length
             self._wrote()
+            if self._fences is not None:
+                self._fences.wrote(entry, lane)
             if not (flush or self._outbox.waiting):
                 break
         return taken, False
@@ -110,7 +125,8 @@ class Writer:
         order = self._handles.of_frame(channel_id).order if channel_id else self._control
         seq = order.outgoing
         header = pack_header(length, command, entry.flags, channel_id, entry.request_id, seq)
-        if not give(medium, header, entry.parts, channel_id):
+        lane = channel_id if self._fences is None else self._fences.lane(entry)
+        if not give(medium, header, entry.parts, lane):
             return 0
         order.outgoing = (seq + 1) & _MASK
         length += HEADER_SIZE
@@ -120,6 +136,8 @@ class Writer:
         outbox.pop_only(entry)
         if (on_written := entry.on_written) is not None:
             on_written(entry)
+        if self._fences is not None:
+            self._fences.wrote(entry, lane)
         return length
 
     def poll(self, flush: bool) -> Frame | None:
