@@ -30,7 +30,12 @@ from .transport import Vtable
 __all__ = ["EngineChoice", "PluginReport", "choice", "engine", "host", "reports", "reset", "transport"]
 
 ENGINE_HOOKS: Final = ("kcoro_channel", "kcoro_select", "kcoro_scheduler")
-PACKAGES: Final = {"uds": "kcoro-transport-uds", "tcp": "kcoro-transport-tcp", "tls": "kcoro-transport-tcp"}
+PACKAGES: Final = {
+    "uds": "kcoro-transport-uds",
+    "tcp": "kcoro-transport-tcp",
+    "tls": "kcoro-transport-tcp",
+    "quic": "kcoro-transport-quic",
+}
 """Where the schemes of this project live, so that a missing package can be named."""
 WELL_KNOWN_ENGINES: Final = ("reference", "native")
 WELL_KNOWN_HOSTS: Final = ("trio", "script", "native", "asyncio")
