@@ -10,6 +10,7 @@ Rule 2: an end that pump raises is kept; whoever waits for something is woken an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -99,7 +100,13 @@ class Driver:
 
                 async def side(bit: int, fd: int) -> None:
                     nonlocal ready
-                    await WAITS[bit](fd)
+                    # trio lets one task wait for a descriptor; those who share one have a copy each.
+                    own = os.dup(fd) if spec.shared else fd
+                    try:
+                        await WAITS[bit](own)
+                    finally:
+                        if spec.shared:
+                            os.close(own)
                     ready |= bit
                     nursery.cancel_scope.cancel()
 
