@@ -4,7 +4,7 @@
 ** One channel, as a Python object around libkcoro's: its life. What it does is in moving.c, what it tells in books.c.
 **
 ** Its queues keep waiters and elements alive. Whom libkcoro takes out of a queue stays alive until the outermost call
-** on the channel ends: libkcoro works with it until then, and the last reference may run code of Python that comes back.
+** on the channel ends: libkcoro works with it until then, and the last reference may run Python that comes back.
 */
 
 #include <stddef.h>
@@ -123,7 +123,8 @@ static PyObject *channel_call(PyObject *type, PyObject *const *args, size_t narg
     static char *names[] = {"kind", "capacity", "overflow", "on_undelivered", NULL};
     kpy_state_t *state = kpy_state_of((PyTypeObject *)type);
     PyObject *kind, *capacity, *overflow, *hook = Py_None;
-    if (state == NULL || !kpy_parse(args, nargsf, kwnames, "OOO|O:ChannelCore", names, &kind, &capacity, &overflow, &hook))
+    if (state == NULL ||
+        !kpy_parse(args, nargsf, kwnames, "OOO|O:ChannelCore", names, &kind, &capacity, &overflow, &hook))
         return NULL;
     kpy_channel_t *self = (kpy_channel_t *)state->channel->tp_alloc(state->channel, 0); /* all zero, and tracked */
     if (self == NULL)

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if STATES:
         explored = ", ".join(f"{name} {count}" for name, count in STATES.items())
         terminalreporter.line(f"states of the models of libkcoro, explored in full: {explored}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> Iterator[None]:
+    """Tests of the extension collect garbage often; what is there before them need not be searched each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -67,5 +78,7 @@ def native(build_dir: Path) -> Any:
     """The Python extension, built for this interpreter from the sources; see .ci/under-sanitizers."""
     if not (python_headers() / "Python.h").exists():
         pytest.skip("the headers of this Python are not installed, so the extension cannot be built")
+    if "EXTENSION" in os.environ:
+        return load_module(NAME, Path(os.environ["EXTENSION"]))
     flags = SANITIZED if os.environ.get("LD_PRELOAD", "").find("libasan") >= 0 else ["-O1", "-g"]
     return load_module(NAME, build_extension(build_dir, *flags))

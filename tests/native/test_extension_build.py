@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from .extension import CSRC, FLAGS, INCLUDE, NAME, PYSRC, build_extension, load_module, python_headers
-from .library import NATIVE, compiler, run
+from .extension import FLAGS, NAME, PYSRC, build_extension, load_module, python_headers
+from .library import CSRC, INCLUDE, NATIVE, compiler, run
 
 
 def compile_as(*pretended: str) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_each_allocation_may_fail(native: Any, failing: Any, scenario: Callable[
     finally:
         gc.enable()
     assert failures > 0
+
+
+def test_the_memory_of_libkcoro_is_counted_as_that_of_python(native: Any) -> None:
+    """Whoever looks for where memory goes finds it."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        core = native.ChannelCore(Kind.BUFFERED, 10_000, Overflow.SUSPEND, None)
+        assert tracemalloc.get_traced_memory()[0] - before > 8 * 10_000
+        del core
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_does_not_fit_into_memory_is_refused(native: Any) -> None:

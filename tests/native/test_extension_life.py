@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kcoro_core.engine import OK, WOULD_BLOCK
+from kcoro_core.reference.waiter import NOBODY
 from kcoro_core.semantics import ClosedRule, Kind, Overflow, Undelivered
 
 
@@ -322,6 +323,7 @@ def test_an_element_has_as_many_references_afterwards_as_before(native: Any, way
 def test_memory_stays_flat(native: Any, way: Callable[[Any, Any], None]) -> None:
     """Blocks of memory, and references to the types and to what both engines share. Row: CH4."""
     shared = [
+        native,
         native.Operation,
         native.SelectOperation,
         native.Arm,
@@ -342,6 +344,44 @@ def test_memory_stays_flat(native: Any, way: Callable[[Any, Any], None]) -> None
     later, references_later = use()
     assert references_later == references
     assert later - blocks < 100  # a leak of one block each would be 200 and more
+
+
+def test_a_sender_forgets_what_it_offered_once_somebody_has_it(native: Any) -> None:
+    """Whoever keeps the operation does not keep the element. Row: CH4."""
+    core = channel(native)
+    element = Element()
+    gone = weakref.ref(element)
+    op = native.Operation(NOBODY, True, element)
+    core.enqueue(op)
+    del element
+    core.recv_now()
+    assert gone() is None
+    assert op.value is None
+
+
+def test_a_sender_keeps_what_it_could_not_deliver(native: Any) -> None:
+    core = channel(native)
+    ops = [native.Operation(NOBODY, True, value) for value in ("shut", "failed", "expired")]
+    core.enqueue(ops[0])
+    core.close()
+    ops[1].win()
+    ops[1].fail(ValueError())
+    ops[2].expire()
+    assert [op.value for op in ops] == ["shut", "failed", "expired"]
+
+
+def test_an_arm_hears_the_reason_of_its_channel(native: Any) -> None:
+    """And under SKIP that all are closed, whatever their reasons. Row: CH10."""
+    for rule, text, reason in (
+        (ClosedRule.RAISE, "the channel is closed: 'why'", "why"),
+        (ClosedRule.SKIP, "every channel of this select is closed", None),
+    ):
+        core = channel(native)
+        select = native.SelectOperation(rule, 1)
+        core.enqueue(native.Arm(select, 0))
+        core.close("why")
+        assert text in str(select.error)
+        assert select.error.reason == reason
 
 
 def test_a_chain_of_channels_within_channels_is_freed_without_recursion(native: Any) -> None:
@@ -406,22 +446,28 @@ def test_whoever_is_woken_may_close_the_channel_and_drop_the_last_reference(nati
 
 
 def test_a_waiter_that_is_shut_while_being_claimed_may_stand_in_line_again(native: Any) -> None:
-    """In the middle of the close that took it out; it leaves once, and nothing is counted twice."""
+    """In the middle of the close that took it out, and be shut again there; who left before it is let go as well."""
     core = channel(native)
-    claimed = native.Operation(Owner())
+    claimed, first = native.Operation(NOBODY), native.Operation(NOBODY)
+    gone = weakref.ref(first)
     claimed.begin_claim(0)
 
     class Again:
         def unpark(self, op: Any) -> None:
             core.enqueue(claimed)
+            core.cancel()
+            core.enqueue(claimed)
 
-    core.enqueue(claimed)
-    core.enqueue(native.Operation(Again()))
     before = sys.getrefcount(claimed)
+    for op in (first, claimed, native.Operation(Again())):
+        core.enqueue(op)
+    del first, op
     core.close()
-    assert sys.getrefcount(claimed) == before
+    assert gone() is None
+    assert sys.getrefcount(claimed) == before + 1
     assert core.withdraw(claimed)
     assert not core.withdraw(claimed)
+    assert sys.getrefcount(claimed) == before
 
 
 def test_a_queue_that_changes_during_iteration_says_so(native: Any) -> None:
