@@ -152,11 +152,11 @@ static PySendResult spend(kpy_plan_t *self, kpy_loop_t *loop, PyObject *won, PyO
 
 /* -- looking */
 
-/* Whether the general way has to be taken: something stands in front of a channel now, or one is closed. */
+/* Whether the general way has to be taken: something stands in front of a channel now. */
 static bool is_beyond(const kpy_plan_t *self) {
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         const kpy_part_t *part = &self->parts[i];
-        if (*slot(part->face, loops_of(self)->core_at) != (PyObject *)part->core || part->core->ch->closed)
+        if (*slot(part->face, loops_of(self)->core_at) != (PyObject *)part->core)
             return true;
     }
     return false;
@@ -346,7 +346,7 @@ static PySendResult begin(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result)
         return spend(self, loop, selected(self, index, value), result);
     if (code == -EAGAIN)
         return park(self, loop, result);
-    if (code == -EPIPE) /* a hook has closed it just now; nothing was taken */
+    if (code == -EPIPE) /* a channel is closed: the face knows what that means; nothing was taken */
         return over(self, Py_NewRef(Py_None), result);
     if (!PyErr_Occurred())
         PyErr_SetString(code == -ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "a select could not look at a clause");

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import math
 import os
@@ -14,16 +15,30 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from kcoro_core import BUFFERED, WrongLoop, channel, open_scope, portal, run, sleep
+from kcoro_core import (
+    BUFFERED,
+    UNLIMITED,
+    ChannelClosed,
+    Recv,
+    Selector,
+    WrongLoop,
+    channel,
+    open_scope,
+    portal,
+    run,
+    select,
+    sleep,
+)
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
+from kcoro_core.reference.waiter import Operation
 
 
 def jumping() -> trio.testing.MockClock:
@@ -100,6 +115,86 @@ def test_a_run_that_fails_leaves_nothing_behind() -> None:
     gc.collect()
     assert len(seen) >= 2
     assert [ref() for ref in seen] == [None] * len(seen)
+
+
+# -- turns
+
+
+@pytest.mark.parametrize("operation", ["send", "recv", "iteration", "selector", "select", "closed"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_completes_at_once_gives_a_turn_after_each_quantum(operation: str, strict: bool) -> None:
+    """Exactly one turn for 65 operations in a row, or for each one where checkpoints are strict. Row: SC12."""
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await current_host().checkpoint()
+
+    async def main() -> int:
+        full, empty, closed = channel(UNLIMITED), channel(UNLIMITED), channel()
+        for n in range(1000):
+            full.try_send(n)
+        closed.close()
+        selector = Selector(Recv(full))
+
+        async def refused() -> None:
+            with contextlib.suppress(ChannelClosed):
+                await closed.recv()
+
+        once: Callable[[], Awaitable[Any]] = {
+            "send": lambda: empty.send(0),
+            "recv": full.recv,
+            "iteration": full.__anext__,
+            "selector": selector.wait,
+            "select": lambda: select(Recv(full)),
+            "closed": refused,
+        }[operation]
+        async with current_host().open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await current_host().pause()
+            before = turns
+            for _ in range(650):
+                await once()
+            nursery.cancel_scope.cancel()
+            return turns - before
+
+    assert run(main, host="native", strict_checkpoints=strict) == (650 if strict else 10)
+
+
+@pytest.mark.parametrize("operation", ["recv", "selector", "sleep"])
+def test_whoever_has_waited_starts_a_new_quantum(operation: str) -> None:
+    """The others had their turn while it waited. Row: SC12."""
+
+    async def main() -> None:
+        host, ch = current_host(), channel()
+        waits: Callable[[], Awaitable[Any]] = {
+            "recv": ch.recv,
+            "selector": Selector(Recv(ch)).wait,
+            "sleep": lambda: sleep(0.001),
+        }[operation]
+        async with host.open_nursery() as nursery:
+            if operation != "sleep":
+                nursery.start_soon(ch.send, 1)
+            host.credit = 0
+            await waits()
+            assert host.credit >= host.quantum - 1  # the send of the other one has spent what it cost
+
+    run(main, host="native", clock=jumping())
+
+
+def test_an_operation_that_was_decided_before_it_is_parked_ends_at_once() -> None:
+    """Who wakes it first leaves word of that, and nothing waits for ever."""
+
+    async def main() -> object:
+        host = current_host()
+        op = Operation(host)
+        assert op.complete("early")
+        await host.park(op)
+        return op.value
+
+    assert run(main, host="native") == "early"
 
 
 # -- mistakes of a program
