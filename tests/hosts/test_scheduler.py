@@ -26,6 +26,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[None]:
     _factory.pop()
 
 
+@pytest.fixture
+def clock() -> list[float]:
+    """A clock that a test sets."""
+    return [0.0]
+
+
 def make(pick: Callable[[int], int] | None = None, now: Callable[[], float] = lambda: 0.0) -> ReferenceScheduler:
     scheduler: ReferenceScheduler = _factory[0](now=now, pick=pick)
     return scheduler
@@ -305,3 +311,39 @@ def test_ten_thousand_tasks_end_and_leave_nothing_behind() -> None:
     assert len(log) == 10_000
     assert scheduler.tasks() == []
     assert all(task.take() == "x" for task in tasks)
+
+
+def test_an_interrupt_in_a_timer_leaves_at_once_and_what_is_due_stays(clock: list[float]) -> None:
+    """KeyboardInterrupt of a callback leaves ``drain``; the timers behind it fire in the next one, once. Row: SC5."""
+    scheduler, log = make(now=lambda: clock[0]), list[str]()
+
+    def interrupt() -> None:
+        log.append("interrupt")
+        raise KeyboardInterrupt
+
+    scheduler.call_at(1.0, lambda: log.append("first"))
+    scheduler.call_at(2.0, interrupt)
+    scheduler.call_at(2.0, lambda: log.append("second"))
+    late = scheduler.call_at(3.0, lambda: log.append("third"))
+    clock[0] = 5.0
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.drain()
+    assert log == ["first", "interrupt"]
+    assert late.cancel()
+    scheduler.drain()
+    scheduler.drain()
+    assert log == ["first", "interrupt", "second"]
+
+
+def test_errors_of_timers_leave_together(clock: list[float]) -> None:
+    """Every timer that is due has fired by then, and no task is harmed. Row: SC5."""
+    scheduler, log = make(now=lambda: clock[0]), list[str]()
+    scheduler.call_at(1.0, lambda: log.index("missing"))
+    scheduler.call_at(1.0, lambda: log.append("fired"))
+    scheduler.call_at(2.0, lambda: log.remove("missing"))
+    scheduler.spawn(spin(log, "task", 1))
+    clock[0] = 2.0
+    with pytest.RaisesGroup(ValueError, ValueError):
+        scheduler.drain()
+    scheduler.drain()
+    assert log == ["fired", "task"]
