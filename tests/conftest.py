@@ -35,7 +35,12 @@ hypothesis.settings.load_profile("kcoro")
 # are no part of any other run, so that they are not skipped there. (A folder of the project has the package's name.)
 NATIVE = importlib.util.find_spec("kcoro_native")
 if NATIVE is None or NATIVE.origin is None:
-    collect_ignore = ["hosts/test_native.py", "laws/test_native.py", "laws/test_native_links.py"]
+    collect_ignore = [
+        "demo/test_native.py",
+        "hosts/test_native.py",
+        "laws/test_native.py",
+        "laws/test_native_links.py",
+    ]
 
 # Ends with CPython 3.11.7: there all calls of ast.parse share one counter of depth (gh-106905). A finaliser that the
 # collector runs meanwhile may format a traceback, which parses, too; then the outer call raises SystemError for a tree

@@ -43,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what carries the channels: the scheme of an installed transport (default: uds); over one that does not "
         "know its peers anybody on this machine may join",
     )
+    parser.add_argument(
+        "--host", default="trio", metavar="NAME", help="what runs the coordinator and the workers (default: trio)"
+    )
     parser.add_argument("--top", type=_at_least(0), default=10, metavar="N", help="words to show (default: 10)")
     parser.add_argument("--chaos", action="store_true", help="kill workers at random on the way")
     parser.add_argument(
@@ -54,10 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Count, print, and judge."""
     seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
-    options = Options(tuple(args.paths), args.workers, args.transport, args.chaos, seed)
+    options = Options(tuple(args.paths), args.workers, args.transport, args.chaos, seed, args.host)
     try:
         with progress() as show:
-            outcome = run_program(demo, options, show)
+            outcome = run_program(demo, options, show, host=args.host)
     except (Interrupted, WorkersFailed) as error:
         print(f"kcoro demo: {printable(str(error))}", file=sys.stderr)
         return 128 + error.signum if isinstance(error, Interrupted) else 1

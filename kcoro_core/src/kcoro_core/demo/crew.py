@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-import trio
 from attrs import frozen
 
 from ..channel import Channel, channel
+from ..hosts.port import current_host
 from ..scope import Scope, open_scope
 from ..semantics import BUFFERED
+from .child import Child
 
 __all__ = ["Crew", "Exit", "Processes", "processes"]
 
@@ -68,13 +68,14 @@ class Crew(Protocol):
 class Processes:
     """A crew of processes; made by ``processes``."""
 
-    def __init__(self, uri: str, folder: Path, scope: Scope) -> None:
+    def __init__(self, uri: str, folder: Path, host: str, scope: Scope) -> None:
         self.exits: Channel[Exit] = channel(BUFFERED, capacity=64, name="exits")
         self.grace = GRACE_SECONDS
         self._uri = uri
         self._folder = folder
+        self._host = host
         self._scope = scope
-        self._running: dict[int, trio.Process] = {}
+        self._running: dict[int, Child] = {}
         self._started = 0
 
     @property
@@ -88,11 +89,10 @@ class Processes:
         number = self._started
         # Should this process be killed, the workers remove the folder.
         heritage = ["--coordinator", str(os.getpid()), "--folder", str(self._folder)]
-        command = [sys.executable, "-m", "kcoro_core.demo.worker", self._uri, str(number), *heritage]
+        command = [sys.executable, "-m", "kcoro_core.demo.worker", self._uri, str(number), "--host", self._host]
         with self._log(number).open("wb") as log:
-            process = await trio.lowlevel.open_process(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            process = Child([*command, *heritage], log)
+        await current_host().checkpoint()
         self._running[number] = process
         self._scope.launch(self._watch, number, process)
         return number, process.pid
@@ -100,9 +100,9 @@ class Processes:
     def kill(self, worker: int) -> None:
         """SIGKILL: the worker has no chance to say anything."""
         if process := self._running.get(worker):
-            process.kill()
+            process.send_signal(signal.SIGKILL)
 
-    async def _watch(self, number: int, process: trio.Process) -> None:
+    async def _watch(self, number: int, process: Child) -> None:
         code = await process.wait()
         del self._running[number]
         await self.exits.send(Exit(number, code, self._last_words(number)))
@@ -119,28 +119,38 @@ class Processes:
     async def end(self) -> None:
         """Wait until every process is gone; those that do not go by themselves are made to."""
         for seconds, number in ((self.grace, signal.SIGTERM), (TERMINATE_SECONDS, signal.SIGKILL)):
-            with trio.move_on_after(seconds):
-                await self._all_gone()
+            if await self._all_gone_within(seconds):
                 return
             for process in self._running.values():
                 process.send_signal(number)
         await self._all_gone()
 
+    async def _all_gone_within(self, seconds: float) -> bool:
+        host = current_host()
+        scope = host.open_cancel_scope()
+        alarm = host.call_at(host.now() + seconds, scope.cancel)
+        try:
+            with scope:
+                await self._all_gone()
+        finally:
+            alarm.cancel()
+        return not scope.cancelled_caught
+
     async def _all_gone(self) -> None:
-        for process in self._running.values():
+        for process in tuple(self._running.values()):
             await process.wait()
 
 
 @asynccontextmanager
-async def processes(uri: str, folder: Path) -> AsyncIterator[Processes]:
-    """A crew of processes that dial ``uri`` and log into ``folder``; none is left when the block is."""
+async def processes(uri: str, folder: Path, host: str = "trio") -> AsyncIterator[Processes]:
+    """A crew of processes on ``host`` that dial ``uri`` and log into ``folder``; none is left when the block is."""
     crew: Processes | None = None
     try:
         async with open_scope() as scope:
-            crew = Processes(uri, folder, scope)
+            crew = Processes(uri, folder, host, scope)
             yield crew
             scope.cancel()
     finally:
         if crew is not None:
-            with trio.CancelScope(shield=True):
+            with current_host().open_cancel_scope(shield=True):
                 await crew.end()

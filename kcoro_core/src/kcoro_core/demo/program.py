@@ -65,6 +65,8 @@ class Options:
     transport: str = "uds"
     chaos: bool = False
     seed: int = 0
+    host: str = "trio"
+    """What runs the coordinator and its workers."""
 
 
 @define(eq=False)
@@ -192,7 +194,10 @@ async def _count(options: Options, sources: list[Source], stop: Signal, show: Sh
             "progress": lines.progress.sender(),
         }
         rule = rule_of(uri)
-        async with serve(uri, export=exported, authorize=rule) as server, processes(server.uri, folder) as crew:
+        async with (
+            serve(uri, export=exported, authorize=rule) as server,
+            processes(server.uri, folder, options.host) as crew,
+        ):
             try:
                 signum = await Coordinator(tally, lines, crew, options.workers, show, chaos).run(stop)
             except WorkersFailed as error:

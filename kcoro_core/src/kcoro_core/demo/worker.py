@@ -141,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kcoro_core.demo.worker", description=__doc__)
     parser.add_argument("uri", help="where the coordinator listens")
     parser.add_argument("number", type=int, help="the number of this worker, chosen by the coordinator")
+    parser.add_argument("--host", default="trio", help="what runs its tasks")
     parser.add_argument("--folder", help="removed when the coordinator was killed, and cannot do it itself")
     parser.add_argument("--coordinator", type=int, help="process id of the coordinator, which is our parent")
     args = parser.parse_args(argv)
@@ -148,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 0
     try:
-        run(_attend, args.uri, args.number)
+        run(_attend, args.uri, args.number, host=args.host)
     except* (LinkLost, TransportError) as lost:
         sys.stderr.write(f"{lost.exceptions[0]}\n")
         code = 3
