@@ -30,6 +30,7 @@ from .planting import (
 )
 
 ME = Identity("process", verified=True, uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
+PUBLISHING = GOOD.info.capabilities & ~Capability.POINT_TO_POINT
 UNRELIABLE = GOOD.info.capabilities & ~(Capability.RELIABLE | Capability.ORDERED)
 
 
@@ -141,6 +142,9 @@ FAULTS: dict[str, list[Fault]] = {
         )
     ],
     "11.7": [("everybody hears", with_guests(sent_through(everybody_hears)))],
+    "14.1": [("one peer is called many", claiming(PUBLISHING))],
+    "14.2": [("publishing needs a listener", claiming(PUBLISHING))],
+    "14.3": [("an answer is taken", claiming(PUBLISHING))],
     "12.1": [("one of many goes astray", with_guests(sent_through(the_twentieth_goes_astray)))],
     "12.2": [("all share one room", with_guests(sent_through(one_room_for_all)))],
     "12.3": [("the fifty-first is the end of the first", accepting(fifty_are_enough))],

@@ -26,6 +26,7 @@ AT_ONCE_SECONDS: Final = 1.0
 """How long a call may take that waits for nobody, on a machine that has other things to do as well."""
 MOST_BYTES: Final = 1 << 26
 NOTHING: Final = Capability(0)
+ONE_PEER: Final = Capability.POINT_TO_POINT
 
 
 @frozen
@@ -134,7 +135,7 @@ async def connect(world: World) -> str:
     return "at once"
 
 
-@hook("kcoro_accept")
+@hook("kcoro_accept", ONE_PEER)
 async def accept(world: World) -> str:
     """The connection is announced at the listener, and can be taken."""
     driver = world.driver(world.listener)
@@ -145,7 +146,7 @@ async def accept(world: World) -> str:
     return f"after {driver.turns - world.turns_before} wake-ups of the listener"
 
 
-@hook("kcoro_peer")
+@hook("kcoro_peer", ONE_PEER)
 async def peer(world: World) -> str:
     """It says who is there; verified only where that is promised."""
     who = world.vtable.peer(world.far)
@@ -163,7 +164,7 @@ async def send_frame(world: World) -> str:
     return "3 frames taken"
 
 
-@hook("kcoro_recv_frame")
+@hook("kcoro_recv_frame", ONE_PEER)
 async def recv_frame(world: World) -> str:
     """They come out as they were sent, and one goes back."""
     got = [await world.receive(world.far) for _ in range(3)]
@@ -173,7 +174,7 @@ async def recv_frame(world: World) -> str:
     return "3 frames there, 1 back, unchanged"
 
 
-@hook("kcoro_poll_handle")
+@hook("kcoro_poll_handle", ONE_PEER)
 async def poll_handle(world: World) -> str:
     """While nothing happens nobody is woken; a frame wakes its receiver."""
     await trio.sleep(QUIET_SECONDS)
@@ -190,7 +191,7 @@ async def poll_handle(world: World) -> str:
     return f"{turns} wake-ups while idle, and a frame wakes its receiver"
 
 
-@hook("kcoro_pump")
+@hook("kcoro_pump", ONE_PEER)
 async def pump(world: World) -> str:
     """Readiness that is not there does no harm and is not waited for."""
     for conn in (world.near, world.far):
@@ -199,7 +200,7 @@ async def pump(world: World) -> str:
     return "bears wrong hints"
 
 
-@hook("kcoro_set_waker")
+@hook("kcoro_set_waker", ONE_PEER)
 async def set_waker(world: World) -> str:
     """Whoever waits is told: by the descriptor, or else by the waker."""
     spec = world.vtable.poll_handle(world.far)
@@ -218,7 +219,7 @@ async def set_waker(world: World) -> str:
     return "the waker was called" if called else "not needed: a descriptor or a time shows everything"
 
 
-@hook("kcoro_tx_backlog", Capability.RELIABLE)
+@hook("kcoro_tx_backlog", Capability.RELIABLE | ONE_PEER)
 async def tx_backlog(world: World) -> str:
     """A peer that stands still costs a bounded amount; send_frame answers False at once, and nobody is parked."""
     third = world.vtable.connect(world.vtable.local_uri(world.listener), world.config)
@@ -251,7 +252,7 @@ async def tx_backlog(world: World) -> str:
     return f"False after {sent} bytes to a peer that does not read, {backlog} of them held back; nobody was parked"
 
 
-@hook("kcoro_close")
+@hook("kcoro_close", ONE_PEER)
 async def close(world: World) -> str:
     """The other side hears of an orderly end, and this side comes to rest."""
     world.vtable.close(world.near)
@@ -262,7 +263,7 @@ async def close(world: World) -> str:
     return "the other side heard of it, both are at rest"
 
 
-@hook("kcoro_abort")
+@hook("kcoro_abort", ONE_PEER)
 async def abort(world: World) -> str:
     """An end in the middle of everything: the other side hears of it, nothing is left to be waited for."""
     world.near = world.vtable.connect(world.vtable.local_uri(world.listener), world.config)

@@ -30,6 +30,7 @@ from . import (
     polling,
     pressure,
     promises,
+    publishing,
     sizes,
     steps,
     strangers,
@@ -60,5 +61,5 @@ MODULES = (
     (polling, waking),
     (endings, parting, steps),
     (identity, promises, strangers),
-    (time_of_day, many, leaks),
+    (time_of_day, many, leaks, publishing),
 )

@@ -150,7 +150,7 @@ def trickles(bench: Bench) -> None:
     check(drained(bench, far) == 0, "more frames arrived than were sent")
 
 
-@case("3.16")
+@case("3.16", one_sided=True)
 def has_no_way_to_wait(bench: Bench) -> None:
     """No function of a transport is async: whoever ingests from a medium takes, refuses or drops, and never waits."""
     functions = {name: getattr(bench.vtable, name) for name in bench.vtable.__annotations__}

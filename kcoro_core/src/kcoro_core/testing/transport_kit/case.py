@@ -53,7 +53,8 @@ def anywhere(medium: Medium) -> bool:
 class Case:
     """One numbered promise of the transport contract; ``needs`` are the capabilities without which it means nothing.
 
-    ``applies`` decides by what else a transport says about itself, ``over`` by what its medium shows.
+    ``applies`` decides by what else a transport says about itself, ``over`` by what its medium shows. Unless a case is
+    ``one_sided`` it is about a connection that has another end, which publishing has not.
     """
 
     number: str
@@ -62,6 +63,7 @@ class Case:
     applies: Callable[[TransportInfo], bool] = field(repr=False)
     over: Callable[[Medium], bool] = field(repr=False)
     level: Level = field(repr=False)
+    one_sided: bool = field(repr=False)
     body: Body = field(repr=False)
 
     def __str__(self) -> str:
@@ -69,7 +71,8 @@ class Case:
 
     def why_not(self, info: TransportInfo, medium: Medium = NOTHING_KNOWN) -> str | None:
         """Why the case means nothing for a transport over that medium; None when it does mean something."""
-        missing = [flag.name or "?" for flag in self.needs & ~info.capabilities]
+        needs = self.needs if self.one_sided else self.needs | Capability.POINT_TO_POINT
+        missing = [flag.name or "?" for flag in needs & ~info.capabilities]
         if missing:
             return f"the transport does not claim {', '.join(missing)}"
         if not self.applies(info):
@@ -99,6 +102,7 @@ def case(
     applies: Callable[[TransportInfo], bool] = always,
     over: Callable[[Medium], bool] = anywhere,
     level: Level = "must",
+    one_sided: bool = False,
 ) -> Callable[[Body], Body]:
     """Register a function as a case; the first line of its docstring is the promise."""
 
@@ -106,7 +110,7 @@ def case(
         if number in _cases:
             raise ValueError(f"case {number} exists twice")
         title = (body.__doc__ or "").strip().splitlines()[0]
-        _cases[number] = Case(number, title, needs, applies, over, level, body)
+        _cases[number] = Case(number, title, needs, applies, over, level, one_sided, body)
         return body
 
     return register

@@ -80,7 +80,7 @@ def frees_its_address(bench: Bench) -> None:
     bench.accept(again, bench.dial(uri))
 
 
-@case("1.6")
+@case("1.6", one_sided=True)
 def knows_its_options(bench: Bench) -> None:
     """An option that nobody knows is a ValueError that names it, and nothing was opened."""
     try:
@@ -170,7 +170,7 @@ def bears_questions_while_connecting(bench: Bench) -> None:
     bench.talk(near, bench.accept(listener, near))
 
 
-@case("1.12")
+@case("1.12", one_sided=True)
 def knows_options_of_dialling(bench: Bench) -> None:
     """An option that nobody knows is a ValueError that names it when connecting, too."""
     uri = bench.vtable.local_uri(bench.listen())
@@ -182,7 +182,7 @@ def knows_options_of_dialling(bench: Bench) -> None:
         check(False, "an unknown option was accepted")
 
 
-@case("1.13")
+@case("1.13", one_sided=True)
 def refuses_an_empty_address(bench: Bench) -> None:
     """Nobody can connect to an empty address: that is a ValueError with the scheme in it, and nothing was begun."""
     scheme = bench.uri.partition(":")[0]

@@ -11,7 +11,7 @@ from .bench import Bench, check, numbered
 from .case import case
 
 
-@case("6.1")
+@case("6.1", one_sided=True)
 def describes_itself(bench: Bench) -> None:
     """The description names the transport, its schemes in lower case, and this API."""
     info = bench.vtable.info

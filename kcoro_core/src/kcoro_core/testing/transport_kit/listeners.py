@@ -12,7 +12,7 @@ from .bench import AT_REST, Bench, check, error_of, numbered, poll
 from .case import case
 
 
-@case("7.1")
+@case("7.1", one_sided=True)
 def is_quiet_alone(bench: Bench) -> None:
     """A listener at which nobody waits asks for nothing but to be told who comes."""
     listener = bench.listen()
@@ -69,7 +69,7 @@ def tells_one_address(bench: Bench) -> None:
     check("#" not in uri, f"{uri} has a '#', behind which the name of a channel would stand")
 
 
-@case("7.5")
+@case("7.5", one_sided=True)
 def stops_at_once(bench: Bench) -> None:
     """A closed listener accepts nobody, waits for nothing, and bears being pumped."""
     listener = bench.listen()
