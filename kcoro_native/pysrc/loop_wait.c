@@ -320,7 +320,13 @@ static int begin_park(kpy_wait_on_t *self, kpy_task_t *task, enum kpy_wait *kind
         return -1;
     if (early == (PyObject *)self->loop)
         return 1; /* unparked before it was parked */
-    *kind = operation != NULL && PyObject_TypeCheck(self->subject, operation) ? KPY_WAIT_PLACE : KPY_WAIT_OBJECT;
+    *kind = KPY_WAIT_OBJECT;
+    if (operation != NULL && PyObject_TypeCheck(self->subject, operation)) {
+        kpy_operation_t *op = (kpy_operation_t *)self->subject;
+        *kind = KPY_WAIT_PLACE;
+        if (op->parker == (PyObject *)self->loop)
+            op->wake = kpy_wake_waiting; /* as its unpark, without a call of Python */
+    }
     return PyObject_SetAttr(self->subject, loops->str_task, (PyObject *)task);
 }
 
