@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import math
 import os
@@ -39,6 +40,7 @@ from kcoro_core import (
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
 from kcoro_core.reference.waiter import Operation
+from kcoro_native.threads import MOST_THREADS, to_thread
 
 
 def jumping() -> trio.testing.MockClock:
@@ -291,6 +293,97 @@ def test_what_cannot_be_awaited_is_no_task() -> None:
                 nursery.start_soon(sleep, seconds=0)  # type: ignore[call-arg]
 
     run(main, host="native")
+
+
+# -- calls that block
+
+
+def test_a_call_in_a_thread_gives_its_result_and_its_error() -> None:
+    """Other tasks run meanwhile; context variables are seen, and what the call sets stays its own."""
+    var = contextvars.ContextVar("var", default="none")
+
+    def blocking(text: str) -> str:
+        time.sleep(0.02)
+        if text == "fail":
+            raise LookupError(threading.current_thread() is threading.main_thread())
+        seen = var.get()
+        var.set("changed in the thread")
+        return f"{text} {seen}"
+
+    async def main() -> list[Any]:
+        var.set("mine")
+        ticks = 0
+        async with current_host().open_nursery() as nursery:
+
+            async def tick() -> None:
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await sleep(0.001)
+
+            nursery.start_soon(tick)
+            result = await to_thread(blocking, "done")
+            with pytest.raises(LookupError, match="False"):
+                await to_thread(blocking, "fail")
+            nursery.cancel_scope.cancel()
+        return [result, var.get(), ticks > 3]
+
+    assert run(main, host="native") == ["done mine", "mine", True]
+
+
+def test_a_call_that_has_begun_is_waited_for_whatever_is_cancelled() -> None:
+    """Its effect is never left behind unseen; the cancellation is met afterwards."""
+    log: list[str] = []
+
+    def blocking() -> None:
+        time.sleep(0.05)
+        log.append("the call ended")
+
+    async def main() -> bool:
+        host = current_host()
+        with host.open_cancel_scope() as scope:
+            host.call_at(host.now() + 0.01, scope.cancel)
+            await to_thread(blocking)
+            log.append("so did the wait")
+            await host.cancel_point()
+            log.append("not reached")
+        return scope.cancelled_caught
+
+    assert run(main, host="native")
+    assert log == ["the call ended", "so did the wait"]
+
+
+def test_more_calls_than_threads_take_turns() -> None:
+    """No more than MOST_THREADS run at once, and all are done."""
+    running, most, lock = 0, 0, threading.Lock()
+
+    def blocking() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    async def main() -> None:
+        async with current_host().open_nursery() as nursery:
+            for _ in range(3 * MOST_THREADS):
+                nursery.start_soon(to_thread, blocking)
+
+    run(main, host="native")
+    assert 1 < most <= MOST_THREADS
+
+
+def test_idle_threads_of_the_pool_hide_no_deadlock() -> None:
+    """They could wake nobody."""
+
+    async def main() -> None:
+        await to_thread(int)
+        await channel().recv()
+
+    with pytest.raises(Deadlock):
+        run(main, host="native")
 
 
 # -- asynchronous generators

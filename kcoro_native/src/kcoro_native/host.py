@@ -37,6 +37,7 @@ from kcoro_core.unraisable import report_unraisable
 from . import _native
 from .clocks import Clock, Waiting
 from .scopes import NativeNursery, NativeScope
+from .threads import idle_threads
 
 __all__ = ["NativeHost", "factory", "run"]
 
@@ -282,9 +283,10 @@ class _Outer:
 
 def _is_alone() -> bool:
     """Whether this process has no other thread, of Python or not, that could call in."""
-    if threading.active_count() > 1:
+    known = 1 + idle_threads()
+    if threading.active_count() > known:
         return False
-    return not _OWN_THREADS.is_dir() or len(list(_OWN_THREADS.iterdir())) == 1
+    return not _OWN_THREADS.is_dir() or len(list(_OWN_THREADS.iterdir())) <= known
 
 
 # The hosts whose runs are under way, in any thread.
