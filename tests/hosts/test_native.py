@@ -26,6 +26,8 @@ import trio.testing
 from kcoro_core import (
     BUFFERED,
     UNLIMITED,
+    After,
+    CancelToken,
     ChannelClosed,
     Recv,
     Selector,
@@ -120,6 +122,32 @@ def test_a_run_that_fails_leaves_nothing_behind() -> None:
 
 
 # -- turns
+
+
+def test_nobody_who_waits_takes_a_step() -> None:
+    """A hundred waiters of each form cost no step and no timer in an hour. Row: SC6."""
+
+    async def main() -> None:
+        host: Any = current_host()
+        token, hour = CancelToken(), 3600.0
+        async with host.open_nursery() as nursery:
+            for _ in range(100):
+                ch, other = channel(), channel()
+                nursery.start_soon(ch.recv)
+                nursery.start_soon(ch.recv, 2 * hour)
+                nursery.start_soon(ch.recv, None, token)
+                nursery.start_soon(select, Recv(ch), Recv(other))
+                nursery.start_soon(select, Recv(ch), After(2 * hour))
+                nursery.start_soon(token.wait, 2 * hour)
+                nursery.start_soon(sleep, 2 * hour)
+            await sleep(0.001)
+            before = host.stats()
+            await sleep(hour)
+            after = host.stats()
+            nursery.cancel_scope.cancel()
+        assert (after.steps - before.steps, after.timers_fired - before.timers_fired) == (1, 1)
+
+    run(main, host="native", clock=jumping())
 
 
 @pytest.mark.parametrize("operation", ["send", "recv", "iteration", "selector", "select", "closed"])
