@@ -25,7 +25,7 @@ ALLOWED["kcoro_transport_quic"] |= {"qh3"}  # a library that speaks QUIC, and ha
 # A room of core that may import more than core as a whole, and why.
 ROOM_ALLOWED = {
     f"{CORE}.testing": {"pytest", "hypothesis"},  # shipped laws and kits; extra `testing`, never imported by the rest
-    f"{CORE}.cli": {"rich"},  # a progress bar if it is installed; extra `progress`
+    f"{CORE}.cli": {"rich", "trustme"},  # a progress bar, certificates; extras `progress` and `dev-certs`
 }
 
 # Modules by which a file would learn the time, toss a coin, or touch the world outside.
