@@ -23,6 +23,8 @@ import links
 import others
 from rounds import Bound, Figure, Level, Missing
 
+import native
+
 One = Figure | Bound | Level | Missing
 Found = Sequence[One]
 
@@ -33,8 +35,12 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "memory": (links.TITLE_OF_MEMORY, links.memory),
     "fair": (fair.TITLE, fair.figures),
     "others": (others.TITLE, others.figures),
+    "native": (native.TITLE, native.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
+
+DEFAULT = [name for name in SUITES if name != "native"]
+"""What is run unless suites are named; ``native`` needs a compiler and other libraries."""
 
 
 def machine() -> dict[str, str]:
@@ -54,7 +60,7 @@ def machine() -> dict[str, str]:
 def row(found: One) -> str:
     """One line of a Markdown table."""
     if isinstance(found, Missing):
-        return f"| {found.name} |"
+        return f"| {found.name} | | | | {found.verdict} |"
     if isinstance(found, Bound):
         most = "" if found.most is None else f"{found.most:.0f}"
         return f"| {found.name} | {found.value:.0f} | {most} | {found.verdict} |"
@@ -77,7 +83,9 @@ def table(title: str, found: Found) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run and print; exits 1 under ``--check`` when a must is missed by its whole interval."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="suite", help=f"what to run: {', '.join(SUITES)} (default all)")
+    parser.add_argument(
+        "suites", nargs="*", metavar="suite", help=f"what to run: {', '.join(SUITES)} (default all but native)"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")
     parser.add_argument("--check", action="store_true", help="exit 1 when a must is missed by the whole interval")
@@ -88,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rounds < 1:
         parser.error("at least one round")
     rounds = 3 if options.quick else options.rounds
-    found = {name: SUITES[name][1](rounds, options.quick) for name in options.suites or SUITES}
+    found = {name: SUITES[name][1](rounds, options.quick) for name in options.suites or DEFAULT}
     if options.json:
         suites = {name: [attrs.asdict(f) | {"verdict": f.verdict} for f in rows] for name, rows in found.items()}
         print(json.dumps({"machine": machine(), "rounds": rounds, "suites": suites}, indent=2))

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The candidates of the native rows: processes that run one program after another and say what it took."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define, frozen
+from processes import command
+
+__all__ = ["Candidate", "Taken", "Unequal", "opened"]
+
+
+class Unequal(Exception):
+    """Two candidates did not do the same work, so that their times say nothing."""
+
+
+@frozen
+class Taken:
+    """What one program did, and what it took: seconds by the clock and of the processor, bytes of memory."""
+
+    count: int
+    total: int
+    seconds: float
+    processor: float
+    memory: int
+
+
+@define
+class Candidate:
+    """A process that waits for programs; ``installed`` is false where there is nothing to run."""
+
+    name: str
+    process: subprocess.Popen[str] | None
+    installed: bool
+
+    def take(self, program: str, elements: int, width: int) -> Taken:
+        """Run a program there. RuntimeError: the process has ended; what it said stands above."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{program} {elements} {width}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} did not finish {program!r}; see above")
+        return Taken(**json.loads(line))
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Candidate]:
+    """Start the process of a candidate, and end it."""
+    arguments = _go() if name == "go" else command("native_worker.py", name)
+    if arguments is None:
+        yield Candidate(name, None, installed=False)
+        return
+    environment = os.environ | {"GOMAXPROCS": "1", "KCORO_ENGINE": "native" if "native" in name else "auto"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(arguments, text=True, env=environment, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline()
+            if said not in ("ready\n", "missing\n"):
+                raise RuntimeError(f"the process of {name} did not start; see above")
+            yield Candidate(name, process, installed=said == "ready\n")
+        finally:
+            process.stdin.close()
+            process.wait(30)
+
+
+@functools.cache
+def _built() -> tempfile.TemporaryDirectory[str] | None:
+    """Compile the programs in Go, once; None: there is no compiler."""
+    if shutil.which("go") is None:
+        return None
+    directory = tempfile.TemporaryDirectory(prefix="kcoro-bench-")
+    cache = {} if "HOME" in os.environ else {"GOCACHE": f"{directory.name}/cache"}
+    source = Path(__file__).with_name("go")
+    subprocess.run(["go", "build", "-o", f"{directory.name}/go", "."], cwd=source, env=os.environ | cache, check=True)
+    return directory
+
+
+def _go() -> list[str] | None:
+    directory = _built()
+    return None if directory is None else [f"{directory.name}/go"]

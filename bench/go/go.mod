@@ -1,0 +1,3 @@
+module kcoro/bench
+
+go 1.19

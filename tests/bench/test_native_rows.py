@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The native rows of the benchmarks: everything runs, equal work is checked, and what is absent is not passed over."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+
+@pytest.fixture
+def native(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The suite, as ``bench/run.py`` imports it."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("native")
+
+
+def row(native: Any) -> Any:
+    """A row with a must for one peer, and none for another."""
+    return native.Row("row", "spawn", (100, 0), (100, 0), {"trio": (2, 3), "go": (0, 0)})
+
+
+class FakeCandidate:
+    """A candidate that says what it is told to."""
+
+    def __init__(self, native: Any, name: str, count: int = 100, processor: float = 1.0) -> None:
+        self.name = name
+        self._taken = native.Taken(count, 4950, 5.0, processor, 0)
+
+    def take(self, *_program: object) -> Any:
+        """The same every time."""
+        return self._taken
+
+
+def test_a_candidate_that_does_less_than_the_others_is_an_error(native: Any) -> None:
+    """A time without the work says nothing, so that there is no figure."""
+    at_hand = {"native": FakeCandidate(native, "native", count=99), "trio": FakeCandidate(native, "trio")}
+    with pytest.raises(native.Unequal, match="native got 99 that add up to 4950"):
+        native.compare(row(native), at_hand, 3, True)
+
+
+def test_a_must_without_its_peer_is_missed(native: Any) -> None:
+    """Only a row without a must may go unmeasured."""
+    found = native.compare(row(native), {"native": FakeCandidate(native, "native")}, 3, True)
+    assert [(f.name, f.verdict) for f in found] == [
+        ("row: trio is not installed", "MISSED"),
+        ("row: go is not installed", "not measured"),
+    ]
+
+
+def test_without_the_native_package_every_must_is_missed(native: Any) -> None:
+    """A run of peers alone shows nothing."""
+    found = native.compare(row(native), {"trio": FakeCandidate(native, "trio")}, 3, True)
+    assert [f.verdict for f in found] == ["MISSED", "not measured"]
+
+
+def test_a_ratio_is_the_processor_time_of_the_peer_over_ours(native: Any) -> None:
+    """And the microseconds are for one element."""
+    at_hand = {
+        "native": FakeCandidate(native, "native", processor=0.5),
+        "trio": FakeCandidate(native, "trio", processor=1.25),
+    }
+    figure, _ = native.compare(row(native), at_hand, 3, True)
+    assert (figure.ratio.median, figure.verdict) == (2.5, "must")
+    assert (figure.peer_microseconds, figure.our_microseconds) == (12_500, 5_000)
+
+
+def test_a_process_that_breaks_down_is_reported_and_not_waited_for(native: Any) -> None:
+    """Its program is named; what it printed stands above."""
+    with native.opened("trio") as candidate, pytest.raises(RuntimeError, match="trio did not finish 'nothing'"):
+        candidate.take("nothing", 1, 0)
+
+
+@pytest.mark.long
+def test_every_row_runs() -> None:
+    """A quick run measures every row whose libraries are installed, and each figure is of some work."""
+    pytest.importorskip("kcoro_native")
+    command = [sys.executable, "bench/run.py", "native", "--quick", "--json"]
+    done = subprocess.run(command, cwd=BENCH.parent, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["suites"]["native"]
+    measured = [row for row in rows if "ratio" in row]
+    assert {row["name"] for row in measured} >= {
+        "rendezvous round trip: trio",
+        "rendezvous round trip: asyncio",
+        "buffered 128: trio",
+        "spawn and join: asyncio",
+        "sleepers: asyncio",
+        "cancel parked tasks: trio",
+        "rendezvous inside trio: trio",
+        "bytes for each parked task: native",
+    }
+    assert all(row["ratio"]["low"] > 0 for row in measured)
+    assert all("is not installed" in row["name"] for row in rows if "ratio" not in row)
