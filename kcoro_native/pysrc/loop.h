@@ -120,21 +120,23 @@ struct kpy_nursery {
 /* What the files of the loop share in one interpreter. */
 struct kpy_loops {
     PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
-    PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange; /* awaitables */
-    PyObject *park_trap, *task_states;                         /* from reference/scheduler.py */
-    PyObject *poll_spec, *stats;                               /* classes */
-    PyObject *wrong_loop, *cancelled;                          /* exceptions */
-    PyObject *report, *again, *await_it, *coroutine_abc;
-    PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
-    PyObject *stop; /* a StopIteration that carries results of awaits, or NULL */
-    PyObject *str_enter_here, *str_closed_error;
-    PyObject *end_of_iteration, *slow_send, *slow_recv, *slow_next; /* of the Python face */
-    Py_ssize_t home_at, core_at;                                    /* where that keeps its _home and its _core */
-    PyTypeObject *face_class, *plan;
+    PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange, *plan; /* awaitables */
+    /* From core: what schedulers share, classes, exceptions, functions. */
+    PyObject *park_trap, *task_states;
+    PyObject *poll_spec, *stats, *coroutine_abc;
+    PyObject *wrong_loop, *cancelled;
+    PyObject *report, *again, *await_it, *end_of_iteration;
+    /* From kpy_quicken; NULL before it. Where objects of these classes keep what is looked at. */
+    PyTypeObject *face_class;
     PyObject *selected_class, *recv_class, *send_class;
-    Py_ssize_t selected_at[4]; /* where a Selected keeps index, value, clause and error */
-    PyObject *str_channel;
-    struct kpy_exchange *spares;                                    /* exchanges that ended, linked by `face` */
+    PyObject *slow_send, *slow_recv, *slow_next; /* the methods of the Python face */
+    Py_ssize_t home_at, core_at;                 /* _home and _core of a face */
+    Py_ssize_t selected_at[4];                   /* index, value, clause and error of a Selected */
+    /* Names. */
+    PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
+    PyObject *str_enter_here, *str_closed_error, *str_channel;
+    PyObject *stop;              /* a StopIteration that carries results of awaits, or NULL */
+    struct kpy_exchange *spares; /* exchanges that ended, linked by `face` */
     int spare_count;
 };
 
@@ -213,9 +215,17 @@ bool kpy_resume(kpy_task_t *task);
 int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task);
 PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op);
 PyObject *kpy_wait_block(kpy_loop_t *self, PyObject *why);
-PyObject *kpy_wait_sleep(kpy_loop_t *self, double seconds);
+
+/* -- loop_turn.c */
+
 int kpy_make_waits(kpy_loop_t *self); /* the awaitables that each loop has */
 void kpy_end_waits(kpy_loop_t *self);
+int kpy_init_turn(PyObject *module, kpy_state_t *state);
+
+/* -- loop_sleep.c */
+
+PyObject *kpy_wait_sleep(kpy_loop_t *self, double seconds);
+int kpy_init_sleep(PyObject *module, kpy_state_t *state);
 
 /* -- loop_poll.c */
 
@@ -231,10 +241,20 @@ extern PyMethodDef kpy_drive_methods[];
 
 /* -- loop_exchange.c */
 
-/* Give a class of channels, a subclass of the Python face, methods that are fast on a loop; the others are Selected, Recv
-** and Send. */
-PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count);
+PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value,
+                           bool iterates);
 void kpy_exchange_free_spares(struct kpy_loops *loops);
+
+/* -- loop_face.c */
+
+/* Where an object keeps an attribute of its slots. */
+static inline PyObject **kpy_slot(PyObject *object, Py_ssize_t offset) {
+    return (PyObject **)((char *)object + offset);
+}
+
+/* Give a class of channels, a subclass of the Python face, methods that are fast on a loop. The other classes, which
+** are kept, are Selected, Recv and Send. */
+PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count);
 
 /* -- loop_choice.c */
 

@@ -18,6 +18,14 @@
 PyObject *kpy_await_throw(PyObject *const *args, Py_ssize_t count); /* raises what throw() was given: NULL */
 PyObject *kpy_await_sent(struct kpy_loops *loops, PySendResult sent, PyObject *result);
 
+int kpy_is_over(void); /* raises that a wait was awaited once more: -1 */
+
+/* The end of an await without a value. */
+static inline PySendResult kpy_done(PyObject **result) {
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
 /* How a step of an await ends for tp_iternext. */
 static inline PyObject *kpy_next_of(struct kpy_loops *loops, PySendResult sent, PyObject *result) {
     if (sent != PYGEN_RETURN)

@@ -47,10 +47,6 @@ static kc_waiter_t *waiter(const kpy_part_t *part) {
     return (kc_waiter_t *)&part->arm->place;
 }
 
-static PyObject **slot(PyObject *object, Py_ssize_t offset) {
-    return (PyObject **)((char *)object + offset);
-}
-
 /* -- making a plan */
 
 /* Whether the clause is one of ours, about a channel of ours; a reference to each is taken then. 1, 0 or -1. */
@@ -62,7 +58,7 @@ static int take_part(kpy_state_t *state, kpy_part_t *part, PyObject *clause) {
     PyObject *face = PyObject_GetAttr(clause, loops->str_channel);
     if (face == NULL)
         return -1;
-    PyObject *core = PyObject_TypeCheck(face, loops->face_class) ? *slot(face, loops->core_at) : NULL;
+    PyObject *core = PyObject_TypeCheck(face, loops->face_class) ? *kpy_slot(face, loops->core_at) : NULL;
     if (core == NULL || Py_TYPE(core) != state->channel) {
         Py_DECREF(face);
         return 0;
@@ -121,10 +117,10 @@ static PyObject *selected(kpy_plan_t *self, Py_ssize_t index, PyObject *value) {
         Py_DECREF(value);
         return NULL;
     }
-    *slot(won, loops->selected_at[0]) = number;
-    *slot(won, loops->selected_at[1]) = value;
-    *slot(won, loops->selected_at[2]) = Py_NewRef(self->parts[index].clause);
-    *slot(won, loops->selected_at[3]) = Py_NewRef(Py_None);
+    *kpy_slot(won, loops->selected_at[0]) = number;
+    *kpy_slot(won, loops->selected_at[1]) = value;
+    *kpy_slot(won, loops->selected_at[2]) = Py_NewRef(self->parts[index].clause);
+    *kpy_slot(won, loops->selected_at[3]) = Py_NewRef(Py_None);
     return won;
 }
 
@@ -156,7 +152,7 @@ static PySendResult spend(kpy_plan_t *self, kpy_loop_t *loop, PyObject *won, PyO
 static bool is_beyond(const kpy_plan_t *self) {
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         const kpy_part_t *part = &self->parts[i];
-        if (*slot(part->face, loops_of(self)->core_at) != (PyObject *)part->core)
+        if (*kpy_slot(part->face, loops_of(self)->core_at) != (PyObject *)part->core)
             return true;
     }
     return false;
@@ -165,7 +161,7 @@ static bool is_beyond(const kpy_plan_t *self) {
 static int check_homes(kpy_plan_t *self, kpy_loop_t *loop) {
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         PyObject *face = self->parts[i].face;
-        if (*slot(face, loops_of(self)->home_at) == (PyObject *)loop)
+        if (*kpy_slot(face, loops_of(self)->home_at) == (PyObject *)loop)
             continue;
         PyObject *host = PyObject_CallMethodNoArgs(face, loops_of(self)->str_enter_here);
         Py_XDECREF(host);
@@ -287,7 +283,7 @@ static int prepare(kpy_plan_t *self) {
 }
 
 static void set_home(kpy_plan_t *self, PyObject *face, kpy_loop_t *loop) {
-    PyObject **home = slot(face, loops_of(self)->home_at), *old = *home;
+    PyObject **home = kpy_slot(face, loops_of(self)->home_at), *old = *home;
     *home = Py_NewRef(loop);
     Py_XDECREF(old);
 }
@@ -450,7 +446,7 @@ static void plan_dealloc(PyObject *obj) {
 
 static PyMethodDef start_def[] = {
     {"start", plan_start, METH_O,
-     KPY_DOC("start($self, order, /)", "Begin a wait: await what this returns. A list of indices, or the first of them.")},
+     KPY_DOC("start($self, order, /)", "Begin a wait: await this. order is a list of indices, or the first of them.")},
 };
 
 static PyType_Slot slots[] = {

@@ -4,9 +4,8 @@
 ** Sending and receiving on a loop, without a coroutine: what `await ch.send(v)` and `await ch.recv()` wait in; see
 ** loop_await.h. The steps are those of kcoro_core.channel.Channel.send and recv, to the letter.
 **
-** An exchange is an operation that is its own awaitable, and is kept for the next one when it ends, so that a plain send
-** or recv allocates nothing. It has no effect before it is awaited. With a deadline or a token, or outside a run of the
-** loop, or where something stands in front of the channel, the coroutine of the Python face does the same.
+** An exchange is an operation that is its own awaitable, and is kept for the next one when it ends, so that a plain
+** send or recv allocates nothing. It has no effect before it is awaited.
 */
 
 #include "loop_await.h"
@@ -45,14 +44,8 @@ static bool sends(kpy_exchange_t *self) {
     return waiter(self)->sending;
 }
 
-/* -- the face: attributes that its class keeps in slots */
-
-static PyObject **slot(PyObject *face, Py_ssize_t offset) {
-    return (PyObject **)((char *)face + offset);
-}
-
 static void set_home(kpy_exchange_t *self, kpy_loop_t *loop) {
-    PyObject **home = slot(self->face, loops_of(self)->home_at), *old = *home;
+    PyObject **home = kpy_slot(self->face, loops_of(self)->home_at), *old = *home;
     if (old == (PyObject *)loop)
         return;
     *home = Py_NewRef(loop);
@@ -79,7 +72,8 @@ static kpy_exchange_t *allocate(kpy_state_t *state) {
 }
 
 /* It is seen by the cycle collector only while it is parked: before and after, nothing refers to it but an await. */
-static PyObject *make(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value) {
+PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value,
+                           bool iterates) {
     kpy_exchange_t *self = allocate(state);
     if (self == NULL)
         return NULL;
@@ -91,7 +85,7 @@ static PyObject *make(kpy_state_t *state, PyObject *face, kpy_channel_t *core, b
     self->core = (kpy_channel_t *)Py_NewRef(core);
     self->outcome = self->failure = NULL;
     self->stage = NEW;
-    self->iterates = false;
+    self->iterates = iterates;
     return (PyObject *)self;
 }
 
@@ -245,7 +239,7 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
 }
 
 static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
-    if (*slot(self->face, loops_of(self)->home_at) != (PyObject *)loop && enter(self) != 0) {
+    if (*kpy_slot(self->face, loops_of(self)->home_at) != (PyObject *)loop && enter(self) != 0) {
         self->stage = OVER;
         return PYGEN_ERROR;
     }
@@ -318,120 +312,6 @@ static void exchange_leave(PyObject *obj) {
 }
 
 KPY_AWAITABLE(exchange, (loops_of((kpy_exchange_t *)self)))
-
-/* -- the methods of the face */
-
-/* Of the class that was quickened last; there is one for each interpreter that has this module, and one such. */
-static kpy_state_t *quickened;
-
-/* What a call without deadline and token gives inside a run; NULL, without an exception, when the Python face has to. */
-static kpy_exchange_t *quick(PyObject *face, PyObject *keywords, bool sending, PyObject *value) {
-    kpy_loop_t *loop = kpy_loop_here;
-    if (loop == NULL || keywords != NULL || loop->base.state != quickened)
-        return NULL;
-    PyObject *core = *slot(face, quickened->loops->core_at);
-    if (core == NULL || Py_TYPE(core) != quickened->channel)
-        return NULL;
-    return (kpy_exchange_t *)make(quickened, face, (kpy_channel_t *)core, sending, value);
-}
-
-static PyObject *slow(PyObject *function, PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-    Py_ssize_t named = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
-    PyObject *all[8] = {face};
-    if (count + named >= (Py_ssize_t)(sizeof all / sizeof *all)) {
-        PyErr_SetString(PyExc_TypeError, "send() takes a value, recv() none; both a timeout and a token");
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < count + named; i++)
-        all[i + 1] = args[i];
-    return PyObject_Vectorcall(function, all, (size_t)count + 1, keywords);
-}
-
-static PyObject *face_send(PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-    kpy_exchange_t *exchange = count == 1 ? quick(face, keywords, true, args[0]) : NULL;
-    if (exchange != NULL || PyErr_Occurred())
-        return (PyObject *)exchange;
-    return slow(quickened->loops->slow_send, face, args, count, keywords);
-}
-
-static PyObject *face_recv(PyObject *face, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-    kpy_exchange_t *exchange = count == 0 ? quick(face, keywords, false, Py_None) : NULL;
-    if (exchange != NULL || PyErr_Occurred())
-        return (PyObject *)exchange;
-    return slow(quickened->loops->slow_recv, face, args, count, keywords);
-}
-
-static PyObject *face_next(PyObject *face, PyObject *Py_UNUSED(ignored)) {
-    kpy_exchange_t *exchange = quick(face, NULL, false, Py_None);
-    if (exchange == NULL)
-        return PyErr_Occurred() ? NULL : PyObject_CallOneArg(quickened->loops->slow_next, face);
-    exchange->iterates = true;
-    return (PyObject *)exchange;
-}
-
-static PyMethodDef face_methods[] = {
-    {"send", FAST(face_send), METH_FASTCALL | METH_KEYWORDS,
-     KPY_DOC("send($self, value, timeout=None, cancel=None)", "As kcoro_core.channel.Channel.send.")},
-    {"recv", FAST(face_recv), METH_FASTCALL | METH_KEYWORDS,
-     KPY_DOC("recv($self, timeout=None, cancel=None)", "As kcoro_core.channel.Channel.recv.")},
-    {"__anext__", face_next, METH_NOARGS, KPY_DOC("__anext__($self)", "As kcoro_core.channel.Channel.__anext__.")},
-    {NULL, NULL, 0, NULL},
-};
-
-/* Where the class keeps an attribute of its slots; -1 with an exception when it is none. */
-static Py_ssize_t place_of_slot(PyObject *cls, const char *name) {
-    PyObject *member = PyObject_GetAttrString(cls, name);
-    Py_ssize_t offset = -1;
-    if (member != NULL && Py_TYPE(member) == &PyMemberDescr_Type)
-        offset = ((PyMemberDescrObject *)member)->d_member->offset;
-    else if (member != NULL)
-        PyErr_Format(PyExc_TypeError, "%s of %R is no slot", name, cls);
-    Py_XDECREF(member);
-    return offset;
-}
-
-static int keep_slow(struct kpy_loops *loops, PyObject *cls) {
-    PyObject **where[] = {&loops->slow_send, &loops->slow_recv, &loops->slow_next};
-    for (size_t i = 0; i < 3; i++) {
-        PyObject *function = PyObject_GetAttrString(cls, face_methods[i].ml_name);
-        if (function == NULL)
-            return -1;
-        Py_XSETREF(*where[i], function);
-    }
-    loops->home_at = place_of_slot(cls, "_home");
-    loops->core_at = place_of_slot(cls, "_core");
-    return loops->home_at < 0 || loops->core_at < 0 ? -1 : 0;
-}
-
-static int keep_classes(struct kpy_loops *loops, PyObject *const *classes) {
-    static const char *const attributes[] = {"index", "value", "clause", "error"};
-    for (size_t i = 0; i < 4; i++)
-        if ((loops->selected_at[i] = place_of_slot(classes[1], attributes[i])) < 0)
-            return -1;
-    Py_XSETREF(loops->face_class, (PyTypeObject *)Py_NewRef(classes[0]));
-    Py_XSETREF(loops->selected_class, Py_NewRef(classes[1]));
-    Py_XSETREF(loops->recv_class, Py_NewRef(classes[2]));
-    Py_XSETREF(loops->send_class, Py_NewRef(classes[3]));
-    return 0;
-}
-
-PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count) {
-    kpy_state_t *state = PyModule_GetState(module);
-    if (count != 4 || !PyType_Check(classes[0]) || !PyType_Check(classes[1]))
-        return PyErr_Format(PyExc_TypeError, "_quicken takes the classes of channels, of Selected, Recv and Send");
-    PyObject *cls = classes[0];
-    if (keep_slow(state->loops, cls) != 0 || keep_classes(state->loops, classes) != 0)
-        return NULL;
-    for (PyMethodDef *def = face_methods; def->ml_name != NULL; def++) {
-        PyObject *method = PyDescr_NewMethod((PyTypeObject *)cls, def);
-        int rc = method == NULL ? -1 : PyObject_SetAttrString(cls, def->ml_name, method);
-        Py_XDECREF(method);
-        if (rc != 0)
-            return NULL;
-    }
-    quickened = state;
-    Py_RETURN_NONE;
-}
 
 /* -- the type */
 

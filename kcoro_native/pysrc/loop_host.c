@@ -45,7 +45,8 @@ PyObject *kpy_coroutine(kpy_loop_t *self, PyObject *fn, PyObject *const *args, P
     if (is == 0 && Py_TYPE(coro)->tp_as_async != NULL && Py_TYPE(coro)->tp_as_async->am_await != NULL)
         wrapped = PyObject_CallOneArg(self->base.state->loops->await_it, coro);
     else if (is == 0)
-        PyErr_Format(PyExc_TypeError, "a task needs an async function; %R returned %R, which cannot be awaited", fn, coro);
+        PyErr_Format(PyExc_TypeError, "a task needs an async function; %R returned %R, which cannot be awaited", fn,
+                     coro);
     Py_DECREF(coro);
     return wrapped;
 }

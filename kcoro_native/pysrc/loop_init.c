@@ -116,8 +116,8 @@ void kpy_loops_free(kpy_state_t *state) {
 
 int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
-        kpy_init_task,    kpy_init_scheduler, kpy_init_time, kpy_init_scope,
-        kpy_init_nursery, kpy_init_host,      kpy_init_wait, kpy_init_poll, kpy_init_exchange, kpy_init_choice,
+        kpy_init_task, kpy_init_scheduler, kpy_init_time,  kpy_init_scope, kpy_init_nursery,  kpy_init_host,
+        kpy_init_wait, kpy_init_turn,      kpy_init_sleep, kpy_init_poll,  kpy_init_exchange, kpy_init_choice,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

@@ -126,7 +126,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyMemberDef members[] = {
-    {"cancel_scope", T_OBJECT, offsetof(kpy_nursery_t, scope), READONLY, "The scope around the block and all children."},
+    {"cancel_scope", T_OBJECT, offsetof(kpy_nursery_t, scope), READONLY, "The scope around block and children."},
     {"_owner", T_OBJECT, offsetof(kpy_nursery_t, loop), READONLY, "Its loop."},
     {"_errors", T_OBJECT, offsetof(kpy_nursery_t, errors), 0, "What children and the block have raised."},
     {"_waiter", T_OBJECT, offsetof(kpy_nursery_t, waiter), 0, "The task that waits for the children."},

@@ -52,7 +52,8 @@ kpy_task_t *kpy_next(kpy_scheduler_t *self) {
 static int check_driver(kpy_scheduler_t *self, const char *name) {
     if (self->running == NULL)
         return 0;
-    PyErr_Format(PyExc_RuntimeError, "%s() was called inside %R; whoever drives the loop calls it", name, self->running);
+    PyErr_Format(PyExc_RuntimeError, "%s() was called inside %R; whoever drives the loop calls it", name,
+                 self->running);
     return -1;
 }
 
@@ -66,7 +67,8 @@ static PyObject *spawn(PyObject *obj, PyObject *args, PyObject *kwargs) {
         PyObject *closed = PyObject_CallMethodNoArgs(coro, self->state->loops->str_close);
         Py_XDECREF(closed);
         if (closed != NULL)
-            PyErr_SetString(PyExc_RuntimeError, "this scheduler was shut down: spawn on the scheduler of the current run");
+            PyErr_SetString(PyExc_RuntimeError,
+                            "this scheduler was shut down: spawn on the scheduler of the current run");
         return NULL;
     }
     kpy_task_t *task = kpy_task_make(self, coro, name);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** What a task of a loop can wait in: an operation, its turn, the end of its children, time; see loop.h and loop_await.h.
-**
-** Pausing and cancel points have no state but their task's, so that each loop has one object for all.
+** What a task of a loop can wait in: an operation, and the end of its children; see loop.h and loop_await.h. First what
+** all waits share.
 */
 
 #include "loop_await.h"
@@ -53,7 +52,8 @@ PyObject *kpy_await_throw(PyObject *const *args, Py_ssize_t count) {
 
 void kpy_never_awaited(PyObject *self) {
     PyObject *error = kpy_take_exception(), *text = PyObject_Repr(self);
-    if (text == NULL || PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U was never awaited: it has done nothing", text) != 0)
+    if (text == NULL ||
+        PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%U was never awaited: it has done nothing", text) != 0)
         PyErr_WriteUnraisable(text);
     Py_XDECREF(text);
     kpy_raise(error);
@@ -120,11 +120,6 @@ int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task) {
     return 1;
 }
 
-static PySendResult over(PyObject **result) {
-    *result = Py_NewRef(Py_None);
-    return PYGEN_RETURN;
-}
-
 /* -- cancelling who waits */
 
 static int ask(kpy_task_t *task) {
@@ -152,121 +147,6 @@ int kpy_interrupt(kpy_task_t *task) {
         return given_up < 0 ? -1 : 0;
     task->interrupted = true;
     return kpy_enqueue(task);
-}
-
-/* -- one object for each loop: a turn for the others, and a cancel point */
-
-typedef struct kpy_simple {
-    PyObject_HEAD
-    kpy_loop_t *loop; /* not counted: it owns this, and sets it to NULL when it goes */
-} kpy_simple_t;
-
-static kpy_loop_t *loop_of(PyObject *self) {
-    return ((kpy_simple_t *)self)->loop;
-}
-
-static void simple_leave(PyObject *self) {
-    kpy_task_t *task = loop_of(self) == NULL ? NULL : loop_of(self)->base.running;
-    if (task != NULL)
-        task->yielded = false;
-}
-
-#define SIMPLE_LOOPS NULL /* they have no values */
-#define pause_leave simple_leave
-#define point_leave simple_leave
-
-static PySendResult pause_advance(PyObject *self, PyObject **result) {
-    kpy_task_t *task = kpy_loop_current(loop_of(self));
-    if (task == NULL)
-        return PYGEN_ERROR;
-    task->yielded = !task->yielded;
-    if (task->yielded)
-        return kpy_pause(loop_of(self), task, result);
-    return over(result);
-}
-
-static PySendResult point_advance(PyObject *self, PyObject **result) {
-    kpy_loop_t *loop = loop_of(self);
-    if (loop != NULL && !loop->is_cancelling)
-        return over(result);
-    kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL)
-        return PYGEN_ERROR;
-    if (loop->is_finishing && !task->yielded && kpy_in_force(task->scope)) {
-        task->yielded = true; /* who swallows this again and again lets the others run at least */
-        return kpy_pause(loop, task, result);
-    }
-    task->yielded = false;
-    return kpy_is_cancelled(loop, task) == 0 ? over(result) : PYGEN_ERROR;
-}
-
-/* A cancel point, and a turn: in this order, but for the end of a run, as at any cancel point. */
-static PySendResult checkpoint_advance(PyObject *self, PyObject **result) {
-    kpy_loop_t *loop = loop_of(self);
-    kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL)
-        return PYGEN_ERROR;
-    bool looks = loop->is_cancelling && task->yielded == loop->is_finishing;
-    if (looks && kpy_is_cancelled(loop, task) != 0) {
-        task->yielded = false;
-        return PYGEN_ERROR;
-    }
-    return pause_advance(self, result);
-}
-
-#define checkpoint_leave simple_leave
-KPY_AWAITABLE(pause, SIMPLE_LOOPS)
-KPY_AWAITABLE(checkpoint, SIMPLE_LOOPS)
-KPY_AWAITABLE(point, SIMPLE_LOOPS)
-
-static void simple_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyType_Slot pause_slots[] = {
-    {Py_tp_doc, "Awaited, lets the other tasks run once."},
-    {Py_tp_dealloc, simple_dealloc},
-    KPY_AWAITABLE_SLOTS(pause),
-    {0, NULL},
-};
-
-static PyType_Slot checkpoint_slots[] = {
-    {Py_tp_doc, "Awaited, raises the cancellation of its task, if there is one, and else lets the others run once."},
-    {Py_tp_dealloc, simple_dealloc},
-    KPY_AWAITABLE_SLOTS(checkpoint),
-    {0, NULL},
-};
-
-static PyType_Slot point_slots[] = {
-    {Py_tp_doc, "Awaited, raises the cancellation of its task, if there is one."},
-    {Py_tp_dealloc, simple_dealloc},
-    KPY_AWAITABLE_SLOTS(point),
-    {0, NULL},
-};
-
-static PyObject *make_simple(kpy_loop_t *loop, PyTypeObject *type) {
-    kpy_simple_t *self = (kpy_simple_t *)type->tp_alloc(type, 0);
-    if (self != NULL)
-        self->loop = loop;
-    return (PyObject *)self;
-}
-
-int kpy_make_waits(kpy_loop_t *self) {
-    self->pausing = make_simple(self, self->base.state->loops->pause);
-    self->at_cancel_point = make_simple(self, self->base.state->loops->cancel_point);
-    self->at_checkpoint = make_simple(self, self->base.state->loops->checkpoint);
-    return self->pausing == NULL || self->at_cancel_point == NULL || self->at_checkpoint == NULL ? -1 : 0;
-}
-
-void kpy_end_waits(kpy_loop_t *self) {
-    PyObject **all[] = {&self->pausing, &self->at_cancel_point, &self->at_checkpoint};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (*all[i] != NULL)
-            ((kpy_simple_t *)*all[i])->loop = NULL;
-        Py_CLEAR(*all[i]);
-    }
 }
 
 /* -- waits that have a state: of any operation, and of what nobody can cancel */
@@ -298,8 +178,8 @@ PyObject *kpy_wait_block(kpy_loop_t *self, PyObject *why) {
     return make_wait(self, self->base.state->loops->block, why);
 }
 
-static int wait_again(void) {
-    PyErr_SetString(PyExc_RuntimeError, "this wait is over: one call of park() is awaited once");
+int kpy_is_over(void) {
+    PyErr_SetString(PyExc_RuntimeError, "this wait is over: what one call gave is awaited once");
     return -1;
 }
 
@@ -347,19 +227,19 @@ static PySendResult park_advance(PyObject *obj, PyObject **result) {
     kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
     kpy_task_t *task = kpy_loop_current(self->loop);
     enum kpy_wait kind = KPY_WAIT_OBJECT;
-    if (task == NULL || (self->is_over && wait_again() != 0))
+    if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
     if (self->task != NULL) {
         bool cancelled = kpy_resume(task);
         self->task = NULL;
         self->is_over = true;
-        return cancelled ? kpy_raise_cancelled(self->loop) : over(result);
+        return cancelled ? kpy_raise_cancelled(self->loop) : kpy_done(result);
     }
     self->loop->credit = self->loop->quantum;
     int early = begin_park(self, task, &kind);
     if (early == 1) {
         self->is_over = true;
-        return over(result);
+        return kpy_done(result);
     }
     if (early < 0 || cut_short(self, task) != 0) {
         self->is_over = true;
@@ -379,11 +259,11 @@ static void block_leave(PyObject *obj) {
 static PySendResult block_advance(PyObject *obj, PyObject **result) {
     kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
     kpy_task_t *task = kpy_loop_current(self->loop);
-    if (task == NULL || (self->is_over && wait_again() != 0))
+    if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
     if (self->task != NULL) {
         block_leave(obj);
-        return over(result);
+        return kpy_done(result);
     }
     self->task = task;
     Py_XSETREF(task->why, Py_NewRef(self->subject));
@@ -391,7 +271,7 @@ static PySendResult block_advance(PyObject *obj, PyObject **result) {
         return kpy_park(self->loop, task, self->subject, KPY_NO_WAIT, result);
     task->permit = false; /* woken before it was blocked */
     block_leave(obj);
-    return over(result);
+    return kpy_done(result);
 }
 
 KPY_AWAITABLE(park, WAIT_LOOPS)
@@ -436,102 +316,13 @@ static PyType_Slot block_slots[] = {
     {0, NULL},
 };
 
-/* -- time */
-
-/* It refers to no other object: its task ends before the loop does, and takes it out of the timers. */
-typedef struct kpy_sleep {
-    PyObject_HEAD
-    kc_timer_t timer;
-    double seconds;
-    kpy_task_t *task; /* as in kpy_wait_on */
-    bool is_begun, is_over;
-} kpy_sleep_t;
-
-PyObject *kpy_wait_sleep(kpy_loop_t *loop, double seconds) {
-    PyTypeObject *type = loop->base.state->loops->sleep;
-    kpy_sleep_t *self = (kpy_sleep_t *)type->tp_alloc(type, 0);
-    if (self != NULL)
-        self->seconds = seconds;
-    return (PyObject *)self;
-}
-
-static void awake(kc_timer_t *timer) {
-    kpy_sleep_t *self = (kpy_sleep_t *)((char *)timer - offsetof(kpy_sleep_t, timer));
-    kpy_task_t *task = self->task;
-    if (!task->interrupted && kpy_ready(task) != 0)
-        PyErr_WriteUnraisable(NULL);
-}
-
-static void sleep_leave(PyObject *obj) {
-    kpy_sleep_t *self = (kpy_sleep_t *)obj;
-    kc_timer_cancel(&self->timer);
-    if (self->task != NULL)
-        kpy_resume(self->task);
-    self->task = NULL;
-    self->is_over = true;
-}
-
-static PySendResult begin_sleep(kpy_sleep_t *self, kpy_loop_t *loop, kpy_task_t *task, PyObject **result) {
-    double now;
-    self->is_begun = true;
-    if ((loop->is_cancelling && kpy_is_cancelled(loop, task) != 0) || kpy_now(&loop->base, &now) != 0) {
-        self->is_over = true;
-        return PYGEN_ERROR;
-    }
-    kc_timer_start(&loop->base.timers, &self->timer, kpy_key(now + self->seconds), awake);
-    self->task = task;
-    return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_TIMER, result);
-}
-
-static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
-    kpy_sleep_t *self = (kpy_sleep_t *)obj;
-    kpy_loop_t *loop = kpy_loop_here;
-    kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL || (self->is_over && wait_again() != 0))
-        return PYGEN_ERROR;
-    if (self->task == NULL)
-        return begin_sleep(self, loop, task, result);
-    bool cancelled = task->interrupted;
-    sleep_leave(obj);
-    return cancelled ? kpy_raise_cancelled(loop) : over(result);
-}
-
-KPY_AWAITABLE(sleep, NULL) /* it has no value */
-
-static void sleep_dealloc(PyObject *obj) {
-    PyTypeObject *type = Py_TYPE(obj);
-    kc_timer_cancel(&((kpy_sleep_t *)obj)->timer);
-    if (!((kpy_sleep_t *)obj)->is_begun && !((kpy_sleep_t *)obj)->is_over)
-        kpy_never_awaited(obj);
-    type->tp_free(obj);
-    Py_DECREF(type);
-}
-
-static PyObject *sleep_repr(PyObject *obj) {
-    char text[64];
-    PyOS_snprintf(text, sizeof text, "sleep(%g)", ((kpy_sleep_t *)obj)->seconds);
-    return PyUnicode_FromString(text);
-}
-
-static PyType_Slot sleep_slots[] = {
-    {Py_tp_doc, "Awaited, waits until so many seconds have passed."},
-    {Py_tp_dealloc, sleep_dealloc},
-    {Py_tp_repr, sleep_repr},
-    KPY_AWAITABLE_SLOTS(sleep),
-    {0, NULL},
-};
-
 /* -- the types */
 
 #define PLAIN (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION)
 #define IN_CYCLES (PLAIN | Py_TPFLAGS_HAVE_GC)
 
-static PyType_Spec pause_spec = {"kcoro_native._native.Pause", sizeof(kpy_simple_t), 0, PLAIN, pause_slots};
-static PyType_Spec checkpoint_spec = {"kcoro_native._native.Checkpoint", sizeof(kpy_simple_t), 0, PLAIN, checkpoint_slots};
-static PyType_Spec point_spec = {"kcoro_native._native.CancelPoint", sizeof(kpy_simple_t), 0, PLAIN, point_slots};
 static PyType_Spec park_spec = {"kcoro_native._native.Park", sizeof(kpy_wait_on_t), 0, IN_CYCLES, park_slots};
 static PyType_Spec block_spec = {"kcoro_native._native.Block", sizeof(kpy_wait_on_t), 0, IN_CYCLES, block_slots};
-static PyType_Spec sleep_spec = {"kcoro_native._native.Sleep", sizeof(kpy_sleep_t), 0, PLAIN, sleep_slots};
 
 int kpy_init_wait(PyObject *module, kpy_state_t *state) {
     struct kpy_loops *loops = state->loops;
@@ -539,8 +330,8 @@ int kpy_init_wait(PyObject *module, kpy_state_t *state) {
         PyTypeObject **type;
         PyType_Spec *spec;
     } all[] = {
-        {&loops->pause, &pause_spec}, {&loops->cancel_point, &point_spec}, {&loops->checkpoint, &checkpoint_spec},
-        {&loops->park, &park_spec},   {&loops->block, &block_spec},        {&loops->sleep, &sleep_spec},
+        {&loops->park, &park_spec},
+        {&loops->block, &block_spec},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if ((*all[i].type = (PyTypeObject *)PyType_FromModuleAndSpec(module, all[i].spec, NULL)) == NULL)
