@@ -45,8 +45,8 @@ class _Flow:
         if not data:
             return False
         gate.wait()
+        self.passed += len(data)  # before whoever gets it can ask
         self.target.sendall(data)
-        self.passed += len(data)
         if self.left is not None:
             self.left -= len(data)
         return self.left != 0
