@@ -49,6 +49,14 @@ struct kc_chan {
     uint64_t failures[FAILURES];
 };
 
+/* Room for so many elements is taken when a channel is made; where more may come, memory comes with them. */
+#define KCI_ROOM_AT_ONCE 1024
+
+/* Whether its ring grows, so that a send may find no memory. */
+static inline bool kci_chan_grows(const kc_chan_t *ch) {
+    return ch->kind == KC_UNLIMITED || ch->capacity > KCI_ROOM_AT_ONCE;
+}
+
 /* Whether a call on this channel is misuse. */
 static inline bool kci_unusable(const kc_chan_t *ch) {
     return ch == NULL || ch->destroyed;

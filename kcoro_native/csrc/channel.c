@@ -54,7 +54,7 @@ static void refill(kc_chan_t *ch) {
         kci_chan_append(ch, w->value);
         kci_finish(w, NULL);
     }
-    if (ch->guarded || ch->kind == KC_UNLIMITED) /* those whose room is fixed have it */
+    if (ch->guarded || kci_chan_grows(ch)) /* those whose room is fixed have it */
         kci_chan_admit(ch);
     kci_chan_drop(ch);
 }
@@ -66,7 +66,7 @@ int kc_chan_recv_now(kc_chan_t *ch, void **element) {
         return kci_chan_recv_guarded(ch, element);
     if (ch->ring.length != 0) {
         *element = kci_ring_pop(&ch->ring);
-        if (ch->kind == KC_UNLIMITED)
+        if (kci_chan_grows(ch))
             kci_ring_shrink(&ch->ring);
         if (ch->senders.length != 0)
             refill(ch);

@@ -42,13 +42,13 @@ int kc_chan_make(kc_chan_t **out, kc_kind_t kind, size_t capacity, kc_overflow_t
         return -ENOMEM;
     memset(ch, 0, sizeof *ch);
     ch->limit = limit_of(kind, capacity);
-    if (kci_ring_make(&ch->ring, kind == KC_UNLIMITED ? 0 : ch->limit) != 0) {
-        kci_free(ch);
-        return -ENOMEM;
-    }
     ch->kind = kind;
     ch->overflow = overflow;
     ch->capacity = capacity;
+    if (kci_ring_make(&ch->ring, kci_chan_grows(ch) ? 0 : ch->limit) != 0) {
+        kci_free(ch);
+        return -ENOMEM;
+    }
     ch->suspends = overflow == KC_SUSPEND && kind != KC_CONFLATED;
     ch->references = 1;
     if (hooks != NULL)

@@ -99,7 +99,7 @@ void kci_chan_drained_if_empty(kc_chan_t *ch) {
 
 /* A slot may be free: for the oldest sender, or else to be lent. */
 void kci_chan_after_take(kc_chan_t *ch) {
-    if (ch->kind == KC_UNLIMITED)
+    if (kci_chan_grows(ch))
         kci_ring_shrink(&ch->ring);
     kci_chan_slot_freed(ch);
     kci_chan_drained_if_empty(ch);

@@ -66,6 +66,25 @@ static void send_without_limit(void) {
     kc_chan_destroy(ch);
 }
 
+/* A capacity that somebody else asked for costs nothing before its elements come. */
+static void send_to_a_vast_buffer(void) {
+    kc_chan_t *ch;
+    intptr_t sent[3000], count = 0;
+    void *element;
+    if (!is_done(kc_chan_make(&ch, KC_BUFFERED, SIZE_MAX / 2, KC_SUSPEND, NULL)))
+        return;
+    for (intptr_t i = 0; i < 3000; i++)
+        if (is_done(kc_chan_send_now(ch, ELEMENT(i))))
+            sent[count++] = i;
+    for (intptr_t i = 0; i < count; i++) {
+        CHECK(kc_chan_recv_now(ch, &element), ==, 0);
+        CHECK(VALUE(element), ==, sent[i]);
+    }
+    CHECK(kc_chan_recv_now(ch, &element), ==, -EAGAIN);
+    CHECK(blocks, ==, 1); /* the channel; the room was given back */
+    kc_chan_destroy(ch);
+}
+
 static void work_with_all_of_it(void) {
     kc_chan_t *jobs, *answers;
     kc_sender_t tx;
@@ -185,6 +204,10 @@ TEST(sending_without_limit) {
     exhaust(send_without_limit);
 }
 
+TEST(sending_to_a_vast_buffer) {
+    exhaust(send_to_a_vast_buffer);
+}
+
 TEST(sharing_without_limit) {
     exhaust(share_without_limit);
 }
@@ -231,6 +254,7 @@ int main(void) {
     CHECK(kc_memory_use(&source), ==, 0);
     RUN(making_channels);
     RUN(sending_without_limit);
+    RUN(sending_to_a_vast_buffer);
     RUN(sharing_without_limit);
     RUN(working_with_all_of_it);
     RUN(watching_descriptors);

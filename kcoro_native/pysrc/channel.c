@@ -100,13 +100,28 @@ static int make(kpy_channel_t *self, int kind, size_t capacity, int overflow) {
     }
 }
 
+/* A capacity that no memory could hold is as good as the largest; SIZE_MAX with an exception. */
+static size_t capacity_of(PyObject *capacity) {
+    size_t limit = PyLong_AsSize_t(capacity);
+    if (limit != SIZE_MAX || !PyErr_Occurred())
+        return limit == SIZE_MAX ? SIZE_MAX - 1 : limit;
+    PyObject *zero = PyLong_FromLong(0);
+    if (PyErr_ExceptionMatches(PyExc_OverflowError) && zero != NULL) {
+        PyErr_Clear();
+        int is_more = PyObject_RichCompareBool(capacity, zero, Py_GT);
+        limit = is_more < 0 ? SIZE_MAX : is_more ? SIZE_MAX - 1 : 0;
+    }
+    Py_XDECREF(zero);
+    return limit;
+}
+
 static int describe(kpy_channel_t *self, PyObject *kind, PyObject *capacity, PyObject *overflow, PyObject *hook) {
     int kind_number = kpy_number(self->state->kinds, kind, "kind");
     int overflow_number = kpy_number(self->state->overflows, overflow, "overflow");
     if (kind_number < 0 || overflow_number < 0)
         return -1;
-    size_t limit = kind_number == KC_BUFFERED ? PyLong_AsSize_t(capacity) : 0;
-    if (limit == (size_t)-1 && PyErr_Occurred())
+    size_t limit = kind_number == KC_BUFFERED ? capacity_of(capacity) : 0;
+    if (limit == SIZE_MAX)
         return -1;
     if (hook != Py_None && !PyCallable_Check(hook)) {
         PyErr_Format(PyExc_TypeError, "on_undelivered is called with an element and a reason; %R cannot be", hook);

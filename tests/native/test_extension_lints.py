@@ -20,7 +20,7 @@ PRIVATE = re.compile(r"\b_Py[A-Z]\w*|\bPyUnstable_\w+|pycore_\w+|Py_BUILD_CORE")
 SHARED = re.compile(r"^static (?:Py\w+|kpy_\w+_t) \*\w+(?: = NULL)?;", re.MULTILINE)
 
 # Methods of a class of Python have no module to ask for its state.
-KNOWN = {"loop_exchange.c": ["static kpy_state_t *quickened;"]}
+KNOWN = {"loop_face.c": ["static kpy_state_t *quickened;"]}
 
 
 def found(pattern: re.Pattern[str], text: str) -> list[str]:

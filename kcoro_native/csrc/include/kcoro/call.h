@@ -49,7 +49,7 @@ int kc_try_recv(kc_chan_t *ch, void **element);
 ** element  the channel's when 0 is returned, now or by kc_call_finish; else still the caller's
 ** how      borrowed for the call of this function; what it points at, until the call is finished
 **
-** Returns 0, -EAGAIN: it waits now; -ECANCELED, -EPIPE, -ENOMEM (KC_UNLIMITED only), -EINVAL.
+** Returns 0, -EAGAIN: it waits now; -ECANCELED, -EPIPE, -ENOMEM (as kc_chan_send_now), -EINVAL.
 */
 int kc_send_begin(kc_call_t *call, kc_chan_t *ch, void *element, const kc_wait_t *how);
 

@@ -6,8 +6,8 @@
 ** Rule 1: an element is a pointer that is never looked into. The channel owns it from the moment in which a send was
 ** accepted (0 returned, or the waiter won) until a receive returned it.
 ** Rule 2: what the channel owns and cannot deliver it shows to `undelivered` and then gives to `destroy`, once.
-** Rule 3: no function waits, and none but kc_chan_make and a send to KC_UNLIMITED allocates. A send that waited at a
-** KC_UNLIMITED channel, which happens where a link has a share in it, may end with -ENOMEM.
+** Rule 3: no function waits, and none allocates but kc_chan_make and a send to a channel without a limit, or with one
+** of more than 1,024. A send that waited there may end with -ENOMEM.
 ** Rule 4: hooks run last, when the channel is consistent; they and parkers may use the channel, destroy it included.
 ** Rule 5: one channel belongs to one thread at a time.
 **
@@ -67,7 +67,7 @@ typedef struct kc_snapshot {
 /*
 ** Make a channel, and give the caller its first reference.
 **
-** capacity  KC_BUFFERED: at least 1, and room for all of it is taken now; other kinds: 0
+** capacity  KC_BUFFERED: at least 1; room for up to 1,024 is taken now, for more than that as elements come. Others: 0
 ** overflow  other than KC_SUSPEND for KC_BUFFERED only
 ** hooks     borrowed, copied; NULL for none
 **
@@ -97,7 +97,7 @@ int kc_chan_destroy(kc_chan_t *ch);
 **
 ** element  the channel's when 0 is returned, else still the caller's
 **
-** Returns 0, -EAGAIN (nothing has changed), -EPIPE, -ENOMEM (KC_UNLIMITED only), -EINVAL.
+** Returns 0, -EAGAIN (nothing has changed), -EPIPE, -ENOMEM (where room is taken as elements come), -EINVAL.
 */
 int kc_chan_send_now(kc_chan_t *ch, void *element);
 

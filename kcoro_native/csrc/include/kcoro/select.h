@@ -54,7 +54,7 @@ int kc_select_use_chance(kc_select_t *s, kc_pick_fn pick, void *ctx);
 ** Ask every clause in the order of the mode until one has decided.
 **
 ** Returns the index that won; -EAGAIN: none is ready; -EPIPE: a closed clause won, s->op.claim is its index, or
-** KC_CLOSED under KC_SKIP; -EINVAL: misuse; or -ENOMEM: a send to KC_UNLIMITED found none. Then nothing was taken.
+** KC_CLOSED under KC_SKIP; -EINVAL: misuse; or -ENOMEM: a send found no memory. Then nothing was taken.
 */
 int kc_select_poll(kc_select_t *s);
 
