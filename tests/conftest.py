@@ -38,6 +38,7 @@ if NATIVE is None or NATIVE.origin is None:
     collect_ignore = [
         "demo/test_native.py",
         "hosts/test_native.py",
+        "hosts/test_native_misuse.py",
         "laws/test_native.py",
         "laws/test_native_links.py",
     ]

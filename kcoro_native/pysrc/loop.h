@@ -44,7 +44,7 @@ struct kpy_task {
     PyObject *done; /* told of the end: a nursery, or a callable of result and error; NULL: it is kept for take() */
     kpy_scope_t *scope;             /* a reference */
     kpy_task_t *before, *behind;    /* in the list of the scope */
-    PyObject *wait;                 /* what it is parked in; not counted, its coroutine holds it */
+    PyObject *wait;                 /* what it is parked in, or NULL */
     PyObject *why;                  /* of a block: tells what it waits for */
     uint64_t id;
     uint8_t state, wait_kind;
@@ -140,6 +140,11 @@ struct kpy_loops {
     int spare_count;
 };
 
+/* Whether an object, or NULL, is a task. */
+static inline bool kpy_is_task(kpy_state_t *state, PyObject *object) {
+    return object != NULL && Py_TYPE(object) == state->loops->task;
+}
+
 /* The loop that runs in this thread, or NULL. */
 extern _Thread_local kpy_loop_t *kpy_loop_here;
 
@@ -147,6 +152,7 @@ extern _Thread_local kpy_loop_t *kpy_loop_here;
 
 int kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task); /* 0, or -1 and MemoryError */
 kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index);
+void kpy_queue_remove(kpy_queue_t *queue, kpy_task_t *task); /* if it is there */
 void kpy_queue_free(kpy_queue_t *queue);
 
 /* -- loop_task.c */
@@ -160,6 +166,9 @@ void kpy_task_set_scope(kpy_task_t *task, kpy_scope_t *scope);
 
 int kpy_enqueue(kpy_task_t *task); /* runnable, at the tail */
 int kpy_ready(kpy_task_t *task);
+/* The same for who only knows the task: nothing but its own wake ends a wait in an operation or in time. */
+int kpy_wake_task(kpy_task_t *task);
+void kpy_go_on(kpy_task_t *task); /* the running task waits no more, and did not yield to say so */
 int kpy_step(kpy_scheduler_t *self, kpy_task_t *task);
 int kpy_close_task(kpy_task_t *task);
 
@@ -211,6 +220,12 @@ PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum k
 void kpy_wake_waiting(kpy_operation_t *operation); /* for its `wake`: the task is parked in it */
 /* A parked task runs again: true when it was cancelled. */
 bool kpy_resume(kpy_task_t *task);
+/* Something else ends the wait of a task in `wait`: the end of its coroutine, or an exception thrown into it. */
+void kpy_stop_waiting(kpy_task_t *task, PyObject *wait);
+void kpy_stop_pausing(kpy_task_t *task); /* the same for a turn of the others */
+/* Whether a task may step what `waiting`, or NULL, is parked in; RuntimeError else. */
+bool kpy_may_step(kpy_task_t *waiting, kpy_task_t *task);
+PySendResult kpy_refuse_await(void); /* RuntimeError: somebody waits already, with this awaitable or in this task */
 /* Whether a cancel point of this task raises: 1 and an exception, 0, or -1 and another exception. */
 int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task);
 PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op);

@@ -34,7 +34,7 @@ typedef struct kpy_plan {
     PyObject *order;  /* the indices in the order in which they are looked at, a list; NULL: from `first` on, around */
     Py_ssize_t first;
     PyObject *outcome; /* IN_TURN: what was won */
-    kpy_task_t *task;  /* PARKED: who waits; not counted */
+    kpy_task_t *task;  /* PARKED, IN_TURN: who waits */
     uint8_t stage;
     kpy_part_t parts[1];
 } kpy_plan_t;
@@ -143,6 +143,7 @@ static PySendResult spend(kpy_plan_t *self, kpy_loop_t *loop, PyObject *won, PyO
     }
     Py_XSETREF(self->outcome, won);
     self->stage = IN_TURN;
+    Py_XSETREF(self->task, (kpy_task_t *)Py_NewRef(loop->base.running));
     return kpy_pause(loop, loop->base.running, result);
 }
 
@@ -323,7 +324,7 @@ static PySendResult park(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result) 
         return kpy_raise_cancelled(loop);
     }
     Py_XSETREF(op->task, Py_NewRef(task));
-    self->task = task;
+    Py_XSETREF(self->task, (kpy_task_t *)Py_NewRef(task));
     self->stage = PARKED;
     return kpy_park(loop, task, (PyObject *)op, KPY_WAIT_PLACE, result);
 }
@@ -351,8 +352,11 @@ static PySendResult begin(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result)
 
 static PySendResult resume(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result) {
     kpy_operation_t *op = &self->op->base;
-    bool cancelled = kpy_resume(loop->base.running);
-    self->task = NULL;
+    kpy_task_t *task = loop->base.running;
+    if (!task->interrupted && kci_claim(&op->op) == KC_WAITING)
+        return kpy_park(loop, task, (PyObject *)op, KPY_WAIT_PLACE, result); /* it was not this that woke the task */
+    bool cancelled = kpy_resume(task);
+    Py_CLEAR(self->task);
     withdraw(self);
     if (cancelled) {
         self->stage = IDLE;
@@ -373,6 +377,9 @@ static PySendResult plan_advance(PyObject *obj, PyObject **result) {
     if (kpy_loop_current(loop) == NULL)
         return PYGEN_ERROR;
     PyObject *outcome;
+    kpy_task_t *task = loop->base.running;
+    if (task->state != KPY_RUNNING || (self->task != NULL && self->task != task))
+        return kpy_refuse_await();
     switch (self->stage) {
     case BEGUN:
         return begin(self, loop, result);
@@ -381,6 +388,7 @@ static PySendResult plan_advance(PyObject *obj, PyObject **result) {
     case IN_TURN:
         outcome = self->outcome;
         self->outcome = NULL;
+        Py_CLEAR(self->task);
         return over(self, outcome, result);
     default:
         PyErr_SetString(PyExc_RuntimeError, "start() a plan before it is awaited");
@@ -390,15 +398,17 @@ static PySendResult plan_advance(PyObject *obj, PyObject **result) {
 
 static void plan_leave(PyObject *obj) {
     kpy_plan_t *self = (kpy_plan_t *)obj;
+    if (self->stage == IN_TURN && self->task != NULL)
+        kpy_stop_pausing(self->task);
     if (self->stage == PARKED) {
         kc_op_give_up(&self->op->base.op);
         withdraw(self);
         if (self->task != NULL)
-            kpy_resume(self->task);
-        self->task = NULL;
+            kpy_stop_waiting(self->task, (PyObject *)self->op);
     }
-    Py_CLEAR(self->outcome);
     self->stage = IDLE;
+    Py_CLEAR(self->task);
+    Py_CLEAR(self->outcome);
 }
 
 KPY_AWAITABLE(plan, (loops_of((kpy_plan_t *)self)))
@@ -412,6 +422,7 @@ static int plan_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->rule);
     Py_VISIT(self->order);
     Py_VISIT(self->outcome);
+    Py_VISIT(self->task);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         Py_VISIT(self->parts[i].clause);
         Py_VISIT(self->parts[i].face);
@@ -433,6 +444,7 @@ static int plan_clear(PyObject *obj) {
     Py_CLEAR(self->rule);
     Py_CLEAR(self->order);
     Py_CLEAR(self->outcome);
+    Py_CLEAR(self->task);
     return 0;
 }
 

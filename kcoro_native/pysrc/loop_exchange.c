@@ -176,6 +176,7 @@ static PySendResult spend(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **res
         return settle(self, result);
     }
     self->stage = IN_TURN;
+    Py_XSETREF(self->base.task, Py_NewRef(loop->base.running));
     return kpy_pause(loop, loop->base.running, result);
 }
 
@@ -264,9 +265,14 @@ static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **res
 }
 
 static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    kpy_task_t *task = loop->base.running;
+    if (self->base.task != (PyObject *)task)
+        return kpy_refuse_await();
+    if (!task->interrupted && kci_claim(&self->base.op) == KC_WAITING)
+        return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result); /* it was not this that woke the task */
     PyObject_GC_UnTrack(self);
     self->stage = OVER;
-    if (kpy_resume(loop->base.running)) {
+    if (kpy_resume(task)) {
         abandon(self);
         return kpy_raise_cancelled(loop);
     }
@@ -284,13 +290,15 @@ static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
     kpy_loop_t *loop = kpy_loop_here;
     if ((loop == NULL || loop->base.running == NULL || loop->is_forked) && kpy_loop_current(loop) == NULL)
         return PYGEN_ERROR;
+    if (loop->base.running->state != KPY_RUNNING)
+        return kpy_refuse_await();
     switch (self->stage) {
     case NEW:
         return begin(self, loop, result);
     case PARKED:
         return resume(self, loop, result);
     case IN_TURN:
-        return settle(self, result);
+        return self->base.task == (PyObject *)loop->base.running ? settle(self, result) : kpy_refuse_await();
     default:
         PyErr_Format(PyExc_RuntimeError, "this %s() has ended: call it again for another",
                      sends(self) ? "send" : "recv");
@@ -301,14 +309,18 @@ static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
 /* Something else ends the await: an exception that is thrown in, or the end of its coroutine. */
 static void exchange_leave(PyObject *obj) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
-    if (self->stage == PARKED) {
-        PyObject_GC_UnTrack(self);
-        kc_op_give_up(&self->base.op);
-        abandon(self);
-        if (self->base.task != NULL)
-            kpy_resume((kpy_task_t *)self->base.task);
-    }
+    kpy_task_t *task = kpy_is_task(self->base.state, self->base.task) ? (kpy_task_t *)self->base.task : NULL;
+    enum stage stage = self->stage;
     self->stage = OVER;
+    if (stage == IN_TURN && task != NULL)
+        kpy_stop_pausing(task);
+    if (stage != PARKED)
+        return;
+    PyObject_GC_UnTrack(self);
+    kc_op_give_up(&self->base.op);
+    abandon(self);
+    if (task != NULL)
+        kpy_stop_waiting(task, obj);
 }
 
 KPY_AWAITABLE(exchange, (loops_of((kpy_exchange_t *)self)))

@@ -136,7 +136,7 @@ static PyObject *wake(PyObject *obj, PyObject *task) {
         PyErr_Format(PyExc_TypeError, "%R is no task", task);
         return NULL;
     }
-    if (kpy_ready((kpy_task_t *)task) != 0)
+    if (kpy_wake_task((kpy_task_t *)task) != 0)
         return NULL;
     Py_RETURN_NONE;
 }

@@ -41,6 +41,12 @@ kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index) {
     return task;
 }
 
+void kpy_queue_remove(kpy_queue_t *queue, kpy_task_t *task) {
+    for (size_t i = queue->length; i-- != 0;)
+        if (queue->slots[(queue->head + i) & (queue->size - 1)] == task)
+            kpy_queue_take(queue, i);
+}
+
 void kpy_queue_free(kpy_queue_t *queue) {
     PyMem_Free(queue->slots);
     memset(queue, 0, sizeof *queue);

@@ -83,7 +83,7 @@ static PyObject *ready(PyObject *obj, PyObject *task) {
         PyErr_Format(PyExc_TypeError, "%R is no task of this scheduler", task);
         return NULL;
     }
-    if (kpy_ready((kpy_task_t *)task) != 0)
+    if (kpy_wake_task((kpy_task_t *)task) != 0)
         return NULL;
     Py_RETURN_NONE;
 }

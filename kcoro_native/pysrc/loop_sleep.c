@@ -6,12 +6,12 @@
 
 #include <stddef.h>
 
-/* It refers to no other object: its task ends before the loop does, and takes it out of the timers. */
+/* While it is in the timers it has its task, and so the loop that the timers are in. */
 typedef struct kpy_sleep {
     PyObject_HEAD
     kc_timer_t timer;
     double seconds;
-    kpy_task_t *task; /* who is parked in it, not counted; NULL before and after */
+    kpy_task_t *task; /* who is parked in it; NULL before and after */
     bool is_begun, is_over;
 } kpy_sleep_t;
 
@@ -26,17 +26,17 @@ PyObject *kpy_wait_sleep(kpy_loop_t *loop, double seconds) {
 static void awake(kc_timer_t *timer) {
     kpy_sleep_t *self = (kpy_sleep_t *)((char *)timer - offsetof(kpy_sleep_t, timer));
     kpy_task_t *task = self->task;
-    if (!task->interrupted && kpy_ready(task) != 0)
+    if (task->wait == (PyObject *)self && !task->interrupted && kpy_ready(task) != 0)
         PyErr_WriteUnraisable(NULL);
 }
 
 static void sleep_leave(PyObject *obj) {
     kpy_sleep_t *self = (kpy_sleep_t *)obj;
     kc_timer_cancel(&self->timer);
-    if (self->task != NULL)
-        kpy_resume(self->task);
-    self->task = NULL;
     self->is_over = true;
+    if (self->task != NULL)
+        kpy_stop_waiting(self->task, obj);
+    Py_CLEAR(self->task);
 }
 
 static PySendResult begin_sleep(kpy_sleep_t *self, kpy_loop_t *loop, kpy_task_t *task, PyObject **result) {
@@ -47,7 +47,7 @@ static PySendResult begin_sleep(kpy_sleep_t *self, kpy_loop_t *loop, kpy_task_t 
         return PYGEN_ERROR;
     }
     kc_timer_start(&loop->base.timers, &self->timer, kpy_key(now + self->seconds), awake);
-    self->task = task;
+    self->task = (kpy_task_t *)Py_NewRef(task);
     return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_TIMER, result);
 }
 
@@ -55,7 +55,7 @@ static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
     kpy_sleep_t *self = (kpy_sleep_t *)obj;
     kpy_loop_t *loop = kpy_loop_here;
     kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL || (self->is_over && kpy_is_over() != 0))
+    if (task == NULL || (self->is_over && kpy_is_over() != 0) || !kpy_may_step(self->task, task))
         return PYGEN_ERROR;
     if (self->task == NULL)
         return begin_sleep(self, loop, task, result);
@@ -66,9 +66,22 @@ static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
 
 KPY_AWAITABLE(sleep, NULL) /* it has no value */
 
+static int sleep_traverse(PyObject *obj, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(obj));
+    Py_VISIT(((kpy_sleep_t *)obj)->task);
+    return 0;
+}
+
+static int sleep_clear(PyObject *obj) {
+    kc_timer_cancel(&((kpy_sleep_t *)obj)->timer);
+    Py_CLEAR(((kpy_sleep_t *)obj)->task);
+    return 0;
+}
+
 static void sleep_dealloc(PyObject *obj) {
     PyTypeObject *type = Py_TYPE(obj);
-    kc_timer_cancel(&((kpy_sleep_t *)obj)->timer);
+    PyObject_GC_UnTrack(obj);
+    sleep_clear(obj);
     if (!((kpy_sleep_t *)obj)->is_begun && !((kpy_sleep_t *)obj)->is_over)
         kpy_never_awaited(obj);
     type->tp_free(obj);
@@ -84,6 +97,8 @@ static PyObject *sleep_repr(PyObject *obj) {
 static PyType_Slot sleep_slots[] = {
     {Py_tp_doc, "Awaited, waits until so many seconds have passed."},
     {Py_tp_dealloc, sleep_dealloc},
+    {Py_tp_traverse, sleep_traverse},
+    {Py_tp_clear, sleep_clear},
     {Py_tp_repr, sleep_repr},
     KPY_AWAITABLE_SLOTS(sleep),
     {0, NULL},
@@ -92,7 +107,7 @@ static PyType_Slot sleep_slots[] = {
 static PyType_Spec spec = {
     .name = "kcoro_native._native.Sleep",
     .basicsize = sizeof(kpy_sleep_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = sleep_slots,
 };
 

@@ -23,6 +23,16 @@ int kpy_ready(kpy_task_t *task) {
     return 0;
 }
 
+int kpy_wake_task(kpy_task_t *task) {
+    return task->state == KPY_PARKED && task->wait_kind != KPY_NO_WAIT ? 0 : kpy_ready(task);
+}
+
+void kpy_go_on(kpy_task_t *task) {
+    if (task->state == KPY_READY)
+        kpy_queue_remove(&task->owner->queue, task);
+    task->state = KPY_RUNNING;
+}
+
 /* What the StopIteration that is being raised carries; NULL and the exception when it is another one. */
 static PyObject *returned_value(kpy_scheduler_t *self) {
     if (!PyErr_ExceptionMatches(PyExc_StopIteration))
@@ -98,6 +108,8 @@ static bool is_interrupt(PyObject *error) {
 
 /* The task is over; `result` or `error` is given up to here. */
 static int finish(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObject *error) {
+    if (task->state != KPY_RUNNING)
+        kpy_go_on(task);
     if (task->done != NULL)
         return tell(self, task, result, error);
     if (error == NULL || !is_interrupt(error))
@@ -118,12 +130,12 @@ static int refuse(kpy_task_t *task, PyObject *trap) {
         task->thrown = PyObject_CallOneArg(PyExc_TypeError, text);
         Py_DECREF(text);
     }
-    if (task->thrown == NULL)
-        return -1;
-    return task->state == KPY_READY ? 0 : kpy_enqueue(task);
+    return task->thrown == NULL ? -1 : kpy_enqueue(task);
 }
 
 static int obey(kpy_scheduler_t *self, kpy_task_t *task, PyObject *trap) {
+    kpy_go_on(task); /* a wait that it has not yielded for counts no more */
+    kpy_resume(task);
     if (trap == Py_None)
         return kpy_enqueue(task);
     if (trap != self->state->loops->park_trap)
@@ -198,6 +210,7 @@ int kpy_close_task(kpy_task_t *task) {
     else
         error = kpy_take_exception();
     self->running = NULL;
+    kpy_queue_remove(&self->queue, task);
     int rc = keep(self, task, NULL, error);
     Py_DECREF(task);
     return rc;

@@ -48,6 +48,7 @@ void kpy_task_end(kpy_task_t *self, PyObject *result, PyObject *error) {
     kpy_task_set_scope(self, NULL);
     Py_CLEAR(self->coro);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->wait);
     Py_DECREF(self); /* the scheduler's */
 }
 
@@ -146,6 +147,7 @@ static int task_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->result);
     Py_VISIT(self->done);
     Py_VISIT(self->scope);
+    Py_VISIT(self->wait);
     Py_VISIT(self->why);
     return 0;
 }
@@ -158,6 +160,7 @@ static int task_clear(PyObject *obj) {
     Py_CLEAR(self->thrown);
     Py_CLEAR(self->result);
     Py_CLEAR(self->done);
+    Py_CLEAR(self->wait);
     Py_CLEAR(self->why);
     return 0;
 }

@@ -19,8 +19,11 @@ static kpy_loop_t *loop_of(PyObject *self) {
 
 static void simple_leave(PyObject *self) {
     kpy_task_t *task = loop_of(self) == NULL ? NULL : loop_of(self)->base.running;
-    if (task != NULL)
-        task->yielded = false;
+    if (task == NULL)
+        return;
+    if (task->yielded)
+        kpy_stop_pausing(task);
+    task->yielded = false;
 }
 
 #define SIMPLE_LOOPS NULL /* they have no values */
@@ -29,7 +32,7 @@ static void simple_leave(PyObject *self) {
 
 static PySendResult pause_advance(PyObject *self, PyObject **result) {
     kpy_task_t *task = kpy_loop_current(loop_of(self));
-    if (task == NULL)
+    if (task == NULL || !kpy_may_step(NULL, task))
         return PYGEN_ERROR;
     task->yielded = !task->yielded;
     if (task->yielded)
@@ -42,7 +45,7 @@ static PySendResult point_advance(PyObject *self, PyObject **result) {
     if (loop != NULL && !loop->is_cancelling)
         return kpy_done(result);
     kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL)
+    if (task == NULL || !kpy_may_step(NULL, task))
         return PYGEN_ERROR;
     if (loop->is_finishing && !task->yielded && kpy_in_force(task->scope)) {
         task->yielded = true; /* who swallows this again and again lets the others run at least */

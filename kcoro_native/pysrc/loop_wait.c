@@ -80,17 +80,18 @@ PySendResult kpy_pause(kpy_loop_t *self, kpy_task_t *task, PyObject **result) {
 PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum kpy_wait kind, PyObject **result) {
     self->credit = self->quantum;
     self->base.parks++;
-    task->wait = wait;
-    task->wait_kind = (uint8_t)kind;
     task->state = KPY_PARKED;
+    task->wait_kind = (uint8_t)kind;
     *result = Py_NewRef(Py_None);
+    Py_XSETREF(task->wait, Py_NewRef(wait));
     return PYGEN_NEXT;
 }
 
 /* Who is told that an operation of this extension was decided: the task that is parked in it, if it still is. */
 void kpy_wake_waiting(kpy_operation_t *operation) {
     kpy_task_t *task = (kpy_task_t *)operation->task;
-    if (task == NULL || task->state != KPY_PARKED || task->wait != (PyObject *)operation)
+    if (!kpy_is_task(operation->state, (PyObject *)task) || task->state != KPY_PARKED ||
+        task->wait != (PyObject *)operation)
         return;
     task->owner->unparks++;
     if (kpy_enqueue(task) != 0)
@@ -100,9 +101,32 @@ void kpy_wake_waiting(kpy_operation_t *operation) {
 bool kpy_resume(kpy_task_t *task) {
     bool was = task->interrupted;
     task->interrupted = false;
-    task->wait = NULL;
     task->wait_kind = KPY_NO_WAIT;
+    Py_CLEAR(task->wait);
     return was;
+}
+
+void kpy_stop_waiting(kpy_task_t *task, PyObject *wait) {
+    if (task->wait != wait || task->state == KPY_FINISHED)
+        return;
+    Py_INCREF(task);
+    if (task->owner->running == task)
+        kpy_go_on(task);
+    else if (task->state == KPY_PARKED && kpy_enqueue(task) != 0) /* it finds its coroutine elsewhere, or at its end */
+        PyErr_WriteUnraisable((PyObject *)task);
+    kpy_resume(task);
+    Py_DECREF(task);
+}
+
+void kpy_stop_pausing(kpy_task_t *task) {
+    if (task->owner->running == task && task->state == KPY_READY)
+        kpy_go_on(task);
+}
+
+PySendResult kpy_refuse_await(void) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this is being awaited already: one call is awaited once, by one task, which waits in one thing");
+    return PYGEN_ERROR;
 }
 
 int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task) {
@@ -155,7 +179,7 @@ typedef struct kpy_wait_on {
     PyObject_HEAD
     kpy_loop_t *loop;  /* a reference */
     PyObject *subject; /* the operation, or what tells why */
-    kpy_task_t *task;  /* who is parked in it, not counted; NULL before and after */
+    kpy_task_t *task;  /* who is parked in it; NULL before and after */
     bool is_over;
 } kpy_wait_on_t;
 
@@ -185,10 +209,17 @@ int kpy_is_over(void) {
 
 static void park_leave(PyObject *obj) {
     kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
-    if (self->task != NULL)
-        kpy_resume(self->task);
-    self->task = NULL;
     self->is_over = true;
+    if (self->task != NULL)
+        kpy_stop_waiting(self->task, self->subject);
+    Py_CLEAR(self->task);
+}
+
+bool kpy_may_step(kpy_task_t *waiting, kpy_task_t *task) {
+    if (task->state == KPY_RUNNING && (waiting == NULL || waiting == task))
+        return true;
+    kpy_refuse_await();
+    return false;
 }
 
 static int begin_park(kpy_wait_on_t *self, kpy_task_t *task, enum kpy_wait *kind) {
@@ -200,6 +231,10 @@ static int begin_park(kpy_wait_on_t *self, kpy_task_t *task, enum kpy_wait *kind
         return -1;
     if (early == (PyObject *)self->loop)
         return 1; /* unparked before it was parked */
+    if (kpy_is_task(self->loop->base.state, early) && ((kpy_task_t *)early)->wait == self->subject) {
+        kpy_refuse_await();
+        return -1;
+    }
     *kind = KPY_WAIT_OBJECT;
     if (operation != NULL && PyObject_TypeCheck(self->subject, operation)) {
         kpy_operation_t *op = (kpy_operation_t *)self->subject;
@@ -229,10 +264,12 @@ static PySendResult park_advance(PyObject *obj, PyObject **result) {
     enum kpy_wait kind = KPY_WAIT_OBJECT;
     if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
+    if (!kpy_may_step(self->task, task))
+        return PYGEN_ERROR;
     if (self->task != NULL) {
         bool cancelled = kpy_resume(task);
-        self->task = NULL;
         self->is_over = true;
+        Py_CLEAR(self->task);
         return cancelled ? kpy_raise_cancelled(self->loop) : kpy_done(result);
     }
     self->loop->credit = self->loop->quantum;
@@ -245,7 +282,7 @@ static PySendResult park_advance(PyObject *obj, PyObject **result) {
         self->is_over = true;
         return PYGEN_ERROR;
     }
-    self->task = task;
+    self->task = (kpy_task_t *)Py_NewRef(task);
     return kpy_park(self->loop, task, self->subject, kind, result);
 }
 
@@ -261,11 +298,13 @@ static PySendResult block_advance(PyObject *obj, PyObject **result) {
     kpy_task_t *task = kpy_loop_current(self->loop);
     if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
+    if (!kpy_may_step(self->task, task))
+        return PYGEN_ERROR;
     if (self->task != NULL) {
         block_leave(obj);
         return kpy_done(result);
     }
-    self->task = task;
+    self->task = (kpy_task_t *)Py_NewRef(task);
     Py_XSETREF(task->why, Py_NewRef(self->subject));
     if (!task->permit)
         return kpy_park(self->loop, task, self->subject, KPY_NO_WAIT, result);
@@ -281,11 +320,13 @@ static int wait_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(obj));
     Py_VISIT(((kpy_wait_on_t *)obj)->loop);
     Py_VISIT(((kpy_wait_on_t *)obj)->subject);
+    Py_VISIT(((kpy_wait_on_t *)obj)->task);
     return 0;
 }
 
 static int wait_clear(PyObject *obj) {
     Py_CLEAR(((kpy_wait_on_t *)obj)->subject);
+    Py_CLEAR(((kpy_wait_on_t *)obj)->task);
     return 0;
 }
 

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What the native host does with a wait that is not awaited once, by one task: an error, and nobody else is hurt."""
+
+from __future__ import annotations
+
+import gc
+import types
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import pytest
+
+from kcoro_core import BUFFERED, ClosedRule, Recv, channel, open_scope, run, sleep
+from kcoro_core.hosts.port import current_host
+from kcoro_core.hosts.script import Deadlock
+from kcoro_core.reference.waiter import Operation
+
+# -- one awaitable, and two tasks
+
+
+def by_two(make: Callable[[], Awaitable[Any]], wake: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Await one thing in two tasks, then wake it: what each got."""
+    log: list[Any] = []
+
+    async def wait(what: Awaitable[Any], name: str) -> None:
+        try:
+            log.append((name, await what))
+        except RuntimeError as error:
+            log.append((name, str(error).partition(":")[0]))
+
+    async def main() -> None:
+        what = make()
+        async with open_scope() as scope:
+            scope.launch(wait, what, "first")
+            scope.launch(wait, what, "second")
+            for _ in range(4):
+                await current_host().pause()
+            await wake()
+
+    run(main, host="native")
+    return log
+
+
+REFUSED = ("second", "this is being awaited already")
+
+
+def test_a_recv_is_awaited_by_one_task() -> None:
+    """The second is refused, and the value reaches the first."""
+    made: list[Any] = []
+
+    def make() -> Awaitable[Any]:
+        made.append(channel())
+        return made[0].recv()  # type: ignore[no-any-return]
+
+    assert by_two(make, lambda: made[0].send(42)) == [REFUSED, ("first", 42)]
+
+
+def test_a_send_is_awaited_by_one_task() -> None:
+    """The value is sent once."""
+    made: list[Any] = []
+    got: list[Any] = []
+
+    def make() -> Awaitable[Any]:
+        made.append(channel())
+        return made[0].send(42)  # type: ignore[no-any-return]
+
+    async def take() -> None:
+        got.append(await made[0].recv())
+
+    assert by_two(make, take) == [REFUSED, ("first", None)]
+    assert got == [42]
+
+
+def test_a_sleep_is_awaited_by_one_task() -> None:
+    """The first wakes when its time has come."""
+
+    async def nothing() -> None:
+        pass
+
+    assert by_two(lambda: sleep(0.002), nothing) == [REFUSED, ("first", None)]
+
+
+def test_a_block_is_awaited_by_one_task() -> None:
+    """Whoever wakes the first task wakes it."""
+
+    async def wake() -> None:
+        host = current_host()
+        for task in host.tasks():
+            if task.why is not None:
+                host.wake(task)
+
+    assert by_two(lambda: current_host().block(lambda: "news"), wake) == [REFUSED, ("first", None)]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one-await", "two-calls"])
+def test_an_operation_parks_one_task(again: bool) -> None:
+    """A second park of the same operation is refused, whether it is the same awaitable or another."""
+    made: list[Any] = []
+
+    class Anew:
+        def __await__(self) -> Any:
+            return current_host().park(made[0]).__await__()
+
+    def make() -> Awaitable[Any]:
+        made.append(Operation(current_host()))
+        return Anew() if again else current_host().park(made[0])
+
+    async def wake() -> None:
+        made[0].complete()
+
+    assert by_two(make, wake) == [REFUSED, ("first", None)]
+
+
+def test_a_select_is_awaited_by_one_task() -> None:
+    """What the channel gives goes to the first."""
+    made: list[Any] = []
+
+    def make() -> Awaitable[Any]:
+        made.append(channel())
+        made.append(current_host().plan([Recv(made[0])], ClosedRule.RAISE))
+        return made[1].start(0)  # type: ignore[no-any-return]
+
+    (refused, (name, selected)) = by_two(make, lambda: made[0].send(42))
+    assert (refused, name, selected.value) == (REFUSED, "first", 42)
+
+
+def test_who_has_a_turn_keeps_its_result() -> None:
+    """A recv that lets the others run before it returns is not taken over by one of them."""
+    log: list[Any] = []
+
+    async def wait(what: Awaitable[Any]) -> None:
+        try:
+            log.append(await what)
+        except RuntimeError as error:
+            log.append(str(error).partition(":")[0])
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 1)
+        await ch.send(42)
+        current_host().quantum = current_host().credit = 0
+        what = ch.recv()
+        async with open_scope() as scope:
+            scope.launch(wait, what)
+            scope.launch(wait, what)
+
+    run(main, host="native")
+    assert log == [REFUSED[1], 42]
+
+
+# -- an awaitable that is stepped by hand
+
+
+@types.coroutine
+def step(what: Any, times: int = 1) -> Generator[Any, Any, Any]:
+    """Step it so often, and yield nothing of that to the loop."""
+    steps = what.__await__()
+    for _ in range(times):
+        next(steps)
+    return steps
+    yield
+
+
+def hosted(main: Callable[[], Awaitable[Any]]) -> Any:
+    """Run it on the native host, and collect what is left."""
+    try:
+        return run(main, host="native")
+    finally:
+        gc.collect()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("kind", ["recv", "pause", "sleep", "block", "checkpoint"])
+def test_a_wait_without_a_yield_is_refused_or_forgotten(kind: str, times: int) -> None:
+    """A second step is an error; a task that ends in the middle of a wait has ended, and the loop knows it no more."""
+    kept: list[Any] = []
+    others: list[str] = []
+
+    async def child() -> None:
+        host = current_host()
+        made = {
+            "recv": lambda: channel().recv(),
+            "sleep": lambda: sleep(0.001),
+            "pause": host.pause,
+            "checkpoint": host.checkpoint,
+            "block": lambda: host.block(lambda: "news"),
+        }
+        kept.append(await step(made[kind](), times))
+
+    async def other() -> None:
+        await sleep(0.003)
+        others.append("went on")
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            scope.launch(other)
+            scope.launch(child)
+
+    if times == 1:
+        hosted(main)
+    else:
+        with pytest.raises(ExceptionGroup) as caught:
+            hosted(main)
+        assert caught.group_contains(RuntimeError, match="being awaited already")
+    assert len(kept) == (times == 1)
+    assert others == (["went on"] if times == 1 else [])
+
+
+def test_a_task_that_ends_after_it_was_woken_is_not_stepped_again() -> None:
+    """It stands in the queue of the runnable at its end, and is taken out of it."""
+    kept: list[Any] = []
+
+    async def main() -> str:
+        ch = channel()
+        kept.append(await step(ch.recv()))
+        ch.try_send("woken")
+        return "end"
+
+    assert hosted(main) == "end"
+
+
+def test_a_wait_that_is_closed_is_over() -> None:
+    """The task that stepped it can wait in something else, and a value goes to who waits then."""
+
+    async def main() -> Any:
+        ch = channel()
+        for _ in range(3):
+            (await step(ch.recv())).close()
+            (await step(current_host().pause())).close()
+        async with open_scope() as scope:
+            scope.launch(ch.send, "value")
+            return await ch.recv()
+
+    assert hosted(main) == "value"
+
+
+# -- what belongs to another task
+
+
+def parked(log: list[Any]) -> Callable[[Any], Awaitable[None]]:
+    """A child that waits for ever, and says how it ended."""
+
+    async def child(ch: Any) -> None:
+        try:
+            log.append(await ch.recv())
+        except BaseException as error:
+            log.append(type(error).__name__)
+            raise
+
+    return child
+
+
+def test_waking_a_task_does_not_end_its_recv() -> None:
+    """Only what it waits for does, whatever is written into that."""
+    log: list[Any] = []
+
+    async def main() -> None:
+        ch, host = channel(), current_host()
+        async with open_scope() as scope:
+            scope.launch(parked(log), ch)
+            await host.pause()
+            child = next(task for task in host.tasks() if task.wait is not None)
+            host.wake(child)
+            host.ready(child)
+            await host.pause()
+            await ch.send("value")
+
+    hosted(main)
+    assert log == ["value"]
+
+
+def test_what_is_written_into_a_wait_harms_nobody_else() -> None:
+    """`task` of an operation is the host's: with another object there it wakes nobody, which is a deadlock."""
+    log: list[Any] = []
+
+    async def main() -> None:
+        ch, host = channel(), current_host()
+        async with open_scope() as scope:
+            scope.launch(parked(log), ch)
+            await host.pause()
+            child = next(task for task in host.tasks() if task.wait is not None)
+            child.wait.task = 5
+            await ch.send("for nobody")
+
+    with pytest.raises(Deadlock):
+        hosted(main)
+    assert log == ["GeneratorExit"]
+
+
+def test_a_coroutine_that_is_closed_behind_the_back_of_its_loop_is_an_error() -> None:
+    """Its task ends, with an error that says so, instead of waiting for ever."""
+    log: list[Any] = []
+
+    async def main() -> None:
+        host = current_host()
+        async with open_scope() as scope:
+            scope.launch(parked(log), channel())
+            await host.pause()
+            next(task for task in host.tasks() if task.wait is not None).coro.close()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        hosted(main)
+    assert caught.group_contains(RuntimeError)
+    assert log == ["GeneratorExit"]
