@@ -69,6 +69,7 @@ struct kpy_scheduler {
     PyObject *failed;              /* a dict of id: task; errors that nobody has taken */
     kc_timers_t timers;
     PyObject *timer_errors; /* a list while timers fire, or NULL */
+    struct kpy_timer *waiting; /* the timers of call_at in the wheel; a reference to each */
     bool is_loop, is_ended;
     uint64_t submitted, completed, steps, parks, unparks, fired, fastpath, pulls;
     PyObject *weakrefs;
@@ -80,6 +81,7 @@ struct kpy_loop {
     long credit, quantum;
     bool is_cancelling; /* some scope was cancelled; until then cancel points need not look */
     bool is_finishing;  /* the main task has ended, and the background is to follow */
+    bool is_driven;     /* somebody is in _drive or _close_all */
     bool is_forked;     /* this process is a child of the one that runs the loop */
     PyObject *calls; /* a list: functions that other threads want called */
     PyObject *idle;  /* of a clock that is not the monotonic one: idle(deadline) answers how long to wait, in seconds */
@@ -187,6 +189,8 @@ int kpy_now(kpy_scheduler_t *self, double *now);
 uint64_t kpy_key(double seconds); /* a time as a number that orders as it does */
 double kpy_seconds(uint64_t key);
 int kpy_expire(kpy_scheduler_t *self); /* fires what is due; how many, or -1 */
+int kpy_timers_traverse(kpy_scheduler_t *self, visitproc visit, void *arg);
+void kpy_timers_cancel(kpy_scheduler_t *self); /* those of call_at */
 PyObject *kpy_call_at(kpy_scheduler_t *self, double deadline, PyObject *fn);
 
 /* -- loop_scope.c */

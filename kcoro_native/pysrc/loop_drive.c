@@ -124,18 +124,30 @@ static enum turn turn(kpy_loop_t *self) {
     return self->watching != 0 && kpy_poll(self, 0) < 0 ? FAILED : GO_ON;
 }
 
+/* One thread drives a loop, from outside of its tasks: 0, or -1 and WrongLoop. */
+static int begin_driving(kpy_loop_t *self) {
+    if (kpy_loop_here == NULL && !self->is_driven && self->base.running == NULL) {
+        kpy_loop_here = self;
+        self->is_driven = true;
+        return 0;
+    }
+    PyErr_SetString(kpy_wrong_loop(self), "a loop is running in this thread already, or this one in another thread");
+    return -1;
+}
+
+static void end_driving(kpy_loop_t *self) {
+    kpy_loop_here = NULL;
+    self->is_driven = false;
+}
+
 static PyObject *drive(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
     kpy_loop_t *self = (kpy_loop_t *)obj;
     enum turn what = GO_ON;
-    if (kpy_loop_here != NULL || kpy_check_fork(self) != 0) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(kpy_wrong_loop(self), "a loop is running in this thread already");
+    if (kpy_check_fork(self) != 0 || begin_driving(self) != 0)
         return NULL;
-    }
-    kpy_loop_here = self;
     while (what == GO_ON)
         what = turn(self);
-    kpy_loop_here = NULL;
+    end_driving(self);
     return what == FAILED ? NULL : PyBool_FromLong(what == ENDED);
 }
 
@@ -143,6 +155,8 @@ static PyObject *drive(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
 
 static PyObject *set_main(PyObject *obj, PyObject *task) {
     kpy_loop_t *self = (kpy_loop_t *)obj;
+    if (task != Py_None && !kpy_is_task(self->base.state, task))
+        return PyErr_Format(PyExc_TypeError, "%R is no task", task);
     self->main = task == Py_None ? NULL : task;
     Py_RETURN_NONE;
 }
@@ -164,12 +178,13 @@ static PyObject *take_interrupt(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
 /* Close what is left of a run that was given up, the youngest first; answers the tasks that failed in that. */
 static PyObject *close_all(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
     kpy_loop_t *self = (kpy_loop_t *)obj;
-    kpy_loop_here = self;
+    if (begin_driving(self) != 0)
+        return NULL;
     self->base.is_ended = true;
     while (self->base.youngest != NULL)
         if (kpy_close_task(self->base.youngest) != 0)
             break;
-    kpy_loop_here = NULL;
+    end_driving(self);
     self->base.queue.length = 0;
     PyObject *failed = PyErr_Occurred() ? NULL : PyDict_Values(self->base.failed);
     PyDict_Clear(self->base.failed);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 static int fail(kpy_nursery_t *self, PyObject *error) {
-    if (PyList_Append(self->errors, error) != 0)
+    if (self->errors == NULL || PyList_Append(self->errors, error) != 0)
         return -1;
     return kpy_scope_cancel(self->scope);
 }
@@ -22,7 +22,7 @@ int kpy_child_ended(kpy_nursery_t *self, PyObject *error) {
     self->children--;
     if (error != NULL)
         rc = fail(self, error);
-    if (self->children == 0 && self->waiter != NULL && self->waiter != Py_None)
+    if (self->children == 0 && kpy_is_task(self->loop->base.state, self->waiter))
         rc |= kpy_ready((kpy_task_t *)self->waiter);
     return rc;
 }
@@ -42,9 +42,18 @@ static int name_of(PyObject *const *values, PyObject *keywords, PyObject *expect
     return 0;
 }
 
+static int check_made(const kpy_nursery_t *self) {
+    if (self->errors != NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "this nursery was never made: call its class with a Loop and a Scope");
+    return -1;
+}
+
 static PyObject *start_soon(PyObject *obj, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
     kpy_nursery_t *self = (kpy_nursery_t *)obj;
     PyObject *name;
+    if (check_made(self) != 0)
+        return NULL;
     if (name_of(args + count, keywords, self->loop->base.state->loops->str_name, &name) != 0)
         return NULL;
     if (count == 0) {
@@ -69,7 +78,7 @@ static PyObject *start_soon(PyObject *obj, PyObject *const *args, Py_ssize_t cou
 }
 
 static PyObject *fail_with(PyObject *obj, PyObject *error) {
-    if (fail((kpy_nursery_t *)obj, error) != 0)
+    if (check_made((kpy_nursery_t *)obj) != 0 || fail((kpy_nursery_t *)obj, error) != 0)
         return NULL;
     Py_RETURN_NONE;
 }

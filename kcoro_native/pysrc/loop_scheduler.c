@@ -201,6 +201,9 @@ int kpy_scheduler_traverse(PyObject *obj, visitproc visit, void *arg) {
     kpy_scheduler_t *self = (kpy_scheduler_t *)obj;
     for (kpy_task_t *task = self->oldest; task != NULL; task = task->younger)
         Py_VISIT(task);
+    int rc = kpy_timers_traverse(self, visit, arg);
+    if (rc != 0)
+        return rc;
     Py_VISIT(self->now);
     Py_VISIT(self->pick);
     Py_VISIT(self->failed);
@@ -216,6 +219,7 @@ int kpy_scheduler_clear(PyObject *obj) {
     self->queue.length = 0;
     while (self->youngest != NULL)
         kpy_task_end(self->youngest, NULL, NULL);
+    kpy_timers_cancel(self);
     Py_CLEAR(self->now);
     Py_CLEAR(self->pick);
     Py_CLEAR(self->failed);

@@ -61,14 +61,28 @@ static void join_parent(kpy_scope_t *self, kpy_scope_t *parent) {
 
 /* -- cancelling */
 
+/* The scope behind `scope` in the tree below `root`, without what is shielded; NULL at the end. */
+static const kpy_scope_t *following(const kpy_scope_t *root, const kpy_scope_t *scope) {
+    const kpy_scope_t *next = scope->inner;
+    for (;;) {
+        for (; next == NULL; scope = scope->parent) {
+            if (scope == root)
+                return NULL;
+            next = scope->behind;
+        }
+        if (!next->shield)
+            return next;
+        scope = next->parent;
+        next = next->behind;
+    }
+}
+
 /* Who waits inside, all of them, before anybody is asked: asking runs code that may change the tree. */
-static int gather(const kpy_scope_t *scope, PyObject *found) {
-    for (kpy_task_t *task = scope->tasks; task != NULL; task = task->behind)
-        if (task->state == KPY_PARKED && PyList_Append(found, (PyObject *)task) != 0)
-            return -1;
-    for (kpy_scope_t *inner = scope->inner; inner != NULL; inner = inner->behind)
-        if (!inner->shield && gather(inner, found) != 0)
-            return -1;
+static int gather(const kpy_scope_t *root, PyObject *found) {
+    for (const kpy_scope_t *scope = root; scope != NULL; scope = following(root, scope))
+        for (kpy_task_t *task = scope->tasks; task != NULL; task = task->behind)
+            if (task->state == KPY_PARKED && PyList_Append(found, (PyObject *)task) != 0)
+                return -1;
     return 0;
 }
 
@@ -89,8 +103,25 @@ int kpy_scope_cancel(kpy_scope_t *self) {
 
 /* -- as Python sees it */
 
+static int check_made(const kpy_scope_t *self) {
+    if (self->loop != NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "this scope was never made: call its class with a Loop");
+    return -1;
+}
+
+/* Whether `scope` stands around `other`, or is it. What has nothing inside stands around nobody. */
+static bool is_around(const kpy_scope_t *scope, const kpy_scope_t *other) {
+    if (scope == other)
+        return true;
+    for (; scope->inner != NULL && other != NULL; other = other->parent)
+        if (other == scope)
+            return true;
+    return false;
+}
+
 static PyObject *cancel(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
-    if (kpy_scope_cancel((kpy_scope_t *)obj) != 0)
+    if (check_made((kpy_scope_t *)obj) != 0 || kpy_scope_cancel((kpy_scope_t *)obj) != 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -123,8 +154,14 @@ static PyObject *get_parent(PyObject *obj, void *Py_UNUSED(closure)) {
 
 static int set_parent(PyObject *obj, PyObject *value, void *Py_UNUSED(closure)) {
     kpy_scope_t *self = (kpy_scope_t *)obj;
+    if (check_made(self) != 0)
+        return -1;
     if (value == NULL || (value != Py_None && !PyObject_TypeCheck(value, self->loop->base.state->loops->scope))) {
         PyErr_SetString(PyExc_TypeError, "the parent of a scope is a scope or None");
+        return -1;
+    }
+    if (value != Py_None && is_around(self, (kpy_scope_t *)value)) {
+        PyErr_SetString(PyExc_ValueError, "a scope cannot stand around itself");
         return -1;
     }
     Py_XINCREF(value);
@@ -156,12 +193,14 @@ static void dealloc(PyObject *obj) {
     kpy_scope_t *self = (kpy_scope_t *)obj;
     PyTypeObject *type = Py_TYPE(obj);
     PyObject_GC_UnTrack(obj);
+    Py_TRASHCAN_BEGIN(self, dealloc)
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs(obj);
     clear(obj);
     Py_CLEAR(self->loop);
     type->tp_free(obj);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef methods[] = {

@@ -17,9 +17,24 @@ typedef struct kpy_timer {
     PyObject_HEAD
     kc_timer_t timer;
     kpy_scheduler_t *owner; /* a reference */
+    struct kpy_timer *before, *behind; /* in the list of its owner, while it waits */
     PyObject *fn;           /* NULL once it has fired or was cancelled */
     double deadline;
 } kpy_timer_t;
+
+static void enlist(kpy_timer_t *self) {
+    self->behind = self->owner->waiting;
+    if (self->behind != NULL)
+        self->behind->before = self;
+    self->owner->waiting = self;
+}
+
+static void delist(kpy_timer_t *self) {
+    *(self->before != NULL ? &self->before->behind : &self->owner->waiting) = self->behind;
+    if (self->behind != NULL)
+        self->behind->before = self->before;
+    self->before = self->behind = NULL;
+}
 
 static kpy_timer_t *of(kc_timer_t *timer) {
     return (kpy_timer_t *)((char *)timer - offsetof(kpy_timer_t, timer));
@@ -92,6 +107,7 @@ static void fire(kc_timer_t *timer) {
     }
     PyObject *fn = self->fn;
     self->fn = NULL;
+    delist(self);
     PyObject *answer = PyObject_CallNoArgs(fn);
     if (answer == NULL)
         collect(owner);
@@ -118,7 +134,7 @@ static int raise_collected(kpy_scheduler_t *self) {
 
 int kpy_expire(kpy_scheduler_t *self) {
     double now;
-    if (kc_timers_count(&self->timers) == 0)
+    if (kc_timers_count(&self->timers) == 0 || self->timers.is_expiring) /* a callback may drive the loop */
         return 0;
     if (kpy_now(self, &now) != 0)
         return -1;
@@ -131,6 +147,23 @@ int kpy_expire(kpy_scheduler_t *self) {
 }
 
 /* -- timers as Python sees them */
+
+int kpy_timers_traverse(kpy_scheduler_t *self, visitproc visit, void *arg) {
+    for (kpy_timer_t *timer = self->waiting; timer != NULL; timer = timer->behind)
+        Py_VISIT(timer);
+    return 0;
+}
+
+static void take_back(kpy_timer_t *self) {
+    delist(self);
+    Py_CLEAR(self->fn);
+    Py_DECREF(self); /* that of the wheel */
+}
+
+void kpy_timers_cancel(kpy_scheduler_t *self) {
+    while (self->waiting != NULL && kc_timer_cancel(&self->waiting->timer) != 0)
+        take_back(self->waiting);
+}
 
 PyObject *kpy_call_at(kpy_scheduler_t *self, double deadline, PyObject *fn) {
     if (isnan(deadline)) {
@@ -145,6 +178,7 @@ PyObject *kpy_call_at(kpy_scheduler_t *self, double deadline, PyObject *fn) {
     timer->fn = Py_NewRef(fn);
     timer->deadline = deadline;
     kc_timer_start(&self->timers, &timer->timer, kpy_key(deadline), fire);
+    enlist(timer);
     return Py_NewRef(timer);
 }
 
@@ -152,8 +186,7 @@ static PyObject *timer_cancel(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
     kpy_timer_t *self = (kpy_timer_t *)obj;
     if (kc_timer_cancel(&self->timer) == 0)
         Py_RETURN_FALSE;
-    Py_CLEAR(self->fn);
-    Py_DECREF(self); /* that of the wheel */
+    take_back(self);
     Py_RETURN_TRUE;
 }
 

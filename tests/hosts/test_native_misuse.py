@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import gc
 import types
+import weakref
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
 
-from kcoro_core import BUFFERED, ClosedRule, Recv, channel, open_scope, run, sleep
+from kcoro_core import BUFFERED, ClosedRule, Recv, WrongLoop, channel, open_scope, run, sleep
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
 from kcoro_core.reference.waiter import Operation
+from kcoro_native._native import Loop, Nursery, Scope
+from kcoro_native._native import Scheduler as NativeScheduler
 
 # -- one awaitable, and two tasks
 
@@ -302,3 +305,81 @@ def test_a_coroutine_that_is_closed_behind_the_back_of_its_loop_is_an_error() ->
         hosted(main)
     assert caught.group_contains(RuntimeError)
     assert log == ["GeneratorExit"]
+
+
+# -- schedulers, scopes and nurseries
+
+
+def test_a_scheduler_with_timers_is_found_by_the_collector() -> None:
+    """A timer that nobody cancelled does not keep its scheduler, nor what its function holds."""
+    scheduler = NativeScheduler()
+    gone = weakref.ref(scheduler)
+    scheduler.call_at(1e12, scheduler.stats)
+    del scheduler
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_timer_may_drive_the_loop() -> None:
+    """What is due already fires once, after it."""
+    scheduler, log = NativeScheduler(now=lambda: 1.0), []
+
+    def callback() -> None:
+        log.append(scheduler.drain())
+
+    for _ in range(3):
+        scheduler.call_at(0.0, callback)
+    scheduler.drain()
+    assert log == [0, 0, 0]
+
+
+def test_a_scope_cannot_stand_around_itself() -> None:
+    """Neither at once nor through others: it would never be found whether it is cancelled."""
+    loop = Loop()
+    outer, inner = Scope(loop), Scope(loop)
+    inner.parent = outer
+    for around in (outer, inner):
+        with pytest.raises(ValueError, match="around itself"):
+            outer.parent = around
+    assert inner.parent is outer
+    assert not inner.in_force()
+
+
+def test_a_tree_of_scopes_may_be_deep() -> None:
+    """Cancelling and freeing it need no stack."""
+    loop = Loop()
+    scopes = [Scope(loop)]
+    for _ in range(200_000):
+        scopes.append(Scope(loop))
+        scopes[-1].parent = scopes[-2]
+    scopes[0].cancel()
+    assert scopes[-1].in_force()
+    last = scopes.pop()
+    scopes.clear()
+    del last
+
+
+def test_what_was_never_made_says_so() -> None:
+    """An object without its `__init__` is refused."""
+    with pytest.raises(RuntimeError, match="never made"):
+        Nursery.__new__(Nursery).start_soon(sleep, 1)
+    scope = Scope.__new__(Scope)
+    with pytest.raises(RuntimeError, match="never made"):
+        scope.cancel()
+    with pytest.raises(RuntimeError, match="never made"):
+        scope.parent = None
+
+
+def test_a_run_is_ended_by_who_began_it() -> None:
+    """A task that closes all tasks of its loop, or runs it once more, is refused, and the run goes on."""
+
+    async def main() -> str:
+        host = current_host()
+        for call in (host._close_all, host._drive, host._give_up_the_rest):
+            with pytest.raises(WrongLoop):
+                call()
+        with pytest.raises(RuntimeError):
+            host.drain()
+        return "end"
+
+    assert hosted(main) == "end"
