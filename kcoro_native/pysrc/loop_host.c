@@ -27,7 +27,7 @@ int kpy_check_fork(kpy_loop_t *self) {
 kpy_task_t *kpy_loop_current(kpy_loop_t *self) {
     if (self != NULL && self->base.running != NULL && kpy_loop_here == self)
         return kpy_check_fork(self) == 0 ? self->base.running : NULL;
-    if (kpy_loop_here == NULL && self == NULL)
+    if (self == NULL)
         PyErr_SetString(PyExc_RuntimeError, "the loop of this wait is gone");
     else
         PyErr_SetString(kpy_wrong_loop(self), "no task of this run is running here");

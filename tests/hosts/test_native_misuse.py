@@ -383,3 +383,19 @@ def test_a_run_is_ended_by_who_began_it() -> None:
         return "end"
 
     assert hosted(main) == "end"
+
+
+def test_a_turn_of_a_loop_that_is_gone_is_an_error() -> None:
+    """What a host of an earlier run gave is refused in the next run."""
+    kept: list[Any] = []
+
+    async def first() -> None:
+        kept.extend([current_host().pause(), current_host().checkpoint()])
+
+    async def second() -> None:
+        for wait in kept:
+            with pytest.raises(RuntimeError, match="gone"):
+                await wait
+
+    hosted(first)
+    hosted(second)
