@@ -128,6 +128,7 @@ struct kpy_loops {
     PyObject *poll_spec, *stats, *coroutine_abc;
     PyObject *wrong_loop, *cancelled;
     PyObject *report, *again, *await_it, *end_of_iteration;
+    PyObject *nowhere; /* the home of a channel in which nobody has parked yet */
     /* From kpy_quicken; NULL before it. Where objects of these classes keep what is looked at. */
     PyTypeObject *face_class;
     PyObject *selected_class, *recv_class, *send_class;

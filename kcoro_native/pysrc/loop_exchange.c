@@ -240,7 +240,8 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
 }
 
 static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
-    if (*kpy_slot(self->face, loops_of(self)->home_at) != (PyObject *)loop && enter(self) != 0) {
+    PyObject *home = *kpy_slot(self->face, loops_of(self)->home_at);
+    if (home != (PyObject *)loop && home != loops_of(self)->nowhere && enter(self) != 0) {
         self->stage = OVER;
         return PYGEN_ERROR;
     }
