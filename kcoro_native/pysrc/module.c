@@ -66,6 +66,11 @@ static int exec(PyObject *module) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
         return -1;
     }
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) { /* libkcoro's memory and the quick methods are shared */
+        PyErr_SetString(PyExc_ImportError, "kcoro_native works in the main interpreter only: "
+                                           "in this one, set KCORO_ENGINE=reference");
+        return -1;
+    }
     state->module = module;
     const kc_memory_t memory = {resize, release, NULL};
     kc_memory_use(&memory);

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import types
 import weakref
 from collections.abc import Awaitable, Callable, Generator
@@ -399,3 +401,42 @@ def test_a_turn_of_a_loop_that_is_gone_is_an_error() -> None:
 
     hosted(first)
     hosted(second)
+
+
+INTERPRETERS = """
+import sys
+from kcoro_core import channel, open_scope, run
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+    other = interpreters.create("legacy")
+else:
+    import _xxsubinterpreters as interpreters
+    other = interpreters.create(isolated=False)
+
+async def main():
+    ch = channel()
+    async with open_scope() as scope:
+        scope.launch(ch.send, "value")
+        print(await ch.recv())
+
+run(main, host="native")
+failure = interpreters.run_string(other, '''if True:
+    from kcoro_core import channel
+    try:
+        import kcoro_native._native
+    except ImportError as error:
+        print(error)
+    print(type(channel()._core).__module__, flush=True)
+''')
+interpreters.destroy(other)
+run(main, host="native")
+"""
+
+
+def test_another_interpreter_has_the_reference_engine() -> None:
+    """The module is refused there, with what to do, and the main interpreter is untouched when the other one ends."""
+    done = subprocess.run([sys.executable, "-c", INTERPRETERS], capture_output=True, text=True, timeout=60)
+    before, refused, engine, after = done.stdout.splitlines()
+    assert (before, after) == ("value", "value"), done
+    assert "subinterpreters" in refused or "main interpreter only" in refused
+    assert engine == "kcoro_core.reference.channel"
