@@ -256,6 +256,7 @@ async def tx_backlog(world: World) -> str:
 async def close(world: World) -> str:
     """The other side hears of an orderly end, and this side comes to rest."""
     world.vtable.close(world.near)
+    world.driver(world.near).wake()
     await world.driver(world.far).until(lambda: ended(world.vtable, world.far))
     world.vtable.close(world.far)
     for conn in (world.near, world.far):
