@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import plain
@@ -73,8 +74,13 @@ class Server:
     """The other process."""
 
     directory: str
+    options: dict[str, Any] = field(factory=dict)
     samples: list[Sample] = field(factory=list)
     growths: list[tuple[float, float]] = field(factory=list)
+
+    def uri(self, scheme: str) -> str:
+        """Where the other process serves links."""
+        return f"uds:{self.directory}/link" if scheme == "uds" else Path(self.directory, scheme).read_text()
 
     async def ask(self, question: bytes) -> float:
         """A number that the other process knows of itself."""
@@ -120,12 +126,12 @@ def _traced() -> int:
 
 
 @contextmanager
-def serving(channels: int = 0, budget: int = 8 << 20) -> Iterator[Server]:
+def serving(channels: int = 0, budget: int = 8 << 20, schemes: tuple[str, ...] = ()) -> Iterator[Server]:
     """Start the other process, which exports so many channels besides and holds so many bytes of a peer; end it."""
     os.environ["KCORO_MAX_CHANNELS"] = str(channels + 1024)
     os.environ["KCORO_RECEIVE_BUDGET"] = str(budget)
     config.reload()
-    with tempfile.TemporaryDirectory() as directory, running("links_server.py", directory, channels):
+    with tempfile.TemporaryDirectory() as directory, running("links_server.py", directory, channels, *schemes):
         yield Server(directory)
 
 
@@ -182,15 +188,15 @@ async def plain_stream(server: Server, messages: int, message: bytes) -> None:
 
 
 @asynccontextmanager
-async def linked(server: Server) -> AsyncIterator[Link]:
+async def linked(server: Server, scheme: str = "uds") -> AsyncIterator[Link]:
     """A link to the other process."""
-    async with kcoro_core.dial(f"uds:{server.directory}/link") as link:
+    async with kcoro_core.dial(server.uri(scheme), **server.options) as link:
         yield link
 
 
-async def link_round_trip(server: Server, messages: int) -> None:
+async def link_round_trip(server: Server, messages: int, scheme: str = "uds") -> None:
     """A send that returns when the home has accepted the element, which a task there receives."""
-    async with linked(server) as link:
+    async with linked(server, scheme) as link:
         send = (await link.open("small")).send
         await repeat(send, SMALL, 20)
         async with server.timed(messages):
@@ -206,9 +212,9 @@ async def link_crowd(server: Server, messages: int) -> None:
             await crowd(send, SMALL, messages)
 
 
-async def link_stream(server: Server, messages: int, message: bytes) -> None:
+async def link_stream(server: Server, messages: int, message: bytes, scheme: str = "uds") -> None:
     """One task into lent slots, until the task at the other end has received the last element."""
-    async with linked(server) as link:
+    async with linked(server, scheme) as link:
         jobs = await link.open("small" if len(message) < 1024 else "large", lend=True)
         done = await link.open("done")
 

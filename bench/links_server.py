@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """The other process of ``links.py``: a link and plain streams side by side in one loop.
 
-``python links_server.py DIRECTORY CHANNELS`` says ``ready`` when it can be used and ends with its standard input.
+``python links_server.py DIRECTORY CHANNELS [SCHEME ...]`` says ``ready`` when it can be used and ends with its standard
+input. For each further scheme the same is served there, at the address that ``DIRECTORY/SCHEME`` then has.
 An empty message asks whoever received it to say so; it marks the end of a stream.
 """
 
@@ -12,6 +13,8 @@ import gc
 import sys
 import time
 import tracemalloc
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import plain
 import trio
@@ -45,13 +48,26 @@ def control(question: bytes) -> bytes:
     return repr(time.process_time()).encode()
 
 
-async def main(directory: str, channels: int) -> None:
+def tell(place: Path, uri: str) -> None:
+    """Leave an address where the other process finds it."""
+    place.write_text(uri)
+
+
+async def main(directory: str, channels: int, schemes: list[str]) -> None:
     """Serve until standard input ends."""
     small, large = channel(BUFFERED, capacity=SMALL), channel(BUFFERED, capacity=LARGE)
     done: Channel[bytes] = channel(BUFFERED, capacity=1)
     export = {"small": small, "large": large, "done": done}
     export |= {f"many{i}": channel(CONFLATED) for i in range(channels)}  # keep one element each, and need no reader
-    async with trio.open_nursery() as nursery, kcoro_core.serve(f"uds:{directory}/link", export):
+    async with (
+        trio.open_nursery() as nursery,
+        AsyncExitStack() as stack,
+        kcoro_core.serve(f"uds:{directory}/link", export),
+    ):
+        for scheme in schemes:
+            more = kcoro_core.serve(f"{scheme}:", export, authorize=lambda *_: True)
+            server = await stack.enter_async_context(more)
+            tell(Path(directory, scheme), server.uri)
         nursery.start_soon(drain, small, done)
         nursery.start_soon(drain, large, done)
         await nursery.start(plain.serve, f"{directory}/echo", lambda _: b"")
@@ -63,4 +79,4 @@ async def main(directory: str, channels: int) -> None:
 
 
 if __name__ == "__main__":
-    kcoro_core.run(main, sys.argv[1], int(sys.argv[2]))
+    kcoro_core.run(main, sys.argv[1], int(sys.argv[2]), sys.argv[3:])

@@ -21,6 +21,7 @@ import channels
 import fair
 import links
 import others
+import quic
 from rounds import Bound, Figure, Level, Missing
 
 import native
@@ -36,6 +37,7 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "fair": (fair.TITLE, fair.figures),
     "others": (others.TITLE, others.figures),
     "native": (native.TITLE, native.figures),
+    "quic": (quic.TITLE, quic.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
