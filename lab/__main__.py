@@ -12,7 +12,7 @@ import json
 import sys
 
 from .gates import GATES, LABS
-from .places import TRANSPORTS
+from .places import NETWORKS, TRANSPORTS
 from .runner import Report, run_lab
 from .sabotage import FAULTS
 
@@ -37,7 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("what", nargs="*", metavar="GATE|LAB", help="what to run (every gate)")
     parser.add_argument(
-        "--transport", action="append", choices=TRANSPORTS, help="over this one (a gate: its own; a lab: mem)"
+        "--transport",
+        action="append",
+        choices=(*TRANSPORTS, *NETWORKS),
+        help="over this one (a gate: its own; a lab: mem)",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything; the checks are the same")
     parser.add_argument("--seed", type=int, default=1, help="what decides order, and over sim: everything (1)")

@@ -25,9 +25,12 @@ from kcoro_core.hosts.script import ScriptHost
 from kcoro_core.link.link import Link
 from kcoro_core.transports.sim import network
 
-__all__ = ["TRANSPORTS", "Pair", "Place", "place"]
+__all__ = ["NETWORKS", "TRANSPORTS", "Pair", "Place", "place"]
 
 TRANSPORTS = ("mem", "uds", "sim")
+"""Over which gates run."""
+NETWORKS = ("tcp", "tls", "quic")
+"""Over which they run where somebody asks for it, with the certificates of ``KCORO_TLS_CERTFILE`` and others."""
 MAX_STEPS = 50_000_000
 LONGEST_SECONDS = 60.0
 """For one scenario, on its clock; it takes seconds."""
@@ -69,6 +72,8 @@ class Place:
         self._fresh += 1
         if self.transport == "uds":
             return f"uds:{self.folder}/{self._fresh}"
+        if self.transport in NETWORKS:
+            return f"{self.transport}:"
         query = f"?{impairments}&seed={self.seed}" if self.virtual and impairments else ""
         return f"{self.transport}:lab-{self._fresh}{query}"
 

@@ -18,9 +18,11 @@ sys.path.append(str(ROOT))
 from lab.__main__ import main  # noqa: E402
 from lab.book import Book, jain, percentile  # noqa: E402
 from lab.gates import GATES, LABS, scenarios  # noqa: E402
-from lab.places import TRANSPORTS, Place  # noqa: E402
+from lab.places import NETWORKS, TRANSPORTS, Place  # noqa: E402
 from lab.runner import BASELINES, Report, run_lab  # noqa: E402
 from lab.sabotage import FAULTS  # noqa: E402
+
+from ..transports.certificates import environment  # noqa: E402
 
 SECONDS = 280
 
@@ -66,6 +68,18 @@ def test_the_same_labs_pass_over_each_transport(transport: str) -> None:
     code, report = lab("ipc/posix_co", "ipc/sim", "select", "--quick", "--transport", transport)
     assert failed(report) == []
     assert code == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("transport", NETWORKS)
+def test_the_same_labs_pass_over_each_network(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the address is another, and the certificates. Rows: D2, N2."""
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    code, report = lab("D2", "--quick", "--transport", transport)
+    assert failed(report) == []
+    assert (code, report["verdicts"]) == (0, {"D2": True})
 
 
 @pytest.mark.timeout(SECONDS)
