@@ -32,6 +32,9 @@ OF_PACKAGES = {
 """Schemes of packages of their own; files named ``test_SCHEME_...`` are about that one alone."""
 
 
+PLANTED = ("test_hook_harness.py", "test_kit_can_fail.py")
+"""Files that plant faults into ``tcp:``, and are left out where there is none."""
+
 QUIC_SOURCE = Path(__file__).resolve().parents[2] / "kcoro_transport_quic" / "src"
 found = importlib.util.find_spec("kcoro_transport_quic")
 if found is None or found.origin is None:  # not installed; the folder of the project looks like a package without code
@@ -75,6 +78,8 @@ def cases_of(scheme: str) -> list[Case]:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the files of a transport that this environment is not about, or does not have."""
     named = config.getoption("kcoro_transport", default=None)
+    if collection_path.name in PLANTED and not list(importlib.metadata.entry_points(group="kcoro", name="tcp")):
+        return True
     about = next((scheme for scheme in OF_PACKAGES if collection_path.name.startswith(f"test_{scheme}_")), None)
     if about is None:
         return None
