@@ -41,7 +41,9 @@ struct kpy_task {
     PyObject *coro, *context, *name; /* name: NULL until somebody asks, or who started it named it */
     PyObject *thrown;                /* raised by the next step; after the end, the error */
     PyObject *result;
-    PyObject *done; /* told of the end: a nursery, or a callable of result and error; NULL: it is kept for take() */
+    /* Told of the end: a nursery, a launcher, or a callable of result and error; NULL: it is kept for take(). */
+    PyObject *done;
+    PyObject *handle; /* of a child that a launcher has started: its kcoro_core.scope.Task */
     kpy_scope_t *scope;             /* a reference */
     kpy_task_t *before, *behind;    /* in the list of the scope */
     PyObject *wait;                 /* what it is parked in, or NULL */
@@ -119,9 +121,21 @@ struct kpy_nursery {
     PyObject *weakrefs;
 };
 
+/* The slots of a kcoro_core.scope.Task. */
+enum kpy_handle_slot {
+    KPY_HANDLE_ID,
+    KPY_HANDLE_NAME,
+    KPY_HANDLE_VALUE,
+    KPY_HANDLE_ERROR,
+    KPY_HANDLE_WAITING,
+    KPY_HANDLE_HOME,
+    KPY_HANDLE_SLOTS
+};
+
 /* What the files of the loop share in one interpreter. */
 struct kpy_loops {
     PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
+    PyTypeObject *launcher;
     PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange, *plan; /* awaitables */
     /* From core: what schedulers share, classes, exceptions, functions. */
     PyObject *park_trap, *task_states;
@@ -132,9 +146,12 @@ struct kpy_loops {
     /* From kpy_quicken; NULL before it. Where objects of these classes keep what is looked at. */
     PyTypeObject *face_class;
     PyObject *selected_class, *recv_class, *send_class;
-    PyObject *slow_send, *slow_recv, *slow_next; /* the methods of the Python face */
+    PyObject *handle_class, *handle_ids, *handle_pending; /* scope.Task, its numbers, and its value before the end */
+    PyObject *slow_send, *slow_recv, *slow_next;          /* the methods of the Python face */
+    PyObject *slow_launch;                                /* the method of scope.Scope */
     Py_ssize_t home_at, core_at;                 /* _home and _core of a face */
     Py_ssize_t selected_at[4];                   /* index, value, clause and error of a Selected */
+    Py_ssize_t handle_at[KPY_HANDLE_SLOTS];
     /* Names. */
     PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
     PyObject *str_enter_here, *str_closed_error, *str_channel;
@@ -275,6 +292,16 @@ static inline PyObject **kpy_slot(PyObject *object, Py_ssize_t offset) {
 /* Give a class of channels, a subclass of the Python face, methods that are fast on a loop. The other classes, which
 ** are kept, are Selected, Recv and Send. */
 PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count);
+
+/* Keep what launchers need of kcoro_core.scope: its Task, its Scope, the numbers of tasks, and the value of one that
+** runs. */
+PyObject *kpy_quicken_scopes(PyObject *module, PyObject *const *objects, Py_ssize_t count);
+
+/* -- loop_launch.c */
+
+PyObject *kpy_launcher(PyObject *self, PyObject *args);
+int kpy_launched_ended(PyObject *launcher, PyObject *handle, PyObject *result, PyObject *error);
+int kpy_init_launch(PyObject *module, kpy_state_t *state);
 
 /* -- loop_choice.c */
 

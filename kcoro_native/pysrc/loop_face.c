@@ -106,6 +106,23 @@ static int keep_classes(struct kpy_loops *loops, PyObject *const *classes) {
     return 0;
 }
 
+PyObject *kpy_quicken_scopes(PyObject *module, PyObject *const *objects, Py_ssize_t count) {
+    static const char *const slots[] = {"id", "name", "_value", "_error", "_waiting", "_home"};
+    struct kpy_loops *loops = ((kpy_state_t *)PyModule_GetState(module))->loops;
+    if (count != 4)
+        return PyErr_Format(PyExc_TypeError, "_quicken_scopes takes Task, Scope, numbers, and a value");
+    for (size_t i = 0; i < KPY_HANDLE_SLOTS; i++)
+        if ((loops->handle_at[i] = place_of_slot(objects[0], slots[i])) < 0)
+            return NULL;
+    Py_XSETREF(loops->slow_launch, PyObject_GetAttrString(objects[1], "launch"));
+    if (loops->slow_launch == NULL)
+        return NULL;
+    Py_XSETREF(loops->handle_ids, Py_NewRef(objects[2]));
+    Py_XSETREF(loops->handle_pending, Py_NewRef(objects[3]));
+    Py_XSETREF(loops->handle_class, Py_NewRef(objects[0]));
+    Py_RETURN_NONE;
+}
+
 PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count) {
     kpy_state_t *state = PyModule_GetState(module);
     if (count != 4 || !PyType_Check(classes[0]) || !PyType_Check(classes[1]))

@@ -78,11 +78,12 @@ static int borrow(struct kpy_loops *loops) {
 static const size_t types[] = {
     AT(task), AT(scheduler), AT(loop),         AT(scope), AT(nursery), AT(timer), AT(watch),
     AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),   AT(exchange),
-    AT(checkpoint), AT(plan),
+    AT(checkpoint), AT(plan), AT(launcher),
 };
 
 static const size_t of_face[] = {
     AT(slow_send), AT(slow_recv), AT(slow_next), AT(face_class), AT(selected_class), AT(recv_class), AT(send_class),
+    AT(handle_class), AT(handle_ids), AT(handle_pending), AT(slow_launch),
 };
 
 int kpy_loops_traverse(kpy_state_t *state, visitproc visit, void *arg) {
@@ -119,6 +120,7 @@ int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
         kpy_init_task, kpy_init_scheduler, kpy_init_time,  kpy_init_scope, kpy_init_nursery,  kpy_init_host,
         kpy_init_wait, kpy_init_turn,      kpy_init_sleep, kpy_init_poll,  kpy_init_exchange, kpy_init_choice,
+        kpy_init_launch,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

@@ -83,11 +83,13 @@ static int keep(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObj
 }
 
 static int tell(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObject *error) {
-    PyObject *done = task->done, *answer = NULL;
+    PyObject *done = task->done, *handle = task->handle, *answer = NULL;
     int rc = -1;
-    task->done = NULL;
+    task->done = task->handle = NULL;
     kpy_task_end(task, NULL, NULL);
-    if (PyObject_TypeCheck(done, self->state->loops->nursery))
+    if (handle != NULL)
+        rc = kpy_launched_ended(done, handle, result, error);
+    else if (PyObject_TypeCheck(done, self->state->loops->nursery))
         rc = kpy_child_ended((kpy_nursery_t *)done, error);
     else {
         answer = PyObject_CallFunctionObjArgs(done, result != NULL ? result : Py_None,
@@ -95,6 +97,7 @@ static int tell(kpy_scheduler_t *self, kpy_task_t *task, PyObject *result, PyObj
         rc = answer == NULL ? -1 : 0;
     }
     Py_XDECREF(answer);
+    Py_XDECREF(handle);
     Py_DECREF(done);
     Py_XDECREF(result);
     Py_XDECREF(error);
@@ -200,6 +203,7 @@ int kpy_close_task(kpy_task_t *task) {
     PyObject *error;
     Py_INCREF(task);
     Py_CLEAR(task->done); /* nobody waits for it any more */
+    Py_CLEAR(task->handle);
     task->state = KPY_RUNNING;
     self->running = task;
     if (PyContext_Enter(task->context) == 0) {

@@ -146,6 +146,7 @@ static int task_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->thrown);
     Py_VISIT(self->result);
     Py_VISIT(self->done);
+    Py_VISIT(self->handle);
     Py_VISIT(self->scope);
     Py_VISIT(self->wait);
     Py_VISIT(self->why);
@@ -160,6 +161,7 @@ static int task_clear(PyObject *obj) {
     Py_CLEAR(self->thrown);
     Py_CLEAR(self->result);
     Py_CLEAR(self->done);
+    Py_CLEAR(self->handle);
     Py_CLEAR(self->wait);
     Py_CLEAR(self->why);
     return 0;

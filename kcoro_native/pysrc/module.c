@@ -46,6 +46,8 @@ static PyMethodDef functions[] = {
     {"_quicken", FAST(kpy_quicken), METH_FASTCALL,
      KPY_DOC("_quicken($module, channel, selected, recv, send, /)",
              "Give a class of channels methods that are fast on a native loop, and select the other classes.")},
+    {"_quicken_scopes", FAST(kpy_quicken_scopes), METH_FASTCALL,
+     KPY_DOC("_quicken_scopes($module, task, scope, numbers, pending, /)", "Keep what launching children needs.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import math
 import os
@@ -29,6 +30,7 @@ from kcoro_core import (
     After,
     CancelToken,
     ChannelClosed,
+    OperationCancelled,
     Recv,
     Selector,
     WrongLoop,
@@ -412,6 +414,75 @@ def test_idle_threads_of_the_pool_hide_no_deadlock() -> None:
 
     with pytest.raises(Deadlock):
         run(main, host="native")
+
+
+# -- children of scopes
+
+
+def test_a_launched_child_is_what_it_is_on_every_host() -> None:
+    """Its number, name, result and error, and who waits for it; whatever the function is. Row: K4."""
+
+    async def double(n: int, plus: int = 0) -> int:
+        await sleep(0.001)
+        return 2 * n + plus
+
+    async def fail() -> None:
+        raise LookupError
+
+    class Same:
+        async def __call__(self, n: int) -> int:
+            return n
+
+    async def main() -> list[Any]:
+        async with open_scope() as scope:
+            plain, named = scope.launch(double, 1), scope.launch(double, 2, name="two")
+            others = [scope.launch(functools.partial(double, plus=1), 3), scope.launch(Same(), 4)]
+            assert (plain.done, plain.id < named.id, named.name) == (False, True, "two")
+            assert plain.name.endswith("double")
+            assert "running" in repr(plain)
+            await named.wait()
+            await scope.wait_all()
+            seen = [task.result() for task in (plain, named, *others)]
+        with pytest.raises(ValueError, match="not open"):
+            scope.launch(double, 1)
+        with pytest.RaisesGroup(LookupError):
+            async with open_scope() as scope:
+                failing, cancelled = scope.launch(fail), scope.launch(double, 5)
+        seen.append(type(failing.error))
+        with pytest.raises(OperationCancelled):
+            cancelled.result()
+        return seen
+
+    assert run(main, host="native", clock=jumping()) == [2, 4, 7, 4, LookupError]
+
+
+def test_arguments_that_do_not_fit_are_the_error_of_the_child() -> None:
+    """As on every host: the call of the function is the child's, and so is its TypeError. Row: K4."""
+
+    async def one(_n: int) -> None:
+        pass
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            task = scope.launch(one)  # type: ignore[call-arg]
+            assert not task.done
+
+    with pytest.RaisesGroup(TypeError):
+        run(main, host="native")
+
+
+def test_nothing_is_launched_in_a_scope_that_is_cancelled() -> None:
+    """Rows: K4, K7."""
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            scope.cancel("enough")
+            with pytest.raises(OperationCancelled, match="enough"):
+                scope.launch(sleep, 1)
+            with pytest.raises(OperationCancelled, match="enough"):
+                scope.launch(main)
+
+    run(main, host="native")
 
 
 # -- asynchronous generators

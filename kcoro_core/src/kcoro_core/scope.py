@@ -31,6 +31,8 @@ _PENDING = object()
 class Task(HomeBound, Generic[T]):
     """A child of a scope: whether it has ended, and how."""
 
+    __slots__ = ("__weakref__", "_error", "_value", "_waiting", "id", "name")
+
     def __init__(self, name: str, host: Host) -> None:
         super().__init__()
         self._home = host
@@ -38,7 +40,7 @@ class Task(HomeBound, Generic[T]):
         self.name = name
         self._value: Any = _PENDING
         self._error: BaseException | None = None
-        self._waiting: dict[_Waiting, None] = {}
+        self._waiting: dict[_Waiting, None] | None = None  # most are never waited for by themselves
 
     def __repr__(self) -> str:
         state = "running" if not self.done else "failed" if self._error is not None else "done"
@@ -94,13 +96,15 @@ class Task(HomeBound, Generic[T]):
 
     def _on_done(self, fn: Callable[[], object]) -> Handle:
         waiting = _Waiting(self, fn)
+        if self._waiting is None:
+            self._waiting = {}
         self._waiting[waiting] = None
         return waiting
 
     def _end(self, value: Any, error: BaseException | None) -> None:
         self._value, self._error = value, error
-        waiting, self._waiting = self._waiting, {}
-        for w in waiting:
+        waiting, self._waiting = self._waiting, None
+        for w in waiting or ():
             w.fn()
 
 
@@ -115,7 +119,8 @@ class _Waiting:
 
     def cancel(self) -> bool:
         """Do not tell any more."""
-        return self.task._waiting.pop(self, self) is None
+        waiting = self.task._waiting
+        return waiting is not None and waiting.pop(self, self) is None
 
 
 class Scope(HomeBound):
@@ -143,6 +148,9 @@ class Scope(HomeBound):
         self._manager = host.open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._subscription = self.token.on_trigger(self._nursery.cancel_scope.cancel)
+        if host.launcher is not None:
+            launch = host.launcher(self, self._nursery, self._running, self._idle)
+            self.launch = launch  # type: ignore[method-assign]
         return self
 
     async def __aexit__(
@@ -155,6 +163,7 @@ class Scope(HomeBound):
         finally:
             self._ended = True
             self._subscription.cancel()
+            self.__dict__.pop("launch", None)
 
     def launch(self, fn: Callable[..., Awaitable[T]], /, *args: Any, name: str | None = None) -> Task[T]:
         """Start ``fn(*args)`` as a child; returns its handle at once.
@@ -188,12 +197,15 @@ class Scope(HomeBound):
             raise
         finally:
             del self._running[task]
-            task._end(value, error)
-            if isinstance(error, Exception):
-                self._fail(error)
-            if not self._running:
-                for op in list(self._idle):
-                    op.complete()
+            self._has_ended(task, value, error)
+
+    def _has_ended(self, task: Task[T], value: Any, error: BaseException | None) -> None:
+        task._end(value, error)
+        if isinstance(error, Exception):
+            self._fail(error)
+        if not self._running:
+            for op in list(self._idle):
+                op.complete()
 
     def _fail(self, error: Exception) -> None:
         """Cancel the siblings; what callbacks of the token raise leaves together with the error, not instead of it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from kcoro_core import scope
 from kcoro_core.channel import Channel
 from kcoro_core.clauses import Recv, Send
 from kcoro_core.select import Selected
@@ -28,3 +29,4 @@ class NativeChannel(Channel[T]):
 
 
 _native._quicken(NativeChannel, Selected, Recv, Send)
+_native._quicken_scopes(scope.Task, scope.Scope, scope._ids, scope._PENDING)

@@ -92,6 +92,9 @@ class Host:
     plan: Callable[[list[Any], ClosedRule], Any] | None = None
     """Gives what a Selector with these clauses waits in (``start(order)``, awaited), or None; None: it never does."""
 
+    launcher: Callable[[Any, Any, dict[Any, None], dict[Any, None]], Any] | None = None
+    """Gives what a Scope, with its nursery, running children and idle waiters, uses as ``launch``; None: its method."""
+
     def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
         self.quantum = quantum
         self.credit = quantum
