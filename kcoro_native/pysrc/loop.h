@@ -141,8 +141,7 @@ struct kpy_loops {
     PyObject *park_trap, *task_states;
     PyObject *poll_spec, *stats, *coroutine_abc;
     PyObject *wrong_loop, *cancelled;
-    PyObject *report, *again, *await_it, *end_of_iteration;
-    PyObject *nowhere; /* the home of a channel in which nobody has parked yet */
+    PyObject *report, *again, *await_it, *end_of_iteration, *nowhere;
     /* From kpy_quicken; NULL before it. Where objects of these classes keep what is looked at. */
     PyTypeObject *face_class;
     PyObject *selected_class, *recv_class, *send_class;
@@ -292,6 +291,9 @@ static inline PyObject **kpy_slot(PyObject *object, Py_ssize_t offset) {
 /* Give a class of channels, a subclass of the Python face, methods that are fast on a loop. The other classes, which
 ** are kept, are Selected, Recv and Send. */
 PyObject *kpy_quicken(PyObject *module, PyObject *const *classes, Py_ssize_t count);
+
+/* Whether a loop may touch what a face is about, as its _enter_here says: 0, or -1 and an exception. */
+int kpy_enter_face(struct kpy_loops *loops, PyObject *face, kpy_loop_t *loop);
 
 /* Keep what launchers need of kcoro_core.scope: its Task, its Scope, the numbers of tasks, and the value of one that
 ** runs. */

@@ -160,15 +160,9 @@ static bool is_beyond(const kpy_plan_t *self) {
 }
 
 static int check_homes(kpy_plan_t *self, kpy_loop_t *loop) {
-    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
-        PyObject *face = self->parts[i].face, *home = *kpy_slot(face, loops_of(self)->home_at);
-        if (home == (PyObject *)loop || home == loops_of(self)->nowhere)
-            continue;
-        PyObject *host = PyObject_CallMethodNoArgs(face, loops_of(self)->str_enter_here);
-        Py_XDECREF(host);
-        if (host == NULL)
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
+        if (kpy_enter_face(loops_of(self), self->parts[i].face, loop) != 0)
             return -1;
-    }
     return 0;
 }
 

@@ -52,13 +52,6 @@ static void set_home(kpy_exchange_t *self, kpy_loop_t *loop) {
     Py_XDECREF(old);
 }
 
-/* The face checks that this run may touch it. */
-static int enter(kpy_exchange_t *self) {
-    PyObject *host = PyObject_CallMethodNoArgs(self->face, loops_of(self)->str_enter_here);
-    Py_XDECREF(host);
-    return host == NULL ? -1 : 0;
-}
-
 /* -- its life */
 
 static kpy_exchange_t *allocate(kpy_state_t *state) {
@@ -240,8 +233,7 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
 }
 
 static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
-    PyObject *home = *kpy_slot(self->face, loops_of(self)->home_at);
-    if (home != (PyObject *)loop && home != loops_of(self)->nowhere && enter(self) != 0) {
+    if (kpy_enter_face(loops_of(self), self->face, loop) != 0) {
         self->stage = OVER;
         return PYGEN_ERROR;
     }

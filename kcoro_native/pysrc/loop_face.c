@@ -10,6 +10,20 @@
 #include "loop.h"
 #include "module.h"
 
+/* Most faces belong to this loop, or to none so far; only the others need the check of the Python face, and those that
+** pass it belonged to a run that is over, and belong to none. */
+int kpy_enter_face(struct kpy_loops *loops, PyObject *face, kpy_loop_t *loop) {
+    PyObject **home = kpy_slot(face, loops->home_at);
+    if (*home == (PyObject *)loop || *home == loops->nowhere)
+        return 0;
+    PyObject *host = PyObject_CallMethodNoArgs(face, loops->str_enter_here);
+    if (host == NULL)
+        return -1;
+    Py_DECREF(host);
+    Py_XSETREF(*home, Py_NewRef(loops->nowhere));
+    return 0;
+}
+
 /* -- calls */
 
 /* Of the class that was quickened last; there is one for each interpreter that has this module, and one such. */

@@ -42,8 +42,8 @@ static const borrowed_t borrowed[] = {
     {AT(again), "kcoro_core.hosts.port", "AGAIN"},
     {AT(await_it), "kcoro_native._await", "await_it"},
     {AT(coroutine_abc), "collections.abc", "Coroutine"},
-    {AT(nowhere), "kcoro_core.hosts.port", "NOWHERE"},
     {AT(end_of_iteration), "kcoro_core.channel", "end_of_iteration"},
+    {AT(nowhere), "kcoro_core.hosts.port", "NOWHERE"},
 };
 
 static const struct {

@@ -312,6 +312,25 @@ def test_a_channel_of_another_thread_is_refused() -> None:
     assert problems == ["WrongLoop"] * 2
 
 
+def test_a_channel_of_a_run_that_is_over_belongs_to_the_next_one() -> None:
+    """Whether somebody has waited at it or not, and for both directions and a select. Row: CH14."""
+
+    async def wait(ch: Any) -> None:
+        async with current_host().open_nursery() as nursery:
+            nursery.start_soon(ch.recv)
+            await ch.send(0)
+            await ch.send(1)
+
+    async def use(ch: Any) -> list[Any]:
+        await ch.send(2)
+        won = await Selector(Recv(ch)).wait()
+        return [won.value, await ch.recv()]
+
+    ch = channel(BUFFERED, 2)
+    run(wait, ch, host="native")
+    assert run(use, ch, host="native") == [1, 2]
+
+
 def test_what_cannot_be_awaited_is_no_task() -> None:
     """``start_soon`` of a plain function is a TypeError at that call."""
 
