@@ -68,7 +68,8 @@ static int exec(PyObject *module) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native._native was compiled for another libkcoro: reinstall it");
         return -1;
     }
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) { /* libkcoro's memory and the quick methods are shared */
+    /* The memory of libkcoro and the quick methods are shared by all interpreters. */
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "kcoro_native works in the main interpreter only: "
                                            "in this one, set KCORO_ENGINE=reference");
         return -1;
