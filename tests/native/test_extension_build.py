@@ -39,11 +39,9 @@ def test_a_free_threaded_python_is_refused_with_the_way_out(native: Any) -> None
     assert "KCORO_ENGINE=reference" in said
 
 
-@pytest.mark.parametrize("version", ["0x030b0000", "0x030c0000"])
-def test_the_sources_compile_as_another_known_version_would_have_them(native: Any, version: str) -> None:
+@pytest.mark.parametrize("version", [name for name in ("0x030b0000", "0x030c0000") if int(name, 16) <= sys.hexversion])
+def test_the_sources_compile_as_an_earlier_version_would_have_them(native: Any, version: str) -> None:
     """What a later version brought is asked for by number; without it there is another way."""
-    if int(version, 16) > sys.hexversion:
-        pytest.skip("the headers of this Python lack what that version has")
     assert compile_as(f"-DKPY_VERSION_HEX={version}", "-Wno-deprecated-declarations") == ""
 
 
