@@ -30,19 +30,22 @@ class NativeLinkHarness(LinkHarness):
         NativeHarness(strict=False).start(main)
 
 
-def _runs() -> list[object]:
-    return [
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Over the transport that the command line names, else over those of this project that need no certificates."""
+    uri = metafunc.config.getoption("kcoro_transport", None)
+    schemes = ("mem", "uds") if uri is None else (uri.partition(":")[0],)
+    runs = [
         pytest.param(harness, law, case, id="-".join(filter(None, (law.id, label, harness.name))))
         for mixed in (False, True)
-        for harness in (NativeLinkHarness("mem", mixed=mixed), NativeLinkHarness("uds", mixed=mixed))
+        for harness in (NativeLinkHarness(scheme, mixed=mixed) for scheme in schemes)
         for law in LAWS
         if not harness.missing(law) and (law.id not in NOT_MIXED if mixed else True)
         if law.group in SELECTING or (law.group is Group.CHANNEL and not mixed)
         for label, case in law.cases.items()
     ]
+    metafunc.parametrize(("harness", "law", "case"), runs)
 
 
-@pytest.mark.parametrize(("harness", "law", "case"), _runs())
 def test_law(harness: Harness, law: Law, case: object) -> None:
     """The law holds across a link of the native host as it does inside a process. Rows: N1b, C9."""
     harness.check(law, case)
