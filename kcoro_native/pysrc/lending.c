@@ -249,12 +249,12 @@ PyObject *kpy_ask(PyObject *o, PyObject *op) {
     if (place == NULL)
         return NULL;
     kpy_enter(self);
+    kpy_channel_t *before = place->at; /* where it stands, if it waits already: then it is refused */
     place->at = self;
     Py_INCREF(place->owner);
     int code = kc_chan_ask(self->ch, &place->as_try);
     if (code != 1) {
-        if (!place->is_leaving && place->as_try.waiter.list == NULL)
-            place->at = NULL;
+        place->at = place->is_leaving || place->as_try.waiter.list != NULL ? before : NULL;
         Py_DECREF(place->owner);
     }
     kpy_leave(self);

@@ -225,6 +225,19 @@ def test_random_misuse_ends_with_an_answer_or_an_exception(native: Any, monkeypa
     gc.collect()
 
 
+def test_a_waiter_that_another_channel_refuses_to_ask_about_still_knows_where_it_stands(native: Any) -> None:
+    """It is told why its own channel was closed, also when the other one is gone by then."""
+    core, other = (native.ChannelCore(Kind.RENDEZVOUS, None, Overflow.SUSPEND) for _ in range(2))
+    op = native.Operation(NOBODY)
+    core.enqueue(op)
+    with pytest.raises(ValueError, match="waits already"):
+        other.ask(op)
+    del other
+    gc.collect()
+    core.close("that is why")
+    assert op.error.reason == "that is why"
+
+
 @pytest.mark.long
 def test_much_random_misuse(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for some minutes."""
