@@ -355,6 +355,7 @@ class Pump:
             watch.cancel()
         self._watches.clear()
         self.reader = None
+        self.handlers = {}  # whoever keeps a link that is over keeps little
         for timer in (self._timer, self._due):
             if timer is not None:
                 timer.cancel()

@@ -355,6 +355,7 @@ class Connection(Asking, Answering):
         if self._report is not None:
             self._report = evolve(self._report, requests=(), elements=(), parked=(), unacknowledged=(), data=())
             self._routes.clear()
+            self._next.handle = None
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
