@@ -436,9 +436,10 @@ run(main, host="native")
 
 def test_another_interpreter_has_the_reference_engine() -> None:
     """The module is refused there, with what to do, and the main interpreter is untouched when the other one ends."""
+    # Unbuffered: each interpreter has a buffer of its own for the same pipe.
     environment = {**os.environ, "KCORO_ENGINE": "auto"}  # whoever insists on native is told that it cannot be had
     done = subprocess.run(
-        [sys.executable, "-c", INTERPRETERS], capture_output=True, text=True, timeout=60, env=environment
+        [sys.executable, "-u", "-c", INTERPRETERS], capture_output=True, text=True, timeout=60, env=environment
     )
     before, refused, engine, after = done.stdout.splitlines()
     assert (before, after) == ("value", "value"), done
