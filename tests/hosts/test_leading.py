@@ -238,6 +238,26 @@ async def test_a_watch_that_ends_while_a_task_leads_lets_it_wait_on() -> None:
 
 
 @in_trio
+async def test_a_watch_whose_last_callback_wants_no_more_starts_anew() -> None:
+    """Also when a leader has called it: whoever waits for the descriptor next is told."""
+    with a_line() as line:
+        line.watch.cancel()
+        fd, told = line.here.fileno(), list[str]()
+        op = Operation(line.host)
+
+        def once() -> None:
+            line.here.recv(100)
+            op.complete()
+
+        line.there.send(b"a")
+        await line.host.park_watching(op, line.host.wait_fd(fd, READ, once))
+        line.watch = line.host.wait_fd(fd, READ, lambda: told.append("again"))
+        line.there.send(b"b")
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == ["again"]
+
+
+@in_trio
 async def test_a_descriptor_that_was_led_may_be_closed_and_its_number_used_again() -> None:
     """The next owner of the number hears of its own news, and nothing of the last one's."""
     numbers = set()

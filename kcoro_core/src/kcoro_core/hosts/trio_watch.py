@@ -75,6 +75,8 @@ class Watches(trio.abc.Instrument):
         """Nobody leads any more; another lead may begin before the loop waits."""
         if watch.watchers:
             self._silent[watch] = None
+        else:
+            self.forget(watch)
 
     def before_io_wait(self, timeout: float) -> None:
         """The loop is about to wait: have the common task hear of descriptors that nobody leads for."""
