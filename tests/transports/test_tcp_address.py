@@ -14,8 +14,9 @@ import pytest
 
 from kcoro_core.errors import AccessDenied, AlreadyExists, NotFound, TransportError
 from kcoro_core.transport import READ
-from kcoro_transport_tcp import address, plugin
-from kcoro_transport_tcp.address import Address, Target, alternating, is_loopback, parse, targets
+from kcoro_core.transports import host_port
+from kcoro_core.transports.host_port import TCP, Address, SocketKind, Target, alternating, is_loopback, parse, targets
+from kcoro_transport_tcp import plugin
 from kcoro_transport_tcp.link import Connection
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -56,11 +57,11 @@ def test_nobody_connects_to_no_port() -> None:
 
 
 def test_what_is_numeric_or_this_machine_is_never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "Lookup", None)
-    assert targets(parse("tcp:localhost:7")) == [Target(V4, ("127.0.0.1", 7)), Target(V6, ("::1", 7, 0, 0))]
-    assert targets(parse("tcp::7")) == [Target(V4, ("127.0.0.1", 7))]
-    assert targets(parse("tcp:[::1]:7")) == [Target(V6, ("::1", 7, 0, 0))]
-    assert targets(parse("tcp:jobs.example.org:7")) == []
+    monkeypatch.setattr(host_port, "Lookup", None)
+    assert targets(parse("tcp:localhost:7"), TCP) == [Target(V4, ("127.0.0.1", 7)), Target(V6, ("::1", 7, 0, 0))]
+    assert targets(parse("tcp::7"), TCP) == [Target(V4, ("127.0.0.1", 7))]
+    assert targets(parse("tcp:[::1]:7"), TCP) == [Target(V6, ("::1", 7, 0, 0))]
+    assert targets(parse("tcp:jobs.example.org:7"), TCP) == []
 
 
 @pytest.mark.parametrize(
@@ -111,19 +112,19 @@ def test_clear_text_leaves_where_somebody_says_that_it_may() -> None:
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Have every name lead to these places, or fail; or to nowhere until the end of the test."""
     held = threading.Event()
-    real = address._looked_up
+    real = host_port._looked_up
 
     def lead(*places: Target, error: OSError | None = None, hold: bool = False) -> None:
-        def looked_up(host: str, port: int, flags: int = 0, family: int = socket.AF_UNSPEC) -> list[Target]:
+        def looked_up(host: str, port: int, kind: SocketKind, flags: int = 0, family: int = 0) -> list[Target]:
             if flags:
-                return real(host, port, flags, family)
+                return real(host, port, kind, flags, family)
             if hold:
                 held.wait()
             if error is not None:
                 raise error
             return list(places)
 
-        monkeypatch.setattr(address, "_looked_up", looked_up)
+        monkeypatch.setattr(host_port, "_looked_up", looked_up)
 
     yield lead
     held.set()

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from .address import Target
+from kcoro_core.transports.host_port import Target
+
 from .library import CID_BYTES, VERSION_1, Place, versions_told
 from .udp import Udp
 

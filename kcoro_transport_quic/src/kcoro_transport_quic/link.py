@@ -23,8 +23,8 @@ from attrs import define, field
 
 from kcoro_core.errors import ProtocolError, TransportError
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, RawFrame
+from kcoro_core.transports.host_port import UDP, Address, Lookup, Target, targets
 
-from .address import Address, Lookup, Target, targets
 from .endpoint import Endpoint
 from .library import Engine
 from .quic import ALPN, QuicOptions, client_settings, explained
@@ -302,9 +302,9 @@ class Connection:
         """Begin to connect: to the first address, or by looking them up."""
         self.address, self.options = address, options
         self.patience = options.connect_timeout
-        self.untried.extend(targets(address))
+        self.untried.extend(targets(address, UDP))
         if not self.untried:
-            self.lookup = Lookup(address.host, address.port)
+            self.lookup = Lookup(address.host, address.port, UDP)
 
     def connect_on(self) -> None:
         """Take the answer of a look-up, begin with the first address, go on to the next when one has failed."""

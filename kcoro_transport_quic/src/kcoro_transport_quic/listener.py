@@ -19,8 +19,8 @@ from attrs import define, field
 
 from kcoro_core.errors import AccessDenied, AlreadyExists, NotFound, TransportError
 from kcoro_core.transport import READ, PollSpec
+from kcoro_core.transports.host_port import UDP, Address, Target, targets
 
-from .address import Address, Target, targets
 from .endpoint import Endpoint
 from .library import Engine, Place
 from .link import Connection
@@ -157,7 +157,7 @@ def bound(address: Address) -> Endpoint:
     :raises AlreadyExists: somebody else listens there. NotFound: this machine has no such address. AccessDenied: the
         port needs a right. ValueError: it is a name, which may have several addresses.
     """
-    places = targets(address)
+    places = targets(address, UDP)
     if not places:
         raise ValueError(
             f"{address}: a server listens at a numeric address of its machine, such as 127.0.0.1, or 0.0.0.0 for all"

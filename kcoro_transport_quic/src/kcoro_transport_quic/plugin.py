@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
+from kcoro_core.transports.host_port import parse
+from kcoro_core.transports.options import read
 
 from . import link
-from .address import parse
 from .link import NOBODY, Connection
 from .listener import Listener
-from .options import read
 from .quic import QuicOptions, check_identity
 
 __all__ = [

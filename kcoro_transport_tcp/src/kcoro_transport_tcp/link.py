@@ -22,9 +22,8 @@ from attrs import define, field
 
 from kcoro_core.errors import AccessDenied
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, PollSpec
+from kcoro_core.transports.host_port import TCP, Address, Lookup, Target, is_loopback, targets
 from kcoro_core.transports.stream import StreamConnection
-
-from .address import Address, Lookup, Target, is_loopback, targets
 
 __all__ = ["Connection", "Options", "check_secure", "prepare"]
 
@@ -83,12 +82,12 @@ class Connection(StreamConnection):
     def begin(self, address: Address) -> None:
         """Begin to connect: to the first address, or by looking them up."""
         self.connecting = True
-        self.untried.extend(targets(address))
+        self.untried.extend(targets(address, TCP))
         if self.untried:
             self._try_next()
         else:
             self.sock.close()
-            self.lookup = Lookup(address.host, address.port)
+            self.lookup = Lookup(address.host, address.port, TCP)
             self.sock = self.lookup.sock
 
     # -- connecting
@@ -197,7 +196,7 @@ def dial(address: Address, options: Options) -> Connection:
     :raises ValueError: there is no port. AccessDenied: it would leave this machine in clear text.
     """
     check_port(address)
-    for target in targets(address):
+    for target in targets(address, TCP):
         check_secure(address, target.host, options.insecure)
     conn = Connection(unconnected(), name=str(address), lingers=True, patience=options.connect_timeout)
     conn.insecure = options.insecure

@@ -10,9 +10,9 @@ import socket
 from attrs import define
 
 from kcoro_core.errors import AccessDenied, AlreadyExists, NotFound
+from kcoro_core.transports.host_port import TCP, Address, Target, targets
 from kcoro_core.transports.stream_listener import StreamListener
 
-from .address import Address, Target, targets
 from .link import Connection
 
 __all__ = ["Listener", "bound"]
@@ -24,7 +24,7 @@ def bound(address: Address, backlog: int) -> socket.socket:
     :raises AlreadyExists: somebody else does. NotFound: this machine has no such address. AccessDenied: the port needs
         a right. ValueError: it is a name, which may have several addresses.
     """
-    places = targets(address)
+    places = targets(address, TCP)
     if not places:
         raise ValueError(
             f"{address}: a server listens at a numeric address of its machine, such as 127.0.0.1, or 0.0.0.0 for all"

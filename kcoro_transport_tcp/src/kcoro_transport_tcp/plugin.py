@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import STREAM, TRANSPORT_API, TransportInfo
+from kcoro_core.transports.host_port import TCP, parse, targets
+from kcoro_core.transports.options import read
 from kcoro_core.transports.stream_hooks import (
     kcoro_abort,
     kcoro_accept,
@@ -24,10 +26,8 @@ from kcoro_core.transports.stream_hooks import (
 )
 
 from . import link
-from .address import parse, targets
 from .link import Connection, Options, check_secure
 from .listener import Listener
-from .options import read
 
 __all__ = [
     "kcoro_abort",
@@ -66,6 +66,6 @@ def kcoro_connect(uri: str, config: Mapping[str, Any]) -> Connection:
 def kcoro_listen(uri: str, config: Mapping[str, Any]) -> Listener:
     """Listen at an address of this machine; an empty one asks for any free port that only this machine reaches."""
     options, address = read(Options, "tcp", config), parse(uri)
-    for target in targets(address):
+    for target in targets(address, TCP):
         check_secure(address, target.host, options.insecure)
     return Listener.at(address, options.backlog)

@@ -22,9 +22,9 @@ from attrs import define, field
 
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import READ, WRITE, PollSpec
+from kcoro_core.transports.host_port import Address
 from kcoro_core.transports.stream import MOST_READ_BYTES, READ_BYTES
 
-from .address import Address
 from .link import Connection, check_port, named, prepare, unconnected
 from .tls import ALPN, TlsOptions, client_context, explained, identity_of
 

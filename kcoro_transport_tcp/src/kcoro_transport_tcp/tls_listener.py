@@ -21,9 +21,9 @@ from attrs import define, field
 
 from kcoro_core.errors import TransportError
 from kcoro_core.transport import READ, WRITE, PollSpec
+from kcoro_core.transports.host_port import Address, Target
 from kcoro_core.transports.stream_listener import StreamListener
 
-from .address import Address, Target
 from .listener import bound
 from .tls import TlsOptions, server_context
 from .tls_link import TlsConnection, accepted

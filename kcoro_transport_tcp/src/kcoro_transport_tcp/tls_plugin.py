@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, TransportInfo
+from kcoro_core.transports.host_port import parse
+from kcoro_core.transports.options import read
 from kcoro_core.transports.stream_hooks import (
     kcoro_abort,
     kcoro_accept,
@@ -26,8 +28,6 @@ from kcoro_core.transports.stream_hooks import (
 )
 
 from . import tls_link as link
-from .address import parse
-from .options import read
 from .tls import TlsOptions
 from .tls_link import TlsConnection as Connection
 from .tls_link import kcoro_send_frame
