@@ -180,6 +180,17 @@ def test_a_scheme_that_nobody_serves_names_the_package_if_it_is_known(install: A
         plugins.transport("odd:x")
 
 
+@pytest.mark.parametrize("ask", [plugins.engine, plugins.host])
+def test_an_engine_or_host_that_is_not_there_names_the_package_if_it_is_known(install: Any, ask: Any) -> None:
+    """Row: T5."""
+    install()
+    with pytest.raises(NotSupported, match="pip install kcoro-core kcoro-native"):
+        ask("native")
+    with pytest.raises(NotSupported, match="one of these") as odd:
+        ask("odd")
+    assert "pip install" not in str(odd.value)
+
+
 @pytest.mark.parametrize("uri", ["", ":x", "/run/x", "Uds:/x", "1a:x", "a b:x"])
 def test_an_address_without_a_scheme_is_a_mistake_of_the_caller(install: Any, uri: str) -> None:
     install()

@@ -37,6 +37,8 @@ PACKAGES: Final = {
     "quic": "kcoro-transport-quic",
 }
 """Where the schemes of this project live, so that a missing package can be named."""
+NATIVE_PACKAGE: Final = "kcoro-native"
+"""Where the engine and the host named ``native`` live."""
 WELL_KNOWN_ENGINES: Final = ("reference", "native")
 WELL_KNOWN_HOSTS: Final = ("trio", "script", "native", "asyncio")
 
@@ -229,8 +231,13 @@ def _no_engine(registry: _Registry, name: str) -> KcoroError:
     there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_channel")})
     return NotSupported(
         f"no installed plugin gives engine {name!r} (there: {', '.join(there) or 'none'}); "
-        f"set KCORO_ENGINE to one of these, or to auto{_suspects(registry)}"
+        f"set KCORO_ENGINE to one of these, or to auto{_native_remedy(name)}{_suspects(registry)}"
     )
+
+
+def _native_remedy(name: str) -> str:
+    """What to install, if it is the engine or the host of this project that is not there."""
+    return f". Or run: pip install kcoro-core {NATIVE_PACKAGE}" if name == "native" else ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -254,7 +261,8 @@ def host(name: str) -> HostFactory:
         if plugin.report.name == name and plugin.report.state != "loaded":
             raise _unusable(plugin, f"host {name!r}")
     there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_host")})
-    raise NotSupported(f"no installed plugin gives host {name!r} (there: {', '.join(there) or 'none'})")
+    text = f"no installed plugin gives host {name!r} (there: {', '.join(there) or 'none'}); choose one of these"
+    raise NotSupported(f"{text}{_native_remedy(name)}{_suspects(registry)}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
