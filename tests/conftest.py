@@ -39,6 +39,7 @@ if NATIVE is None or NATIVE.origin is None:
         "demo/test_native.py",
         "hosts/test_native.py",
         "hosts/test_native_misuse.py",
+        "hosts/test_native_outside.py",
         "laws/test_native.py",
         "laws/test_native_links.py",
     ]
