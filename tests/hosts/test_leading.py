@@ -311,6 +311,19 @@ async def test_leading_costs_one_descriptor_for_all_watches_of_a_run() -> None:
     assert count() == before - 1
 
 
+def test_a_run_that_ends_while_a_background_task_leads_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    """Background tasks of a run end in any order, and the common epoll with one of them."""
+
+    async def main() -> None:
+        line = Line(current_host())
+        for _ in range(3):  # the first of them leads
+            trio.lowlevel.spawn_system_task(line.ask)
+        await trio.testing.wait_all_tasks_blocked()
+
+    run(main)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("signals", [1, 5])
 def test_an_interrupt_ends_a_lead(signals: int) -> None:
     """Ctrl-C while the main task leads comes out of the run, and never in the middle of a callback."""

@@ -86,13 +86,14 @@ class Watches(trio.abc.Instrument):
             self._silent.clear()
 
     def _add(self, watch: _Watch) -> None:
-        with contextlib.suppress(OSError):  # closed, unseen by those who watch it: they are not told either
+        # Closed, unseen by those who watch it, who are not told either; or the run is ending, and the epoll is closed.
+        with contextlib.suppress(OSError, ValueError):
             self._epoll.register(watch.key[0], select.EPOLLIN)
             watch.listens = True
 
     def _remove(self, watch: _Watch) -> None:
         watch.listens = False
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(watch.key[0])
 
     def start_common_task(self) -> None:
