@@ -314,13 +314,19 @@ async def test_leading_costs_one_descriptor_for_all_watches_of_a_run() -> None:
 def test_a_run_that_ends_while_a_background_task_leads_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     """Background tasks of a run end in any order, and the common epoll with one of them."""
 
+    lines: list[Line] = []
+
     async def main() -> None:
         line = Line(current_host())
+        lines.append(line)
         for _ in range(3):  # the first of them leads
             trio.lowlevel.spawn_system_task(line.ask)
         await trio.testing.wait_all_tasks_blocked()
 
     run(main)
+    for line in lines:
+        line.here.close()
+        line.there.close()
     assert not caplog.records
 
 
