@@ -48,6 +48,8 @@ static void settle(kc_chan_t *ch, size_t count, void *const *put_back, size_t ba
     } else {
         put_back_all(ch, put_back, back);
         kci_chan_drained_if_empty(ch);
+        if (ch->ring.length != 0 && ch->keeper != NULL)
+            ch->keeper->arrived(ch->keeper);
     }
     kci_chan_end_tries(ch);
 }
@@ -71,8 +73,6 @@ int kc_chan_settle_ahead(kc_chan_t *ch, size_t count, void *const *put_back, siz
     kci_chan_watch(ch);
     settle(ch, count, put_back, back);
     kci_chan_slot_freed(ch);
-    if (ch->ring.length != 0 && ch->keeper != NULL)
-        ch->keeper->arrived(ch->keeper);
     kci_chan_drop(ch);
     return 0;
 }

@@ -25,8 +25,9 @@ from kcoro_core import (
     dial,
     select,
     serve,
+    sleep,
 )
-from kcoro_core.transports.faults import TO_LISTENER
+from kcoro_core.transports.faults import TO_DIALER, TO_LISTENER
 from kcoro_core.transports.mem import faults
 
 from .world import World, settle, tasks
@@ -523,5 +524,34 @@ def test_a_task_that_waits_for_an_element_ahead_is_told_when_its_side_leaves(mem
                 ch.try_send(b"for the other")
                 await settle()
                 assert taken.value == b"for the other"
+
+    mem_world.run(main)
+
+
+def test_what_comes_back_over_another_link_is_for_who_receives_ahead(mem_world: World) -> None:
+    """It stands at the head again, and those that stand here are told as they are of a new element. Rows: N4, X4."""
+    jobs = channel(BUFFERED, 4)
+
+    async def main() -> None:
+        with faults("world") as line:
+            async with (
+                mem_world.linked({"jobs": jobs}) as (_, link),
+                serve("mem:beside", {"jobs": jobs}) as beside,
+                dial(beside.uri) as other,
+            ):
+                first = await link.open("jobs")
+                async with tasks() as some:
+                    late = some.start(first.recv, 1)
+                    await settle()
+                    line.stall(TO_DIALER)
+                    await jobs.send(b"late")
+                    second = await other.open("jobs", prefetch=2)
+                    waits = some.start(second.recv)
+                    await settle()
+                    assert waits.waits
+                    await sleep(2)
+                    line.resume(TO_DIALER)
+                    await settle()
+                assert (type(late.error), waits.value) == (DeadlineExceeded, b"late")
 
     mem_world.run(main)

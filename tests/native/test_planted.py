@@ -58,6 +58,11 @@ FAULTS = {
     "free slots are not told": ("lending.c", "if (ch->borrower != NULL && !ch->recalled)", "if (0)"),
     "what comes back stands in reverse": ("keeping.c", "elements[i - 1]", "elements[count - i]"),
     "what comes back passes the keeper": ("keeping.c", "i < count && ch->keeper == NULL && ", "i < count && "),
+    "who keeps is not told of what comes back": (
+        "keeping.c",
+        "if (ch->ring.length != 0 && ch->keeper != NULL)\n            ch",
+        "if (0)\n            ch",
+    ),
     "what comes back after a cancel is lost": ("keeping.c", "        report_all(ch, put_back, back);\n", ""),
     "a kept element gives its slot away": ("chan.h", "ch->ring.length + ch->kept + ", "ch->ring.length + "),
     "the keeper is not told of elements": ("lending.c", "if (rc == 0 && ch->keeper != NULL)", "if (0)"),

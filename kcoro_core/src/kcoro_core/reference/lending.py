@@ -300,13 +300,12 @@ class Lending:
         self._watch()
         self.settle(count, put_back)
         self._slot_freed()
-        if self.queue and self.keeper is not None:
-            self.keeper.arrived()
 
     def settle(self, count: int = 1, put_back: Sequence[Any] = ()) -> None:
         """So many have arrived or come back; those that came back go to the head, in their old order.
 
-        After ``cancel`` nothing goes back into the queue: what comes back is reported as the queue was.
+        There they are for the keeper, whichever link had them. After ``cancel`` nothing goes back into the queue: what
+        comes back is reported as the queue was.
         """
         self.travelling -= count
         if self.given_up is not None:
@@ -322,6 +321,8 @@ class Lending:
         self.peak = max(self.peak, len(self.queue))
         if self.closed and not self.queue:
             self._drained()
+        if self.keeper is not None and self.queue:
+            self.keeper.arrived()
         if self.tries:
             self._end_tries()
 
