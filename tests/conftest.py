@@ -36,6 +36,7 @@ hypothesis.settings.load_profile("kcoro")
 NATIVE = importlib.util.find_spec("kcoro_native")
 if NATIVE is None or NATIVE.origin is None:
     collect_ignore = [
+        "bench/test_native_run.py",
         "demo/test_native.py",
         "hosts/test_native.py",
         "hosts/test_native_misuse.py",

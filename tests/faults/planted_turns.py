@@ -69,8 +69,8 @@ TURNS = [
     Fault(
         "held-for-ever",
         OUTBOX,
-        "            self._begun -= charge(entry.size)\n            self._let_begin()\n",
-        "            self._begun -= charge(entry.size)\n",
+        "            self.unfenced += charge(entry.size)\n            self._let_begin()\n",
+        "            self.unfenced += charge(entry.size)\n",
         "a message that had to wait never begins",
     ),
     Fault(

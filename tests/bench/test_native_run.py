@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""The native rows of the benchmarks, run once, quickly; where the native engine is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_row_runs() -> None:
+    """Every row whose libraries are installed is measured, and each figure is of some work."""
+    command = [sys.executable, "bench/run.py", "native", "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["suites"]["native"]
+    measured = [row for row in rows if "ratio" in row]
+    assert {row["name"] for row in measured} >= {
+        "rendezvous round trip: trio",
+        "rendezvous round trip: asyncio",
+        "buffered 128: trio",
+        "spawn and join: asyncio",
+        "sleepers: asyncio",
+        "cancel parked tasks: trio",
+        "rendezvous inside trio: trio",
+        "bytes for each parked task: native",
+    }
+    assert all(row["ratio"]["low"] > 0 for row in measured)
+    assert all("is not installed" in row["name"] for row in rows if "ratio" not in row)
