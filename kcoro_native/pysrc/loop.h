@@ -40,14 +40,15 @@ struct kpy_task {
     kpy_task_t *older, *younger;
     PyObject *coro, *context, *name; /* name: NULL until somebody asks, or who started it named it */
     PyObject *thrown;                /* raised by the next step; after the end, the error */
-    PyObject *result;
+    union { /* by the state: one is NULL while the other is used, and a parked task is as small as it can be */
+        PyObject *wait;   /* what it is parked in, or NULL; of a block, what tells why */
+        PyObject *result; /* once FINISHED */
+    };
     /* Told of the end: a nursery, a launcher, or a callable of result and error; NULL: it is kept for take(). */
     PyObject *done;
     PyObject *handle; /* of a child that a launcher has started: its kcoro_core.scope.Task */
     kpy_scope_t *scope;             /* a reference */
     kpy_task_t *before, *behind;    /* in the list of the scope */
-    PyObject *wait;                 /* what it is parked in, or NULL */
-    PyObject *why;                  /* of a block: tells what it waits for */
     uint64_t id;
     uint8_t state, wait_kind;
     bool injected, permit, interrupted, yielded;

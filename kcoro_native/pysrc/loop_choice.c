@@ -249,6 +249,7 @@ static void renew_op(kpy_plan_t *self) {
     kc_op_init_select(&op->base.op, rule, (size_t)Py_SIZE(self));
     kpy_place_init(&op->base.place, (PyObject *)op, &op->base.op, 0, false, Py_None);
     kpy_operation_init(&op->base, self->state);
+    Py_DECREF(self->state->module); /* it holds the module already */
     op->reason = NULL;
 }
 
@@ -317,7 +318,7 @@ static PySendResult park(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result) 
         self->stage = IDLE;
         return kpy_raise_cancelled(loop);
     }
-    Py_XSETREF(op->task, Py_NewRef(task));
+    Py_XSETREF(op->op.task, Py_NewRef(task));
     Py_XSETREF(self->task, (kpy_task_t *)Py_NewRef(task));
     self->stage = PARKED;
     return kpy_park(loop, task, (PyObject *)op, KPY_WAIT_PLACE, result);
@@ -361,7 +362,7 @@ static PySendResult resume(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result
         return over(self, Py_NewRef(op), result);
     PyObject *value = op->op.value;
     op->op.value = NULL;
-    Py_CLEAR(op->task);
+    Py_CLEAR(op->op.task);
     return over(self, selected(self, claim, value != NULL ? value : Py_NewRef(Py_None)), result);
 }
 

@@ -23,9 +23,7 @@ enum stage { NEW, PARKED, IN_TURN, OVER };
 struct kpy_exchange {
     kpy_operation_t base;
     PyObject *face;      /* the channel as the program has it */
-    kpy_channel_t *core; /* a reference */
-    PyObject *outcome;   /* IN_TURN: the value, or NULL and `failure` */
-    PyObject *failure;
+    kpy_channel_t *core; /* a reference; the value, and the error, are in the base */
     uint8_t stage;
     bool iterates; /* an orderly close ends an iteration */
 };
@@ -52,6 +50,12 @@ static void set_home(kpy_exchange_t *self, kpy_loop_t *loop) {
     Py_XDECREF(old);
 }
 
+static void set_task(kpy_exchange_t *self, kpy_task_t *task) {
+    PyObject *before = self->base.op.task;
+    self->base.op.task = Py_NewRef(task);
+    Py_XDECREF(before);
+}
+
 /* -- its life */
 
 static kpy_exchange_t *allocate(kpy_state_t *state) {
@@ -76,7 +80,6 @@ PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *co
     self->base.wake = kpy_wake_waiting;
     self->face = Py_NewRef(face);
     self->core = (kpy_channel_t *)Py_NewRef(core);
-    self->outcome = self->failure = NULL;
     self->stage = NEW;
     self->iterates = iterates;
     return (PyObject *)self;
@@ -86,8 +89,6 @@ static int exchange_traverse(PyObject *obj, visitproc visit, void *arg) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
     Py_VISIT(self->face);
     Py_VISIT(self->core);
-    Py_VISIT(self->outcome);
-    Py_VISIT(self->failure);
     return kpy_operation_traverse(obj, visit, arg);
 }
 
@@ -95,8 +96,6 @@ static int exchange_clear(PyObject *obj) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
     Py_CLEAR(self->face);
     Py_CLEAR(self->core);
-    Py_CLEAR(self->outcome);
-    Py_CLEAR(self->failure);
     return kpy_operation_clear(obj);
 }
 
@@ -155,11 +154,11 @@ static PySendResult over(kpy_exchange_t *self, PyObject *value, PyObject **resul
     return PYGEN_RETURN;
 }
 
-/* The call has ended, by `outcome` or by `failure`. */
+/* The call has ended, by its value or by its error. */
 static PySendResult settle(kpy_exchange_t *self, PyObject **result) {
-    PyObject *outcome = self->outcome, *failure = self->failure;
-    self->outcome = self->failure = NULL;
-    return failure != NULL ? raise(self, failure) : over(self, outcome, result);
+    PyObject *value = self->base.op.value, *failure = self->base.error;
+    self->base.op.value = self->base.error = NULL;
+    return failure != NULL ? raise(self, failure) : over(self, value, result);
 }
 
 /* It ended at once, and spends a credit; behind the last one the others have a turn. */
@@ -169,14 +168,14 @@ static PySendResult spend(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **res
         return settle(self, result);
     }
     self->stage = IN_TURN;
-    Py_XSETREF(self->base.task, Py_NewRef(loop->base.running));
+    set_task(self, loop->base.running);
     return kpy_pause(loop, loop->base.running, result);
 }
 
 static PySendResult fail_closed(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
     kc_chan_count_failure(self->core->ch, KC_CLOSED);
-    self->failure = PyObject_CallMethodNoArgs(self->face, loops_of(self)->str_closed_error);
-    if (self->failure == NULL) {
+    self->base.error = PyObject_CallMethodNoArgs(self->face, loops_of(self)->str_closed_error);
+    if (self->base.error == NULL) {
         self->stage = OVER;
         return PYGEN_ERROR;
     }
@@ -188,7 +187,6 @@ static PySendResult fail_closed(kpy_exchange_t *self, kpy_loop_t *loop, PyObject
 /* Without waiting: 0, -EAGAIN or -EPIPE as libkcoro has them. */
 static int try_now(kpy_exchange_t *self) {
     kpy_channel_t *core = self->core;
-    void *element = NULL;
     int code;
     kpy_enter(core);
     if (sends(self)) {
@@ -196,8 +194,8 @@ static int try_now(kpy_exchange_t *self) {
         if (code == 0)
             waiter(self)->value = NULL; /* the channel has it */
     }
-    else if ((code = kc_chan_recv_now(core->ch, &element)) == 0)
-        self->outcome = element != NULL ? element : Py_NewRef(Py_None);
+    else
+        code = kc_chan_recv_now(core->ch, &self->base.op.value);
     kpy_leave(core);
     return code;
 }
@@ -226,7 +224,7 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
         abandon(self);
         return kpy_raise_cancelled(loop);
     }
-    Py_XSETREF(self->base.task, Py_NewRef(task));
+    set_task(self, task);
     self->stage = PARKED;
     PyObject_GC_Track(self);
     return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result);
@@ -259,7 +257,7 @@ static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **res
 
 static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
     kpy_task_t *task = loop->base.running;
-    if (self->base.task != (PyObject *)task)
+    if (self->base.op.task != task)
         return kpy_refuse_await();
     if (!task->interrupted && kci_claim(&self->base.op) == KC_WAITING)
         return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result); /* it was not this that woke the task */
@@ -291,7 +289,7 @@ static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
     case PARKED:
         return resume(self, loop, result);
     case IN_TURN:
-        return self->base.task == (PyObject *)loop->base.running ? settle(self, result) : kpy_refuse_await();
+        return self->base.op.task == loop->base.running ? settle(self, result) : kpy_refuse_await();
     default:
         PyErr_Format(PyExc_RuntimeError, "this %s() has ended: call it again for another",
                      sends(self) ? "send" : "recv");
@@ -302,7 +300,7 @@ static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
 /* Something else ends the await: an exception that is thrown in, or the end of its coroutine. */
 static void exchange_leave(PyObject *obj) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
-    kpy_task_t *task = kpy_is_task(self->base.state, self->base.task) ? (kpy_task_t *)self->base.task : NULL;
+    kpy_task_t *task = kpy_is_task(self->base.state, self->base.op.task) ? self->base.op.task : NULL;
     enum stage stage = self->stage;
     self->stage = OVER;
     if (stage == IN_TURN && task != NULL)

@@ -224,7 +224,7 @@ static PyMethodDef methods[] = {
     {"block", block, METH_O, "Awaited, park until wake, whatever is cancelled; the argument tells why in dumps."},
     {"wake", wake, METH_O, "End the block of a task."},
     {"nap", nap, METH_O, "Awaited, wait so many seconds; a cancel point."},
-    {"launcher", kpy_launcher, METH_VARARGS, "What launches children of a scope; its nursery and two dicts."},
+    {"launcher", kpy_launcher, METH_VARARGS, "What launches children of a scope; its nursery, and its idle."},
     {"plan", FAST(kpy_plan), METH_FASTCALL, "What a selector with these clauses waits in, or None: not here."},
     {"now", now, METH_NOARGS, "Seconds on the loop's clock."},
     {"start_task", start_task, METH_VARARGS, "Run fn(*args) as a task inside a scope; done hears of its end."},

@@ -18,7 +18,8 @@ typedef struct kpy_launcher {
     kpy_loop_t *loop; /* a reference, as to the rest */
     PyObject *scope;
     kpy_nursery_t *nursery;
-    PyObject *running, *idle; /* dicts of the scope: children that have not ended, and who waits for none to be left */
+    PyObject *idle; /* a dict of the scope: who waits for no child to be left */
+    Py_ssize_t running; /* children launched here that have not ended; the scope adds those of its method */
 } kpy_launcher_t;
 
 static struct kpy_loops *loops_of(const kpy_launcher_t *self) {
@@ -30,17 +31,15 @@ static struct kpy_loops *loops_of(const kpy_launcher_t *self) {
 /* Only its value is to be kept: it did not fail, and nobody waits for it or for all to end. */
 static bool ends_quietly(const kpy_launcher_t *self, PyObject *handle, PyObject *error) {
     PyObject *waiting = *kpy_slot(handle, loops_of(self)->handle_at[KPY_HANDLE_WAITING]);
-    bool is_last = PyDict_GET_SIZE(self->running) == 0;
-    return error == NULL && waiting == Py_None && (PyDict_GET_SIZE(self->idle) == 0 || !is_last);
+    return error == NULL && waiting == Py_None && (PyDict_GET_SIZE(self->idle) == 0 || self->running != 0);
 }
 
 int kpy_launched_ended(PyObject *launcher, PyObject *handle, PyObject *result, PyObject *error) {
     kpy_launcher_t *self = (kpy_launcher_t *)launcher;
     kpy_nursery_t *nursery = (kpy_nursery_t *)Py_NewRef(self->nursery);
     PyObject *raised = NULL;
-    if (PyDict_DelItem(self->running, handle) != 0)
-        raised = kpy_take_exception();
-    else if (ends_quietly(self, handle, error))
+    self->running--;
+    if (ends_quietly(self, handle, error))
         Py_XSETREF(*kpy_slot(handle, loops_of(self)->handle_at[KPY_HANDLE_VALUE]),
                    Py_NewRef(result != NULL ? result : Py_None));
     else {
@@ -73,23 +72,18 @@ static PyObject *make_handle(kpy_launcher_t *self, PyObject *name) {
     return handle;
 }
 
-static PyObject *start(kpy_launcher_t *self, PyObject *fn, PyObject *coro) {
-    PyObject *name = PyObject_GetAttr(fn, loops_of(self)->str_qualname);
+static PyObject *start(kpy_launcher_t *self, PyObject *fn, PyObject *coro, PyObject *given) {
+    PyObject *name = given != NULL ? Py_NewRef(given) : PyObject_GetAttr(fn, loops_of(self)->str_qualname);
     PyObject *handle = name == NULL ? NULL : make_handle(self, name);
     kpy_task_t *task = NULL;
-    if (handle != NULL && PyDict_SetItem(self->running, handle, Py_None) == 0) {
+    if (handle != NULL)
         task = kpy_start_task(self->loop, coro, name, self->nursery->scope, (PyObject *)self);
-        if (task == NULL) {
-            PyObject *error = kpy_take_exception();
-            PyDict_DelItem(self->running, handle);
-            kpy_raise(error);
-        }
-    }
     Py_XDECREF(name);
     if (task == NULL) {
         Py_XDECREF(handle);
         return NULL;
     }
+    self->running++;
     self->nursery->children++;
     task->handle = Py_NewRef(handle);
     Py_DECREF(task);
@@ -100,6 +94,19 @@ static bool is_plain(const kpy_launcher_t *self, PyObject *fn) {
     if (kpy_loop_here != self->loop || self->nursery->closed || self->nursery->scope->cancel_called)
         return false;
     return PyFunction_Check(fn) && (((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags & CO_COROUTINE) != 0;
+}
+
+/* Whether the keywords are none, or a plain `name=`; its value, NULL for none that counts. */
+static bool is_only_name(const kpy_launcher_t *self, PyObject *keywords, PyObject *const *values, PyObject **name) {
+    *name = NULL;
+    if (keywords == NULL)
+        return true;
+    if (PyTuple_GET_SIZE(keywords) != 1 || PyTuple_GET_ITEM(keywords, 0) != loops_of(self)->str_name)
+        return false;
+    if (values[0] == Py_None)
+        return true;
+    *name = values[0];
+    return PyUnicode_CheckExact(*name) && PyUnicode_GET_LENGTH(*name) != 0;
 }
 
 static PyObject *slow(kpy_launcher_t *self, PyObject *const *args, size_t count, PyObject *keywords) {
@@ -118,14 +125,15 @@ static PyObject *slow(kpy_launcher_t *self, PyObject *const *args, size_t count,
 static PyObject *launch(PyObject *obj, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     kpy_launcher_t *self = (kpy_launcher_t *)obj;
     size_t count = (size_t)PyVectorcall_NARGS(nargsf);
-    if (count == 0 || keywords != NULL || !is_plain(self, args[0]))
+    PyObject *name;
+    if (count == 0 || !is_only_name(self, keywords, args + count, &name) || !is_plain(self, args[0]))
         return slow(self, args, count, keywords);
     PyObject *coro = PyObject_Vectorcall(args[0], args + 1, count - 1, NULL);
     if (coro == NULL) { /* its arguments do not fit, which is the child's error, and has had no effect */
         PyErr_Clear();
         return slow(self, args, count, keywords);
     }
-    PyObject *handle = start(self, args[0], coro);
+    PyObject *handle = start(self, args[0], coro, name);
     Py_DECREF(coro);
     return handle;
 }
@@ -135,9 +143,8 @@ static PyObject *launch(PyObject *obj, PyObject *const *args, size_t nargsf, PyO
 PyObject *kpy_launcher(PyObject *obj, PyObject *args) {
     kpy_loop_t *loop = (kpy_loop_t *)obj;
     struct kpy_loops *loops = loop->base.state->loops;
-    PyObject *scope, *nursery, *running, *idle;
-    if (!PyArg_ParseTuple(args, "OO!O!O!:launcher", &scope, loops->nursery, &nursery, &PyDict_Type, &running,
-                          &PyDict_Type, &idle))
+    PyObject *scope, *nursery, *idle;
+    if (!PyArg_ParseTuple(args, "OO!O!:launcher", &scope, loops->nursery, &nursery, &PyDict_Type, &idle))
         return NULL;
     if (loops->handle_class == NULL)
         Py_RETURN_NONE;
@@ -148,7 +155,6 @@ PyObject *kpy_launcher(PyObject *obj, PyObject *args) {
     self->loop = (kpy_loop_t *)Py_NewRef(loop);
     self->scope = Py_NewRef(scope);
     self->nursery = (kpy_nursery_t *)Py_NewRef(nursery);
-    self->running = Py_NewRef(running);
     self->idle = Py_NewRef(idle);
     return (PyObject *)self;
 }
@@ -159,7 +165,6 @@ static int traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->loop);
     Py_VISIT(self->scope);
     Py_VISIT(self->nursery);
-    Py_VISIT(self->running);
     Py_VISIT(self->idle);
     return 0;
 }
@@ -176,7 +181,6 @@ static void dealloc(PyObject *obj) {
     PyObject_GC_UnTrack(obj);
     clear(obj);
     Py_CLEAR(self->nursery);
-    Py_CLEAR(self->running);
     Py_CLEAR(self->idle);
     Py_CLEAR(self->loop);
     type->tp_free(obj);
@@ -184,6 +188,7 @@ static void dealloc(PyObject *obj) {
 }
 
 static PyMemberDef members[] = {
+    {"running", T_PYSSIZET, offsetof(kpy_launcher_t, running), READONLY, "How many that it launched still run."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(kpy_launcher_t, call), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };

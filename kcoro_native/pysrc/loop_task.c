@@ -40,6 +40,7 @@ static void unlink_task(kpy_task_t *self) {
 void kpy_task_end(kpy_task_t *self, PyObject *result, PyObject *error) {
     if (self->name == NULL && Py_REFCNT(self) > 1)
         Py_XDECREF(kpy_task_name(self)); /* asked for now, while the coroutine can still tell */
+    PyObject *wait = self->wait;
     unlink_task(self);
     self->state = KPY_FINISHED;
     self->owner->completed++;
@@ -48,7 +49,7 @@ void kpy_task_end(kpy_task_t *self, PyObject *result, PyObject *error) {
     kpy_task_set_scope(self, NULL);
     Py_CLEAR(self->coro);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->wait);
+    Py_XDECREF(wait);
     Py_DECREF(self); /* the scheduler's */
 }
 
@@ -122,6 +123,20 @@ static PyObject *get_error(PyObject *obj, void *Py_UNUSED(closure)) {
     return Py_NewRef(self->state == KPY_FINISHED && self->thrown != NULL ? self->thrown : Py_None);
 }
 
+static PyObject *get_result(PyObject *obj, void *Py_UNUSED(closure)) {
+    kpy_task_t *self = (kpy_task_t *)obj;
+    return Py_NewRef(self->state == KPY_FINISHED && self->result != NULL ? self->result : Py_None);
+}
+
+static PyObject *get_wait(PyObject *obj, void *Py_UNUSED(closure)) {
+    kpy_task_t *self = (kpy_task_t *)obj;
+    return Py_NewRef(self->state != KPY_FINISHED && self->wait != NULL ? self->wait : Py_None);
+}
+
+static PyObject *get_why(PyObject *obj, void *closure) {
+    return ((kpy_task_t *)obj)->wait_kind == KPY_NO_WAIT ? get_wait(obj, closure) : Py_NewRef(Py_None);
+}
+
 static PyObject *get_scope(PyObject *obj, void *Py_UNUSED(closure)) {
     kpy_task_t *self = (kpy_task_t *)obj;
     return Py_NewRef(self->scope != NULL ? (PyObject *)self->scope : Py_None);
@@ -144,12 +159,10 @@ static int task_traverse(PyObject *obj, visitproc visit, void *arg) {
     Py_VISIT(self->coro);
     Py_VISIT(self->context);
     Py_VISIT(self->thrown);
-    Py_VISIT(self->result);
     Py_VISIT(self->done);
     Py_VISIT(self->handle);
     Py_VISIT(self->scope);
-    Py_VISIT(self->wait);
-    Py_VISIT(self->why);
+    Py_VISIT(self->wait); /* or the result */
     return 0;
 }
 
@@ -159,11 +172,9 @@ static int task_clear(PyObject *obj) {
     Py_CLEAR(self->coro);
     Py_CLEAR(self->context);
     Py_CLEAR(self->thrown);
-    Py_CLEAR(self->result);
     Py_CLEAR(self->done);
     Py_CLEAR(self->handle);
-    Py_CLEAR(self->wait);
-    Py_CLEAR(self->why);
+    Py_CLEAR(self->wait); /* or the result */
     return 0;
 }
 
@@ -188,6 +199,9 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
     {"state", get_state, NULL, "Where it is in its life: a TaskState.", NULL},
     {"name", get_name, NULL, "What it was named, or the name of its function.", NULL},
+    {"result", get_result, NULL, "What it returned.", NULL},
+    {"wait", get_wait, NULL, "What it is parked in, or None.", NULL},
+    {"why", get_why, NULL, "While it is blocked: tells what it waits for.", NULL},
     {"error", get_error, NULL, "What ended it, or None.", NULL},
     {"scope", get_scope, set_scope, "The innermost cancel scope around it, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -197,10 +211,7 @@ static PyMemberDef members[] = {
     {"id", T_ULONGLONG, offsetof(kpy_task_t, id), READONLY, "Its number, from 1, in the order of starting."},
     {"coro", T_OBJECT, offsetof(kpy_task_t, coro), READONLY, "The coroutine, until it has finished."},
     {"context", T_OBJECT, offsetof(kpy_task_t, context), READONLY, "Its context, until it has finished."},
-    {"result", T_OBJECT, offsetof(kpy_task_t, result), READONLY, "What it returned."},
     {"injected", T_BOOL, offsetof(kpy_task_t, injected), READONLY, "Whether it was made runnable from outside a step."},
-    {"why", T_OBJECT, offsetof(kpy_task_t, why), READONLY, "While it is blocked: tells what it waits for."},
-    {"wait", T_OBJECT, offsetof(kpy_task_t, wait), READONLY, "What it is parked in, or None."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(kpy_task_t, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };

@@ -89,7 +89,7 @@ PySendResult kpy_park(kpy_loop_t *self, kpy_task_t *task, PyObject *wait, enum k
 
 /* Who is told that an operation of this extension was decided: the task that is parked in it, if it still is. */
 void kpy_wake_waiting(kpy_operation_t *operation) {
-    kpy_task_t *task = (kpy_task_t *)operation->task;
+    kpy_task_t *task = operation->op.task;
     if (!kpy_is_task(operation->state, (PyObject *)task) || task->state != KPY_PARKED ||
         task->wait != (PyObject *)operation)
         return;
@@ -231,7 +231,8 @@ static int begin_park(kpy_wait_on_t *self, kpy_task_t *task, enum kpy_wait *kind
         return -1;
     if (early == (PyObject *)self->loop)
         return 1; /* unparked before it was parked */
-    if (kpy_is_task(self->loop->base.state, early) && ((kpy_task_t *)early)->wait == self->subject) {
+    bool is_task = kpy_is_task(self->loop->base.state, early) && ((kpy_task_t *)early)->state != KPY_FINISHED;
+    if (is_task && ((kpy_task_t *)early)->wait == self->subject) {
         kpy_refuse_await();
         return -1;
     }
@@ -286,12 +287,7 @@ static PySendResult park_advance(PyObject *obj, PyObject **result) {
     return kpy_park(self->loop, task, self->subject, kind, result);
 }
 
-static void block_leave(PyObject *obj) {
-    kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
-    if (self->task != NULL)
-        Py_CLEAR(self->task->why);
-    park_leave(obj);
-}
+#define block_leave park_leave
 
 static PySendResult block_advance(PyObject *obj, PyObject **result) {
     kpy_wait_on_t *self = (kpy_wait_on_t *)obj;
@@ -304,12 +300,12 @@ static PySendResult block_advance(PyObject *obj, PyObject **result) {
         block_leave(obj);
         return kpy_done(result);
     }
-    self->task = (kpy_task_t *)Py_NewRef(task);
-    Py_XSETREF(task->why, Py_NewRef(self->subject));
-    if (!task->permit)
+    if (!task->permit) {
+        self->task = (kpy_task_t *)Py_NewRef(task);
         return kpy_park(self->loop, task, self->subject, KPY_NO_WAIT, result);
+    }
     task->permit = false; /* woken before it was blocked */
-    block_leave(obj);
+    self->is_over = true;
     return kpy_done(result);
 }
 

@@ -17,7 +17,8 @@ void kpy_operation_init(kpy_operation_t *self, kpy_state_t *state) {
     self->state = state;
     Py_INCREF(state->module);
     self->op.parker = &kpy_parker;
-    self->parker = self->error = self->task = self->weakrefs = NULL;
+    self->op.task = NULL;
+    self->parker = self->error = self->weakrefs = NULL;
     self->wake = NULL;
 }
 
@@ -70,19 +71,19 @@ int kpy_operation_traverse(PyObject *o, visitproc visit, void *arg) {
     Py_VISIT((PyObject *)self->place.as_try.waiter.value);
     Py_VISIT(self->parker);
     Py_VISIT(self->error);
-    Py_VISIT(self->task);
+    Py_VISIT((PyObject *)self->op.task);
     return 0;
 }
 
 int kpy_operation_clear(PyObject *o) {
     kpy_operation_t *self = (kpy_operation_t *)o;
-    PyObject *received = self->op.value, *offered = self->place.as_try.waiter.value;
-    self->op.value = self->place.as_try.waiter.value = NULL;
+    PyObject *received = self->op.value, *offered = self->place.as_try.waiter.value, *task = self->op.task;
+    self->op.value = self->place.as_try.waiter.value = self->op.task = NULL;
     Py_XDECREF(received);
     Py_XDECREF(offered);
+    Py_XDECREF(task);
     Py_CLEAR(self->parker);
     Py_CLEAR(self->error);
-    Py_CLEAR(self->task);
     return 0;
 }
 
@@ -186,7 +187,7 @@ static PyGetSetDef attributes[] = {
 
 static PyMemberDef members[] = {
     {"error", T_OBJECT, offsetof(kpy_operation_t, error), READONLY, "What to raise instead; None without an error."},
-    {"task", T_OBJECT, offsetof(kpy_operation_t, task), 0, "For the host."},
+    {"task", T_OBJECT, offsetof(kpy_operation_t, op.task), 0, "For the host."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(kpy_operation_t, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };

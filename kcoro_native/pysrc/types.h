@@ -39,14 +39,14 @@ struct kpy_place {
 /* One call that may wait; plain ones stand in a queue by `place`. */
 struct kpy_operation {
     PyObject_HEAD
-    kc_op_t op;        /* its value: a strong reference to what was received, or NULL for None */
+    /* Its value: a strong reference to what was received, or NULL for None. Its task: the host's, likewise. */
+    kc_op_t op;
     kpy_place_t place; /* unused in a select, whose arms have places */
     kpy_state_t *state;
     PyObject *parker; /* its method unpark(operation) is called once it is decided; NULL for nobody */
     /* A host written in C is told by this instead, unless it is NULL. It may free the operation's last reference. */
     void (*wake)(kpy_operation_t *self);
     PyObject *error; /* what to raise; made when op.error is set without one */
-    PyObject *task;  /* the host's */
     PyObject *weakrefs;
 };
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from .cancel import CancelToken
 from .errors import OperationCancelled, WouldBlock
-from .hosts.port import Handle, Host, Nursery, current_host
+from .hosts.port import Handle, Host, Launcher, Nursery, current_host
 from .parking import HomeBound, cancelled_error, check_function, check_timeout, park, result, token_is_set
 from .reference.waiter import Operation
 
@@ -129,7 +129,8 @@ class Scope(HomeBound):
     def __init__(self, parent: CancelToken | None = None) -> None:
         super().__init__()
         self.token = CancelToken(parent)
-        self._running: dict[Task[Any], None] = {}
+        self._running = 0  # children of the method launch that have not ended; the host's launcher counts its own
+        self._launcher: Launcher | None = None
         self._idle: dict[Operation, None] = {}
         self._manager: AbstractAsyncContextManager[Nursery] | None = None
         self._nursery: Nursery | None = None
@@ -137,7 +138,7 @@ class Scope(HomeBound):
         self._ended = False
 
     def __repr__(self) -> str:
-        return f"<Scope with {len(self._running)} running{' cancelled' if self.token.is_set() else ''}>"
+        return f"<Scope with {self._left()} running{' cancelled' if self.token.is_set() else ''}>"
 
     async def __aenter__(self) -> Self:
         if self._manager is not None:
@@ -149,8 +150,8 @@ class Scope(HomeBound):
         self._nursery = await self._manager.__aenter__()
         self._subscription = self.token.on_trigger(self._nursery.cancel_scope.cancel)
         if host.launcher is not None:
-            launch = host.launcher(self, self._nursery, self._running, self._idle)
-            self.launch = launch  # type: ignore[method-assign]
+            self._launcher = host.launcher(self, self._nursery, self._idle)
+            self.launch = self._launcher  # type: ignore[method-assign]
         return self
 
     async def __aexit__(
@@ -164,6 +165,7 @@ class Scope(HomeBound):
             self._ended = True
             self._subscription.cancel()
             self.__dict__.pop("launch", None)
+            self._launcher = None
 
     def launch(self, fn: Callable[..., Awaitable[T]], /, *args: Any, name: str | None = None) -> Task[T]:
         """Start ``fn(*args)`` as a child; returns its handle at once.
@@ -179,7 +181,7 @@ class Scope(HomeBound):
         if self.token.is_set():
             raise cancelled_error(self.token, "launch")
         task: Task[T] = Task(name or str(getattr(fn, "__qualname__", fn)), host)
-        self._running[task] = None
+        self._running += 1
         self._nursery.start_soon(self._run, task, fn, args, name=task.name)
         return task
 
@@ -196,16 +198,20 @@ class Scope(HomeBound):
             error = caught
             raise
         finally:
-            del self._running[task]
+            self._running -= 1
             self._has_ended(task, value, error)
 
     def _has_ended(self, task: Task[T], value: Any, error: BaseException | None) -> None:
         task._end(value, error)
         if isinstance(error, Exception):
             self._fail(error)
-        if not self._running:
+        if not self._left():
             for op in list(self._idle):
                 op.complete()
+
+    def _left(self) -> int:
+        """How many children have not ended."""
+        return self._running + (0 if self._launcher is None else self._launcher.running)
 
     def _fail(self, error: Exception) -> None:
         """Cancel the siblings; what callbacks of the token raise leaves together with the error, not instead of it."""
@@ -228,10 +234,10 @@ class Scope(HomeBound):
         host = current_host()
         self._enter(host)
         await host.cancel_point()
-        if not self._running or limit == 0:
+        if not self._left() or limit == 0:
             await host.spend()
-            if self._running:
-                raise WouldBlock(f"{len(self._running)} children are running")
+            if left := self._left():
+                raise WouldBlock(f"{left} children are running")
             return
         op = Operation(host)
         self._idle[op] = None

@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import Any, Final, TypedDict, final
 
 from kcoro_core.engine import Borrower, ChannelSnapshot, Keeper, SchedulerStats, Sentinel
-from kcoro_core.hosts.port import Handle
+from kcoro_core.hosts.port import Handle, Launcher
 from kcoro_core.reference.scheduler import TaskState
 from kcoro_core.reference.waiter import Parker
 from kcoro_core.semantics import ClosedRule, Kind, Overflow, Undelivered
@@ -215,7 +215,7 @@ class Loop:
     def wake(self, task: Any) -> None: ...
     nap: Callable[[float], Awaitable[None]] | None
     plan: Callable[[list[Any], ClosedRule], Any] | None
-    launcher: Callable[[Any, Any, dict[Any, None], dict[Any, None]], Any] | None
+    launcher: Callable[[Any, Any, dict[Any, None]], Launcher] | None
     def now(self) -> float: ...
     def call_at(self, deadline: float, fn: Callable[[], object]) -> Handle: ...
     def start_task(

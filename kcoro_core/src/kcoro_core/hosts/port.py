@@ -32,6 +32,7 @@ __all__ = [
     "CancelScope",
     "Handle",
     "Host",
+    "Launcher",
     "Nursery",
     "current_host",
     "find_host",
@@ -78,6 +79,19 @@ class Nursery(Protocol):
         ...
 
 
+class Launcher(Protocol):
+    """What a scope uses as its method ``launch`` while it is open."""
+
+    @property
+    def running(self) -> int:
+        """How many of the children that it has launched have not ended."""
+        ...
+
+    def __call__(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> Any:
+        """Start a child; returns its handle at once."""
+        ...
+
+
 class Host:
     """One run of one loop, as seen by kcoro; subclasses fill in the methods that raise NotImplementedError.
 
@@ -92,8 +106,8 @@ class Host:
     plan: Callable[[list[Any], ClosedRule], Any] | None = None
     """Gives what a Selector with these clauses waits in (``start(order)``, awaited), or None; None: it never does."""
 
-    launcher: Callable[[Any, Any, dict[Any, None], dict[Any, None]], Any] | None = None
-    """Gives what a Scope, with its nursery, running children and idle waiters, uses as ``launch``; None: its method."""
+    launcher: Callable[[Any, Any, dict[Any, None]], Launcher] | None = None
+    """Gives what a Scope, with its nursery and idle waiters, uses as ``launch``; None: its method."""
 
     def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
         self.quantum = quantum
