@@ -419,3 +419,21 @@ def test_a_peer_that_is_silent_for_too_long_is_lost(mem_world: World, setting: S
 
     with setting("keepalive", "30"):
         mem_world.run(main)
+
+
+def test_a_peer_that_falls_silent_behind_the_handshake_is_lost_as_soon(mem_world: World, setting: Setting) -> None:
+    """What had been the time for the handshake does not become the patience with a link that is younger. Row: N6."""
+
+    async def main() -> None:
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": channel(RENDEZVOUS)}) as (_, link):
+                jobs = await link.open("jobs")
+                line.stall(TO_DIALER)
+                began = current_host().now()
+                with pytest.raises(LinkLost):
+                    await jobs.recv()
+                assert current_host().now() - began < 1
+                line.resume(TO_DIALER)
+
+    with setting("keepalive", "0.2"), setting("hello_timeout", "5"):
+        mem_world.run(main)

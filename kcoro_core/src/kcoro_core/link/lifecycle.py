@@ -109,6 +109,7 @@ class Lifecycle:
         limits = news.agreement.limits
         link._exporting.agree(self.identity, limits.max_message)
         link._answering.agree(self.identity, limits.max_inflight_requests, limits.max_message)
+        self._pump.set_timer()  # the first sign of life may be due before the handshake had to be over
         self._decided.trigger()
         self._on_news(link)
 
