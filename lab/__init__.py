@@ -10,5 +10,7 @@ figures whether a phase of the project is done. What can be exact is a check; wh
 ``select``        contended selects: one winner each, nothing lost
 ``mux``           fair shares and bounded memory of many channels over one link
 
+``netns``         no lab but the ground for some: two machines on one, with a line between them that loses packets
+
 ``gates`` says which labs a gate consists of, ``runner`` runs them, ``sabotage`` shows that they can fail.
 """
