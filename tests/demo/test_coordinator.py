@@ -203,7 +203,7 @@ def test_a_worker_that_falls_silent_is_killed_after_patience_and_its_job_given_o
     # Twice, when the first order was out again, and not claimed yet, as the end of its first holder was seen.
     assert 1 <= played.tally.ledger.reissued <= 2
     assert 5.0 < played.seconds < 6.5
-    assert played.tally.shares[1].end == "worker 1 was killed by SIGKILL"
+    assert played.tally.shares[1].end == "worker 1 was killed by SIGKILL, since it was silent for 5 s"
 
 
 def test_messages_that_are_none_are_counted_and_dropped(tmp_path: Path) -> None:

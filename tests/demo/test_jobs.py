@@ -92,6 +92,16 @@ def test_an_issue_that_came_back_is_given_out_again_with_another_number() -> Non
     assert book.reissued == 1
 
 
+def test_an_issue_that_came_back_before_it_was_given_out_waits_again() -> None:
+    """The end of a link may be heard in the step that hands over, in front of whoever gave out."""
+    book = ledger(1)
+    book.give_back(0)
+    assert book.next() == (0, book.jobs[0])
+    book.give_out(0.0)
+    assert book.next() == (1, book.jobs[0])
+    assert book.expire(1000.0) == []
+
+
 def test_silence_longer_than_patience_ends_an_issue_and_names_its_worker() -> None:
     book = ledger(2)
     book.take(book.give_out(0.0).number, 7, 0.0)

@@ -75,6 +75,7 @@ class Coordinator:
         self._clock = _Awake()
         self._heard_at = 0.0
         self._barren_exits = 0  # since the last answer
+        self._silenced: set[int] = set()
 
     async def run(self, stop: Clause) -> int | None:
         """Work until all jobs are answered (returns None), or until ``stop`` wins (returns its value).
@@ -166,7 +167,8 @@ class Coordinator:
     async def _left(self, exit_: Exit) -> None:
         by_chaos = self._chaos is not None and exit_.worker in self._chaos.killed
         if not by_chaos:
-            self.tally.shares[exit_.worker].end = str(exit_)
+            because = f", since it was silent for {self.ledger.patience:g} s" if exit_.worker in self._silenced else ""
+            self.tally.shares[exit_.worker].end = f"{exit_}{because}"
         self.ledger.lose(exit_.worker)
         self._heard_at = self._clock.read()
         self._barren_exits += not by_chaos
@@ -183,6 +185,7 @@ class Coordinator:
             silent = set(self._crew.alive)
         if expired or silent:
             self._heard_at = now
+        self._silenced |= silent
         for worker in silent:
             self._crew.kill(worker)
 

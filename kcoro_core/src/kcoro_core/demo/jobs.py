@@ -78,6 +78,7 @@ class Ledger:
         """Answers that were dropped."""
         self._waiting = deque(self.jobs)
         self._out: dict[int, Issue] = {}
+        self._came_back = -1  # what is known to have reached nobody, before its give_out
         self._times = [0] * len(self.jobs)
         self._answered: set[int] = set()
 
@@ -103,7 +104,7 @@ class Ledger:
         return (self.issued, self._waiting[0]) if self._waiting else None
 
     def give_out(self, now: float) -> Issue:
-        """What ``next`` said has been handed over.
+        """What ``next`` said has been handed over; it waits again if it came back already.
 
         :raises TooManyIssues: this job has been handed over once too often; the ledger is of no further use.
         """
@@ -115,6 +116,8 @@ class Ledger:
         self._out[issue.number] = issue
         if self._times[job.number] > self.most_issues:
             raise TooManyIssues(job, self.most_issues)
+        if self._came_back == issue.number:
+            self._end([issue])
         return issue
 
     # -- what is heard
@@ -146,7 +149,9 @@ class Ledger:
     # -- what went wrong
 
     def give_back(self, number: int) -> None:
-        """This issue reached nobody."""
+        """This issue reached nobody; a link that is lost may say so before ``give_out`` is called for it."""
+        if number == self.issued:
+            self._came_back = number
         self._end([self._out[number]] if number in self._out else [])
 
     def lose(self, worker: int) -> int:
