@@ -263,6 +263,7 @@ def makers() -> dict[str, Callable[[], str]]:
         "members": members,
         "hooks engine": lambda: hooks(hookspecs.EngineHooks),
         "hooks host": lambda: hooks(hookspecs.HostHooks),
+        "hooks resolver": lambda: hooks(hookspecs.ResolverHooks),
         "hooks transport": lambda: hooks(hookspecs.TransportHooks),
     }
     for subject in SUBJECTS:

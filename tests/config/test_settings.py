@@ -34,6 +34,9 @@ GOOD: dict[str, tuple[str, Any, str, Any]] = {
     "keepalive": ("1.5", 1.5, "2.5", 2.5),
     "cancel_grace": ("0.5", 0.5, "2", 2.0),
     "backlog": ("5", 5, "6", 6),
+    "resolver": ('"dns"', "dns", "file,system", "file,system"),
+    "names": ('"names.toml"', "names.toml", "/etc/names.toml", "/etc/names.toml"),
+    "dns_servers": ('"10.0.0.10"', "10.0.0.10", "127.0.0.1:5353", "127.0.0.1:5353"),
 }
 BAD: dict[str, tuple[str, ...]] = {
     "engine": ("1", "true", "[]"),
@@ -42,6 +45,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "debug": ("1", "true"),
     "hello_timeout": ("0", "-1.0", '"1"', "true", "nan"),
     "backlog": ("0", "nan", "{}"),
+    "resolver": ("1", "[]"),
+    "names": ("1", "true"),
+    "dns_servers": ("10.1", "[]"),
 }
 BAD_TEXT: dict[str, tuple[str, ...]] = {
     "strict_checkpoints": ("", "maybe", "2"),

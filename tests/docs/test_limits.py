@@ -21,6 +21,7 @@ ROOMS = (
     "kcoro_core.wire",
     "kcoro_core.link",
     "kcoro_core.transports",
+    "kcoro_core.resolvers",
     *(package for package in PACKAGES if "_transport_" in package),
 )
 

@@ -26,6 +26,7 @@ ALLOWED["kcoro_transport_quic"] |= {"qh3"}  # a library that speaks QUIC, and ha
 ROOM_ALLOWED = {
     f"{CORE}.testing": {"pytest", "hypothesis"},  # shipped laws and kits; extra `testing`, never imported by the rest
     f"{CORE}.cli": {"rich", "trustme"},  # a progress bar, certificates; extras `progress` and `dev-certs`
+    f"{CORE}.resolvers": {"dns"},  # extra `dns`
 }
 
 # Modules by which a file would learn the time, toss a coin, or touch the world outside.

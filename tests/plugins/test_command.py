@@ -47,6 +47,7 @@ def test_plugins_as_json_has_every_field(kcoro: Any) -> None:
         "schemes": ["mem"],
         "engines": [],
         "hosts": [],
+        "resolvers": [],
         "api": 1,
         "error": "",
     }

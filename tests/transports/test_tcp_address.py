@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from kcoro_core.errors import AccessDenied, AlreadyExists, NotFound, TransportError
+from kcoro_core.resolvers import system
+from kcoro_core.resolvers.protocol import Place, Question
 from kcoro_core.transport import READ
-from kcoro_core.transports import host_port
-from kcoro_core.transports.host_port import TCP, Address, SocketKind, Target, alternating, is_loopback, parse, targets
+from kcoro_core.transports.host_port import TCP, Address, Target, is_loopback, parse, targets
 from kcoro_transport_tcp import plugin
 from kcoro_transport_tcp.link import Connection
 
@@ -35,12 +36,29 @@ V4, V6 = socket.AF_INET, socket.AF_INET6
 )
 def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
     assert parse(text) == Address("tcp", host, port)
+    assert not parse(text).service
+
+
+@pytest.mark.parametrize("service", ["kcoro", "X", "a-b-c", "1a", "fifteen-letters"])
+def test_a_service_stands_in_place_of_a_port(service: str) -> None:
+    """Row: X17."""
+    address = parse(f"tcp:jobs.example.org:{service}")
+    assert address == Address("tcp", "jobs.example.org", 0, service)
+    assert str(address) == f"tcp:jobs.example.org:{service}"
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "[::1]"])
+def test_what_is_never_looked_up_offers_no_service(host: str) -> None:
+    """Row: X17."""
+    with pytest.raises(ValueError, match="'kcoro' is a service, which a name offers"):
+        parse(f"tcp:{host}:kcoro")
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("tcp:7000", "tcp:host", "tcp:host:", "tcp:host:x", "tcp:host:65536", "tcp:host:-1", "tcp:host:\u0663"),
+        *("tcp:7000", "tcp:host", "tcp:host:", "tcp:host:-x", "tcp:host:65536", "tcp:host:-1", "tcp:host:\u0663"),
+        *("tcp:host:a--b", "tcp:host:a-", "tcp:host:a_b", "tcp:host:sixteen-letters-", "tcp:host:sixteen-letters1"),
         *("tcp:::1:7000", "tcp:[::1]", "tcp:[host]:7000", "tcp:[127.0.0.1]:1", "tcp:a b:1", "tcp://host:7000"),
         *("tcp:user@host:7000", "tcp:host/path:7000", "tcp:host?x=1:7000"),
     ],
@@ -56,8 +74,7 @@ def test_nobody_connects_to_no_port() -> None:
         plugin.kcoro_connect("tcp:", {})
 
 
-def test_what_is_numeric_or_this_machine_is_never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_port, "Lookup", None)
+def test_what_is_numeric_or_this_machine_is_never_looked_up() -> None:
     assert targets(parse("tcp:localhost:7"), TCP) == [Target(V4, ("127.0.0.1", 7)), Target(V6, ("::1", 7, 0, 0))]
     assert targets(parse("tcp::7"), TCP) == [Target(V4, ("127.0.0.1", 7))]
     assert targets(parse("tcp:[::1]:7"), TCP) == [Target(V6, ("::1", 7, 0, 0))]
@@ -74,15 +91,6 @@ def test_what_is_numeric_or_this_machine_is_never_looked_up(monkeypatch: pytest.
 )
 def test_loopback_is_known_by_its_number_alone(host: str, local: bool) -> None:
     assert is_loopback(host) is local
-
-
-def test_families_take_turns_in_the_order_of_the_system() -> None:
-    """A family that leads nowhere costs one attempt, and not all of its addresses."""
-    six = [Target(V6, (f"::{i}", 1, 0, 0)) for i in range(3)]
-    four = [Target(V4, (f"127.0.0.{i}", 1)) for i in range(2)]
-    assert alternating([*six, *four]) == [six[0], four[0], six[1], four[1], six[2]]
-    assert alternating([*four, *six])[0] == four[0]
-    assert alternating([]) == []
 
 
 # -- what may leave this machine
@@ -112,19 +120,16 @@ def test_clear_text_leaves_where_somebody_says_that_it_may() -> None:
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Have every name lead to these places, or fail; or to nowhere until the end of the test."""
     held = threading.Event()
-    real = host_port._looked_up
 
-    def lead(*places: Target, error: OSError | None = None, hold: bool = False) -> None:
-        def looked_up(host: str, port: int, kind: SocketKind, flags: int = 0, family: int = 0) -> list[Target]:
-            if flags:
-                return real(host, port, kind, flags, family)
+    def lead(*places: Place, error: OSError | None = None, hold: bool = False) -> None:
+        def looked_up(_question: Question) -> list[Place]:
             if hold:
                 held.wait()
             if error is not None:
                 raise error
             return list(places)
 
-        monkeypatch.setattr(host_port, "_looked_up", looked_up)
+        monkeypatch.setattr(system, "looked_up", looked_up)
 
     yield lead
     held.set()
@@ -152,7 +157,7 @@ def wait(fd: int, want: int, seconds: float) -> None:
 
 def test_a_name_is_looked_up_and_its_answer_shows_on_a_descriptor(names: Any) -> None:
     listener = plugin.kcoro_listen("tcp:", {})
-    names(Target(V4, listener.sock.getsockname()))
+    names(listener.sock.getsockname())
     conn = plugin.kcoro_connect("tcp:jobs.example.org:7000", {})
     drive(conn)
     assert conn.end is None
@@ -165,7 +170,7 @@ def test_the_next_address_is_tried_when_one_refuses(names: Any) -> None:
     listener, gone = plugin.kcoro_listen("tcp:", {}), plugin.kcoro_listen("tcp:", {})
     closed = gone.sock.getsockname()
     gone.close()
-    names(Target(V4, closed), Target(V4, closed), Target(V4, listener.sock.getsockname()))
+    names(closed, closed, listener.sock.getsockname())
     conn = plugin.kcoro_connect("tcp:jobs.example.org:7000", {})
     drive(conn)
     assert conn.end is None
@@ -178,7 +183,9 @@ def test_a_name_that_nobody_knows_is_told_with_the_reason(names: Any) -> None:
     names(error=socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
     conn = plugin.kcoro_connect("tcp:jobs.example.org:7000", {})
     drive(conn)
-    assert "tcp:jobs.example.org:7000: the name cannot be looked up: Name or service not known" in str(conn.end)
+    assert "tcp:jobs.example.org:7000: the name cannot be looked up: system: jobs.example.org: Name or service" in str(
+        conn.end
+    )
     conn.abort()
 
 
@@ -198,7 +205,7 @@ def test_a_look_up_that_takes_too_long_is_not_waited_for(names: Any) -> None:
 
 def test_a_name_that_leads_outside_is_no_way_around_the_rule(names: Any) -> None:
     """Row: X18."""
-    names(Target(V4, ("127.0.0.1", 7)), Target(V4, ("10.0.0.1", 7)))
+    names(("127.0.0.1", 7), ("10.0.0.1", 7))
     conn = plugin.kcoro_connect("tcp:jobs.example.org:7", {})
     drive(conn)
     assert "10.0.0.1:7: everybody on the way could read" in str(conn.end)

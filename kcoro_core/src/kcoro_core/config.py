@@ -96,6 +96,19 @@ class Settings:
         _positive,
     )
     backlog: int = _setting(64, "connections that may wait to be accepted", int, _natural)
+    resolver: str = _setting(
+        "system",
+        "who turns names into addresses: system, file, dns, or a registered name; several with commas, asked in order",
+        str,
+        _text,
+    )
+    names: str = _setting("", "path of the TOML file that the resolver file reads", str, _text)
+    dns_servers: str = _setting(
+        "",
+        "servers that the resolver dns asks, as in 10.0.0.10 or 127.0.0.1:5353, with commas; empty: the system's",
+        str,
+        _text,
+    )
     source: Path | None = field(default=None, metadata={"fact": True})
     skipped: tuple[str, ...] = field(default=(), metadata={"fact": True})
 

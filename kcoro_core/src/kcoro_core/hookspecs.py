@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Every contract that a plugin may implement, in one file: engines, hosts, transports.
+"""Every contract that a plugin may implement, in one file: engines, hosts, resolvers, transports.
 
 A plugin is a module named by an entry point of the group ``kcoro``; its functions carry ``@hookimpl``. The names and
 arguments of those functions are checked when the plugin is loaded (``plugins.py``), and never again.
@@ -20,9 +20,19 @@ import pluggy
 
 if TYPE_CHECKING:
     from .engine import ChannelFactory, SchedulerFactory, SelectFactory
+    from .resolvers.protocol import Resolver
     from .transport import Identity, PollSpec, RawFrame, TransportInfo
 
-__all__ = ["PROJECT", "EngineHooks", "HostFactory", "HostHooks", "TransportHooks", "hookimpl", "hookspec"]
+__all__ = [
+    "PROJECT",
+    "EngineHooks",
+    "HostFactory",
+    "HostHooks",
+    "ResolverHooks",
+    "TransportHooks",
+    "hookimpl",
+    "hookspec",
+]
 
 PROJECT: Final = "kcoro"
 """The name under which pluggy knows our markers, and the entry point group in which plugins are found."""
@@ -112,6 +122,26 @@ class HostHooks(Protocol):
 
         :param name: ``"trio"``, ``"script"``, or the name of a host that a plugin brings.
         :returns: a factory; ``None`` when the host is not yours.
+        """
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Resolvers: who knows where a name leads
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class ResolverHooks(Protocol):
+    """Ways from the name in an address to the places to connect to; ``resolver`` in the configuration chooses."""
+
+    @hookspec(firstresult=True)
+    def kcoro_resolver(self, name: str) -> Resolver | None:
+        """Give the resolver called ``name``, or leave it to another plugin.
+
+        Called for each name that is dialled, on the loop's thread, so it must be cheap; what it returns is then asked
+        in a thread of its own, where it may wait. Import what it needs there.
+
+        :param name: ``"system"``, ``"file"``, ``"dns"``, or the name of a resolver that a plugin brings.
+        :returns: a ``Resolver`` of ``kcoro_core.resolvers.protocol``; ``None`` when the name is not yours.
         """
 
 

@@ -24,7 +24,7 @@ from attrs import define, evolve, frozen
 from pluggy import HookImpl
 
 from .errors import KcoroError, PluginError
-from .hookspecs import PROJECT, EngineHooks, HostHooks, TransportHooks
+from .hookspecs import PROJECT, EngineHooks, HostHooks, ResolverHooks, TransportHooks
 from .transport import TRANSPORT_API, Capability, TransportInfo, Vtable
 
 __all__ = ["Incompatible", "Plugin", "PluginReport", "Policy", "canonical", "load_plugins", "upgrade_command"]
@@ -48,6 +48,7 @@ class PluginReport:
     schemes: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
     api: int | None = None
     capabilities: tuple[str, ...] = ()
     load_seconds: float = 0.0
@@ -195,7 +196,7 @@ def _load(point: EntryPoint, policy: Policy) -> Plugin:
 def _fill(plugin: Plugin, point: EntryPoint) -> None:
     module = point.load()
     manager = pluggy.PluginManager(PROJECT)
-    for specs in (EngineHooks, HostHooks, TransportHooks):
+    for specs in (EngineHooks, HostHooks, ResolverHooks, TransportHooks):
         manager.add_hookspecs(specs)
     _check_spelling(plugin, module, manager)
     try:

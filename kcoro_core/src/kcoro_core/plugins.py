@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The plugins of this process: which engine, transport or host a name stands for, and what became of each plugin.
+"""The plugins of this process: which engine, transport, host or resolver a name stands for, and what became of each.
 
 Plugins are loaded when the first of these functions is called, once, and never by ``import kcoro_core``. One that
 cannot be used is kept as a report; its error is raised when somebody asks for what it would have served.
@@ -25,9 +25,10 @@ from .engine import ENGINE_API, Engine
 from .errors import KcoroError, NotSupported, PluginError
 from .hookspecs import HostFactory
 from .plugin_loading import Incompatible, Plugin, PluginReport, Policy, canonical, check_api, load_plugins
+from .resolvers.protocol import Resolver
 from .transport import Vtable
 
-__all__ = ["EngineChoice", "PluginReport", "choice", "engine", "host", "reports", "reset", "transport"]
+__all__ = ["EngineChoice", "PluginReport", "choice", "engine", "host", "reports", "reset", "resolver", "transport"]
 
 ENGINE_HOOKS: Final = ("kcoro_channel", "kcoro_select", "kcoro_scheduler")
 PACKAGES: Final = {
@@ -41,6 +42,13 @@ NATIVE_PACKAGE: Final = "kcoro-native"
 """Where the engine and the host named ``native`` live."""
 WELL_KNOWN_ENGINES: Final = ("reference", "native")
 WELL_KNOWN_HOSTS: Final = ("trio", "script", "native", "asyncio")
+WELL_KNOWN_RESOLVERS: Final = ("system", "file", "dns")
+ASKED_FOR: Final = {
+    "kcoro_channel": ("engine", WELL_KNOWN_ENGINES),
+    "kcoro_host": ("name", WELL_KNOWN_HOSTS),
+    "kcoro_resolver": ("name", WELL_KNOWN_RESOLVERS),
+}
+"""What the argument of a hook is called, and which values of it everybody could mean."""
 
 
 @define(eq=False)
@@ -266,6 +274,32 @@ def host(name: str) -> HostFactory:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Resolvers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def resolver(name: str) -> Resolver:
+    """Give the resolver called ``name``, with the settings of now.
+
+    :raises NotSupported: no plugin gives it.
+    :raises PluginError: two distributions claim it, or the one that does is broken, or refuses its settings.
+    """
+    registry = _loaded()
+    found: list[tuple[PluginReport, Resolver]] = list(_answers(registry, "kcoro_resolver", name=name))
+    if len(found) > 1:
+        raise _contested(f"resolver {name!r}", [report for report, _ in found])
+    if found:
+        return found[0][1]
+    for plugin in registry.plugins:
+        if plugin.report.name == name and plugin.report.state != "loaded":
+            raise _unusable(plugin, f"resolver {name!r}")
+    there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_resolver")})
+    text = f"no installed plugin gives resolver {name!r} (there: {', '.join(there) or 'none'}); choose one of these"
+    remedy = ". Or run: pip install 'kcoro-core[dns]'" if name == "dns" else ""
+    raise NotSupported(f"{text} (KCORO_RESOLVER){remedy}{_suspects(registry)}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Reports
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -285,6 +319,7 @@ def _completed(registry: _Registry, plugin: Plugin) -> PluginReport:
         return report
     try:
         report = evolve(report, hosts=tuple(_offers(registry, plugin, "kcoro_host")))
+        report = evolve(report, resolvers=tuple(_offers(registry, plugin, "kcoro_resolver")))
         engines = tuple(_offers(registry, plugin, "kcoro_channel"))
         report = evolve(report, engines=engines, api=ENGINE_API if engines else report.api)
         for name in engines:
@@ -299,7 +334,7 @@ def _completed(registry: _Registry, plugin: Plugin) -> PluginReport:
 
 
 def _served(registry: _Registry, plugin: Plugin, hook: str) -> list[str]:
-    """The engines or hosts of one plugin among the names that anybody could mean; none when it fails."""
+    """The engines, hosts or resolvers of one plugin among the names that anybody could mean; none when it fails."""
     try:
         return _offers(registry, plugin, hook)
     except PluginError:
@@ -310,7 +345,7 @@ def _offers(registry: _Registry, plugin: Plugin, hook: str) -> list[str]:
     hooks = plugin.hooks
     if hooks is None or not plugin.implements(hook):
         return []
-    key, well_known = ("name", WELL_KNOWN_HOSTS) if hook == "kcoro_host" else ("engine", WELL_KNOWN_ENGINES)
+    key, well_known = ASKED_FOR[hook]
     names = sorted({*well_known, *(other.report.name for other in registry.plugins)})
     return [name for name in names if _ask(plugin, hooks, hook, **{key: name}) is not None]
 

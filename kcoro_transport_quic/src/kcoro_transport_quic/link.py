@@ -23,7 +23,8 @@ from attrs import define, field
 
 from kcoro_core.errors import ProtocolError, TransportError
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, RawFrame
-from kcoro_core.transports.host_port import UDP, Address, Lookup, Target, targets
+from kcoro_core.transports.host_port import UDP, Address, Target, targets
+from kcoro_core.transports.lookup import Lookup
 
 from .endpoint import Endpoint
 from .library import Engine
@@ -304,7 +305,7 @@ class Connection:
         self.patience = options.connect_timeout
         self.untried.extend(targets(address, UDP))
         if not self.untried:
-            self.lookup = Lookup(address.host, address.port, UDP)
+            self.lookup = Lookup(address, UDP, self.patience, options.resolver)
 
     def connect_on(self) -> None:
         """Take the answer of a look-up, begin with the first address, go on to the next when one has failed."""
@@ -349,7 +350,7 @@ class Connection:
             self.endpoint.join(self)
             self.failure = str(target)
             self.next_at = self.now + (self.give_up_at - self.now) / (1 + len(self.untried))
-            settings = client_settings(self.options, self.address.names)
+            settings = client_settings(self.options, self.address.certified)
             self.engine = Engine.client(self.options.library, settings, target.place, self.clock)
             self.look()
             self.write()
@@ -441,9 +442,9 @@ def dial(address: Address, options: QuicOptions) -> Connection:
 
     :raises ValueError: there is no port, or a file is none.
     """
-    if not address.port:
+    if not address.port and not address.service:
         raise ValueError(f"{address}: whoever connects has to name the port of a server, as in quic:127.0.0.1:7000")
-    client_settings(options, address.names)  # which says what is wrong with the files before anything is opened
+    client_settings(options, address.certified)  # which says what is wrong with the files before anything is opened
     conn = Connection(str(address))
     conn.begin(address, options)
     return conn

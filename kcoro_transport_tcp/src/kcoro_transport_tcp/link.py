@@ -22,7 +22,8 @@ from attrs import define, field
 
 from kcoro_core.errors import AccessDenied
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, PollSpec
-from kcoro_core.transports.host_port import TCP, Address, Lookup, Target, is_loopback, targets
+from kcoro_core.transports.host_port import TCP, Address, Target, is_loopback, targets
+from kcoro_core.transports.lookup import Lookup
 from kcoro_core.transports.stream import StreamConnection
 
 __all__ = ["Connection", "Options", "check_secure", "prepare"]
@@ -33,10 +34,11 @@ NOT_YET: Final = (errno.ENOTCONN, errno.EINVAL)
 
 @define(kw_only=True)
 class Options:
-    """What ``config`` may say: the length of the queue of a listener, patience in seconds, and carelessness."""
+    """What ``config`` may say: a listener's queue, patience in seconds, carelessness, and who looks names up."""
 
     backlog: int = 64
     connect_timeout: float = 10.0
+    resolver: str = ""
     insecure: bool = False
 
 
@@ -66,6 +68,7 @@ class Connection(StreamConnection):
     """One end of a connection; who dials has ``patience`` seconds, and the addresses that are still to be tried."""
 
     patience: float = 0.0
+    resolver: str = ""
     insecure: bool = True
     untried: deque[Target] = field(factory=deque, init=False)
     lookup: Lookup | None = field(default=None, init=False)
@@ -87,7 +90,7 @@ class Connection(StreamConnection):
             self._try_next()
         else:
             self.sock.close()
-            self.lookup = Lookup(address.host, address.port, TCP)
+            self.lookup = Lookup(address, TCP, self.patience, self.resolver)
             self.sock = self.lookup.sock
 
     # -- connecting
@@ -194,12 +197,13 @@ def dial(address: Address, options: Options) -> Connection:
     """A connection that has begun.
 
     :raises ValueError: there is no port. AccessDenied: it would leave this machine in clear text.
+        NotSupported: there is no such resolver.
     """
     check_port(address)
     for target in targets(address, TCP):
         check_secure(address, target.host, options.insecure)
     conn = Connection(unconnected(), name=str(address), lingers=True, patience=options.connect_timeout)
-    conn.insecure = options.insecure
+    conn.insecure, conn.resolver = options.insecure, options.resolver
     conn.begin(address)
     return conn
 
@@ -207,9 +211,9 @@ def dial(address: Address, options: Options) -> Connection:
 def check_port(address: Address) -> None:
     """Refuse an address that nobody can connect to.
 
-    :raises ValueError: it has no port.
+    :raises ValueError: it has no port, and no service that leads to one.
     """
-    if not address.port:
+    if not address.port and not address.service:
         example = f"{address.scheme}:127.0.0.1:7000"
         raise ValueError(f"{address}: whoever connects has to name the port of a server, as in {example}")
 

@@ -39,6 +39,7 @@ class TlsOptions:
 
     backlog: int = 64
     connect_timeout: float = 10.0
+    resolver: str = ""
     handshake_timeout: float = 10.0
     certfile: str = _from_environment("KCORO_TLS_CERTFILE")
     keyfile: str = _from_environment("KCORO_TLS_KEYFILE")

@@ -223,8 +223,9 @@ def dial(address: Address, options: TlsOptions) -> TlsConnection:
         name=str(address),
         lingers=True,
         patience=options.connect_timeout,
+        resolver=options.resolver,
         handshake_timeout=options.handshake_timeout,
-        **engine(context, options.server_name or address.names),
+        **engine(context, options.server_name or address.certified),
     )
     conn.begin(address)
     return conn

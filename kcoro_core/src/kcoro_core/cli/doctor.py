@@ -79,6 +79,7 @@ def _contested(reports: list[plugins.PluginReport]) -> list[str]:
         *((plugins.transport, scheme) for report in reports for scheme in report.schemes),
         *((plugins.engine, name) for report in reports for name in report.engines),
         *((plugins.host, name) for report in reports for name in report.hosts),
+        *((plugins.resolver, name) for report in reports for name in report.resolvers),
     ]
     twice = sorted({question for question in asked if asked.count(question) > 1}, key=lambda question: question[1])
     return [str(error) for error in map(_refusal, twice) if error is not None]

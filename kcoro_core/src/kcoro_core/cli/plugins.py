@@ -52,7 +52,7 @@ def as_json(report: plugins.PluginReport) -> dict[str, Any]:
 
 
 def serves(report: plugins.PluginReport) -> str:
-    """Schemes, engines and hosts in one cell."""
+    """Schemes, engines, hosts and resolvers in one cell."""
     return ", ".join(_served(report)) or "-"
 
 
@@ -63,6 +63,8 @@ def _served(report: plugins.PluginReport) -> Iterator[str]:
         yield f"engine {engine}"
     for host in report.hosts:
         yield f"host {host}"
+    for resolver in report.resolvers:
+        yield f"resolver {resolver}"
 
 
 def _number(api: int | None) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "check_medium",
     "check_name",
     "check_redelivery",
+    "check_seconds",
 ]
 
 DROP = "drop"
@@ -51,6 +52,16 @@ def check_count(value: object, least: int, what: str) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{what}: a whole number >= {least}, not {value!r}")
+    return value
+
+
+def check_seconds(value: object) -> float:
+    """A number of seconds, 0 or more.
+
+    :raises ValueError: it is something else.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+        raise ValueError(f"patience= is a number of seconds, 0 or more, not {value!r}")
     return value
 
 

@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from .. import plugins
 from ..config import settings
-from ..hosts.port import current_host
+from ..errors import LinkLost, TransportError
+from ..hosts.port import Host, current_host
+from ..run import sleep
 from ..wire.connection import Side
 from .answering import Handlers, check_handlers
-from .arguments import address_of, check_address, check_authorize, check_medium
+from .arguments import address_of, check_address, check_authorize, check_medium, check_seconds
+from .backoff import Backoff
 from .exports import exports_of
 from .identity import Authorize
 from .link import Link
@@ -33,6 +36,7 @@ async def dial(
     *,
     handlers: Handlers = NO_HANDLERS,
     redelivery: str | Mapping[str, str] = "drop",
+    patience: float = 0.0,
     **options: Any,
 ) -> AsyncIterator[Link]:
     """Connect to ``uri`` and shake hands; the link lives as long as the block.
@@ -44,10 +48,15 @@ async def dial(
     element that was handed to the other side and not confirmed when the link is lost: ``"drop"`` reports it once,
     ``"requeue"`` puts it back as Redelivered; or a mapping of names to these. ``options`` are those of the transport.
 
+    With ``patience`` above 0, TransportError and LinkLost are answered by another attempt, until so many seconds are
+    over. Each looks names up anew; the pauses between them double from 50 ms to 10 s, and are partly by chance. What
+    cannot become better by waiting, as a wrong certificate, is tried again all the same where the medium tells it so.
+
     At the end of the block the link is closed in good order, which takes at most two ``cancel_grace``; waits of other
     tasks on it end with ChannelClosed.
 
-    :raises TransportError: nobody listens there, or the medium failed. LinkLost: no answer within ``hello_timeout``.
+    :raises TransportError: nobody listens there, or the medium failed. LinkLost: no answer within ``hello_timeout``. Of
+        several attempts it is the last one's.
     :raises NotSupported: no plugin serves the scheme, it loses or mixes up frames, or the peer speaks another version.
     :raises AccessDenied: one side does not talk to the other's user.
     :raises ProtocolError: the other side does not speak this protocol.
@@ -61,11 +70,33 @@ async def dial(
     offer = Offer(exports_of(export, host, redelivery), authorize, check_handlers(handlers))
     config = settings()
     await host.cancel_point()
-    conn = vtable.connect(address_of(uri), options)
-    link = Link(host, vtable, conn, Side.CONNECTING, address_of(uri), offer, config)
-    link.lifecycle.start()
+
+    def begin() -> Link:
+        conn = vtable.connect(address_of(uri), options)
+        return Link(host, vtable, conn, Side.CONNECTING, address_of(uri), offer, config)
+
+    link = await _reached(begin, host, check_seconds(patience))
     try:
-        await link.lifecycle.shake_hands()
         yield link
     finally:
-        await (link.aclose() if link.lifecycle.established else link.lifecycle.abandon())
+        await link.aclose()
+
+
+async def _reached(begin: Callable[[], Link], host: Host, patience: float) -> Link:
+    """A link that has shaken hands, of as many as there is patience for."""
+    until, backoff = host.now() + patience, Backoff(host.random)
+    while True:
+        link = begin()
+        link.lifecycle.start()
+        reached = False
+        try:
+            await link.lifecycle.shake_hands()
+            reached = True
+            return link
+        except (TransportError, LinkLost):
+            if host.now() + (pause := backoff.pause()) > until:
+                raise
+        finally:
+            if not reached:
+                await (link.aclose() if link.lifecycle.established else link.lifecycle.abandon())
+        await sleep(pause)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
@@ -40,8 +40,6 @@ __all__ = ["DEFAULT_NAME", "Broken", "Plan", "Teller", "attend", "reach"]
 
 DEFAULT_NAME: Final = "stream"
 """The channel of an address without ``#name``."""
-PAUSE_SECONDS: Final = 0.05
-"""Between two attempts to reach somebody who does not listen yet."""
 
 
 class Broken(Exception):
@@ -149,17 +147,5 @@ async def reach(plan: Plan) -> AsyncIterator[Link]:
 
     Raises what ``dial`` raises.
     """
-    async with AsyncExitStack() as stack:
-        yield await _dialled(plan, stack)
-
-
-async def _dialled(plan: Plan, stack: AsyncExitStack) -> Link:
-    host = current_host()
-    deadline = host.now() + plan.patience
-    while True:
-        try:
-            return await stack.enter_async_context(dial(plan.uri))
-        except TransportError:
-            if host.now() >= deadline:
-                raise
-        await trio.sleep(PAUSE_SECONDS)
+    async with dial(plan.uri, patience=plan.patience) as link:
+        yield link

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Addresses ``host:port``: how they are written, which need no look-up, and how one is looked up without waiting.
+"""Addresses ``host:port``: how they are written, and which need no look-up (``lookup.py`` has those that do).
 
     127.0.0.1:7000 · [::1]:7000 · localhost:7000 · jobs.example.org:7000 · :7000 (this machine alone) · :0 (any port)
+    jobs.example.org:kcoro (whoever offers the service ``kcoro`` there, at whatever port)
 
-A transport whose sockets have such addresses reads and looks them up here; ``kind`` is TCP or UDP, as its sockets are.
+A transport whose sockets have such addresses reads them here; ``kind`` is TCP or UDP, as its sockets are.
 
 Rule 1: what is numeric, empty or ``localhost`` is never looked up.
-Rule 2: a name is looked up in a thread of its own, whose answer shows on a descriptor; nobody ever waits for it.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-import threading
-from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -24,12 +23,11 @@ __all__ = [
     "TCP",
     "UDP",
     "Address",
-    "Lookup",
     "SocketKind",
     "Target",
-    "alternating",
     "format_host",
     "is_loopback",
+    "numeric",
     "parse",
     "targets",
 ]
@@ -41,25 +39,36 @@ TCP: Final[SocketKind] = (socket.SOCK_STREAM, socket.IPPROTO_TCP)
 UDP: Final[SocketKind] = (socket.SOCK_DGRAM, socket.IPPROTO_UDP)
 """For transports that send datagrams themselves, as ``quic:``."""
 
+SERVICE: Final = re.compile(r"(?=.{1,15}\Z)(?=.*[A-Za-z])[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+"""What a service is called (RFC 6335): up to 15 letters, digits and single hyphens, a letter among them."""
 LOCAL: Final = ("127.0.0.1", "::1")
 """What ``localhost`` stands for, wherever a program runs: this machine, and in which order."""
 
 
 @frozen
 class Address:
-    """Where to connect to or listen at, as it was written; an empty host is this machine."""
+    """Where to connect to or listen at, as it was written; an empty host is this machine.
+
+    ``service`` stands in place of a port, which is 0 then, and leads to whoever offers it at the host.
+    """
 
     scheme: str
     host: str
     port: int
+    service: str = ""
 
     @property
     def names(self) -> str:
         """The host, or what stands for an empty one."""
         return self.host or LOCAL[0]
 
+    @property
+    def certified(self) -> str:
+        """Whom a certificate has to be for: the host as it was written, wherever a look-up leads; no dot at its end."""
+        return self.names.removesuffix(".") or self.names
+
     def __str__(self) -> str:
-        return f"{self.scheme}:{format_host(self.names)}:{self.port}"
+        return f"{self.scheme}:{format_host(self.names)}:{self.service or self.port}"
 
 
 @frozen
@@ -100,17 +109,28 @@ def parse(uri: str) -> Address:
     if not text:
         return Address(scheme, "", 0)
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    service = port if SERVICE.fullmatch(port) else ""
+    if not colon or not (service or (port.isascii() and port.isdigit() and int(port) <= 65535)):
         raise ValueError(f"{uri!r}: an address is a host, a colon and a port, as in {scheme}:127.0.0.1:7000")
+    host = _host(uri, scheme, host)
+    if not service:
+        return Address(scheme, host, int(port))
+    address = Address(scheme, host, 0, service)
+    if not host or targets(address, TCP):
+        raise ValueError(f"{uri!r}: {service!r} is a service, which a name offers, as {scheme}:jobs.example:{service}")
+    return address
+
+
+def _host(uri: str, scheme: str, host: str) -> str:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if not _numeric(socket.AF_INET6, host, 0, TCP):
+        if ":" not in host or not numeric(host, 0, TCP):
             raise ValueError(f"{uri!r}: within brackets stands an IPv6 address, as in {scheme}:[::1]:7000")
     elif ":" in host:
         raise ValueError(f"{uri!r}: an IPv6 address stands in brackets, as in {scheme}:[::1]:7000")
     if any(letter in " /?#@\0\\%" and not (letter == "%" and ":" in host) for letter in host):
         raise ValueError(f"{uri!r}: {host!r} is no host, and options are passed beside the address")
-    return Address(scheme, host, int(port))
+    return host
 
 
 def targets(address: Address, kind: SocketKind) -> list[Target]:
@@ -118,52 +138,14 @@ def targets(address: Address, kind: SocketKind) -> list[Target]:
     hosts = LOCAL if address.host in ("", "localhost") else (address.host,)
     if not address.host:
         hosts = LOCAL[:1]
-    found = (_numeric(socket.AF_UNSPEC, host, address.port, kind) for host in hosts)
+    found = (numeric(host, address.port, kind) for host in hosts)
     return [target for some in found for target in some]
 
 
-def _numeric(family: int, host: str, port: int, kind: SocketKind) -> list[Target]:
+def numeric(host: str, port: int, kind: SocketKind) -> list[Target]:
+    """A host that is an address already, with a port; nothing if it is a name."""
     try:
-        return _looked_up(host, port, kind, socket.AI_NUMERICHOST, family)
+        answers = socket.getaddrinfo(host, port, socket.AF_UNSPEC, *kind, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return []
-
-
-def _looked_up(host: str, port: int, kind: SocketKind, flags: int = 0, family: int = socket.AF_UNSPEC) -> list[Target]:
-    answers = socket.getaddrinfo(host, port, family, *kind, flags)
-    return [Target(socket.AddressFamily(found), place) for found, _, _, _, place in answers]
-
-
-class Lookup:
-    """A name that is being looked up: ``sock`` becomes readable when ``answer`` is there.
-
-    The system's function cannot be stopped, so a look-up that nobody waits for any more ends by itself, as late as the
-    system gives up; it keeps one thread and one descriptor until then.
-    """
-
-    def __init__(self, host: str, port: int, kind: SocketKind) -> None:
-        self.answer: Sequence[Target] | str | None = None
-        """None before it has come; a text says why there is none."""
-        self.sock, self._told = socket.socketpair()
-        self.sock.setblocking(False)
-        threading.Thread(
-            target=self._look_up, args=(host, port, kind), name=f"kcoro looks up {host}", daemon=True
-        ).start()
-
-    def _look_up(self, host: str, port: int, kind: SocketKind) -> None:
-        try:
-            self.answer = alternating(_looked_up(host, port, kind))
-        except (OSError, UnicodeError) as error:
-            self.answer = getattr(error, "strerror", None) or str(error)
-        finally:
-            self._told.close()
-
-
-def alternating(found: Sequence[Target]) -> list[Target]:
-    """The system's order, but with the families in turn: one that leads nowhere then costs one attempt."""
-    first = [target for target in found if target.family == found[0].family]
-    other = [target for target in found if target.family != found[0].family]
-    mixed = []
-    for i in range(max(len(first), len(other))):
-        mixed += first[i : i + 1] + other[i : i + 1]
-    return mixed
+    return [Target(socket.AddressFamily(family), place) for family, _, _, _, place in answers]
