@@ -14,7 +14,7 @@ import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import hypothesis
@@ -44,6 +44,7 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_outside.py",
         "laws/test_native.py",
         "laws/test_native_links.py",
+        "link/test_native_ways.py",
     ]
 
 # Ends with CPython 3.11.7: there all calls of ast.parse share one counter of depth (gh-106905). A finaliser that the
@@ -76,6 +77,15 @@ AT_A_TERMINAL: dict[int, Any] = {
 for signum, usual in AT_A_TERMINAL.items():
     if signal.getsignal(signum) is signal.SIG_IGN:
         signal.signal(signum, usual)
+
+
+@pytest.fixture
+def on_reference() -> Iterator[None]:
+    """Channels of the reference engine, whichever is in use: for tests that look or reach into it."""
+    from kcoro_core.testing.laws.links import using_setting
+
+    with using_setting("engine", "reference"):
+        yield
 
 
 def refuse_skip(report: Report) -> Report:

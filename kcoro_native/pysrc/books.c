@@ -31,7 +31,25 @@ static PyObject *get_closed(PyObject *o, void *unused) {
     return PyBool_FromLong(((kpy_channel_t *)o)->ch->closed);
 }
 
+static PyObject *get_lent(PyObject *o, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((kpy_channel_t *)o)->ch->lent);
+}
+
+static PyObject *get_kept(PyObject *o, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((kpy_channel_t *)o)->ch->kept);
+}
+
+static PyObject *get_travelling(PyObject *o, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((kpy_channel_t *)o)->ch->travelling);
+}
+
 PyGetSetDef kpy_channel_attributes[] = {
     {"closed", get_closed, NULL, "Whether it was closed or cancelled.", NULL},
+    {"lent", get_lent, NULL, "The slots that are lent and not filled.", NULL},
+    {"kept", get_kept, NULL, "The elements that are kept ahead and not settled.", NULL},
+    {"travelling", get_travelling, NULL, "The elements that were handed out and not settled, kept ones too.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

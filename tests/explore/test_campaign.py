@@ -155,6 +155,7 @@ def _never_wake(close: Callable[..., Any]) -> Callable[..., Any]:
     return planted
 
 
+@pytest.mark.usefixtures("on_reference")
 @pytest.mark.parametrize(
     ("method", "plant", "complaint"),
     [
@@ -182,12 +183,14 @@ def test_the_campaign_sees_a_deadline_that_comes_too_early(monkeypatch: pytest.M
     assert "without cause" in findings()
 
 
+@pytest.mark.usefixtures("on_reference")
 def test_the_campaign_sees_a_wait_that_nobody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that forgets to wake is found as a wait whose time is over, or as a deadlock."""
     monkeypatch.setattr(Operation, "expire", lambda self: False)
     assert "its time is over" in findings()
 
 
+@pytest.mark.usefixtures("on_reference")
 def test_the_campaign_sees_a_claim_that_is_won_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two clauses of one select took effect: a value has two ends."""
 

@@ -32,8 +32,9 @@ from kcoro_core.wire.frame import Frame
 from kcoro_core.wire.messages import OpenFlag, OpenRequest
 
 from .programs import HOME, LINKS, Outcome, Program, Step
+from .world import queued
 
-__all__ = ["Broken", "Found", "explore"]
+__all__ = ["Broken", "Found", "explore", "go"]
 
 Choice = tuple[str, Any]
 OVER: Final = object()
@@ -363,7 +364,7 @@ class _World:
         return (
             tuple(map(tuple, self.results)),
             frozenset(self.words),
-            tuple(core.queue),
+            tuple(queued(self.channel)),
             tuple(_mark(op) for op in core.senders),
             tuple(_mark(op) for op in core.receivers),
             (core.closed, core.lent, core.kept, core.recalled, core.borrower is None, core.keeper is None),
@@ -371,9 +372,23 @@ class _World:
             tuple(_line_mark(line) for line in self.lines.values()),
         )
 
+    def seen(self) -> object:
+        """What any engine shows: what the tasks got, what can happen next, and how the channel stands."""
+        core = self.core
+        waiting = [tuple(_mark(op) for op in core.waiting(sending)) for sending in (True, False)]
+        shares = (core.lent, core.kept, core.travelling, core.is_shared(True), core.is_shared(False))
+        return (
+            tuple(map(tuple, self.results)),
+            self.choices(),
+            queued(self.channel),
+            waiting,
+            shares,
+            self.channel.snapshot(),
+        )
+
     def outcome(self) -> Outcome:
         """Nothing can happen any more: what came of it."""
-        left = [int(value) for value in self.core.queue]
+        left = [int(value) for value in queued(self.channel)]
         for line in self.lines.values():
             if line.ahead is not None:  # at most one has any, and they are older
                 left = [int(element) for _, element in line.ahead._ready] + left
@@ -432,9 +447,17 @@ class Found:
 
 
 def explore(
-    program: Program, allowed: Callable[[Outcome], bool], lend: bool, prefetch: int, most: int = 1_000_000
+    program: Program,
+    allowed: Callable[[Outcome], bool],
+    lend: bool,
+    prefetch: int,
+    most: int = 1_000_000,
+    went: Callable[[_World], object] = lambda world: None,
 ) -> Found:
-    """Follow every order of everything. Raises Broken for what no local channel allows, or beyond ``most`` states."""
+    """Follow every order of everything; ``went`` is told where each way ends, or meets another one.
+
+    Raises Broken for what no local channel allows, or beyond ``most`` states.
+    """
 
     def reach(way: tuple[Choice, ...]) -> _World:
         world = _World(program, lend, prefetch)
@@ -459,6 +482,7 @@ def explore(
             first, *others = choices
             todo.extend((*world.way, choice) for choice in others)
             world.take(first)  # the world at hand goes on; the other ways are played again from the start
+        went(world)
     return found
 
 
@@ -467,3 +491,13 @@ def _judge(world: _World, allowed: Callable[[Outcome], bool], found: Found) -> N
     if outcome not in found.ends and not allowed(outcome):
         raise Broken(f"{outcome} is no outcome of a local channel", world.way)
     found.ends.add(outcome)
+
+
+def go(program: Program, lend: bool, prefetch: int, way: Iterable[Choice]) -> object:
+    """Go one way that an exploration went, on the engine in use; what is to be seen then, where it can be gone."""
+    world = _World(program, lend, prefetch)
+    for choice in way:
+        if choice not in world.choices():
+            return f"{choice} cannot happen after {world.way}"
+        world.take(choice)
+    return world.seen()

@@ -3,9 +3,9 @@
 """The model of remote select, over the production state machines: every order of frames and steps, in full.
 
 Nodes with channels and links between them, all as programs use it (``Link``, ``Home``, ``Desk``, ``RemoteSelect``,
-``wire``, the reference channel), but for the medium and the loop: each direction of a link holds the frames that were
-written, and each step lets an actor begin, delivers one frame, has a turn lapse, lets a deadline pass, or cuts a link.
-Two ways that lead to the same state are followed once.
+``wire``, channels of the engine in use), but for the medium and the loop: each direction of a link holds the frames
+that were written, and each step lets an actor begin, delivers one frame, has a turn lapse, lets a deadline pass, or
+cuts a link. Two ways that lead to the same state are followed once.
 
 Production objects have no undo, so each state is reached by playing its way again from the start.
 """
@@ -39,6 +39,8 @@ from kcoro_core.wire.frame import Frame
 from kcoro_core.wire.messages import OpenRequest
 from kcoro_core.wire.requests import RequestState
 from kcoro_core.wire.states import State
+
+from .world import queued
 
 __all__ = ["Actor", "Broken", "Found", "Program", "explore"]
 
@@ -234,7 +236,7 @@ class _World(Host):
         sent: Counter[bytes] = Counter()
         doubt: set[bytes] = set()
         for _, ch in self.channels.values():
-            held.update(ch._core.queue)
+            held.update(queued(ch))
         for task in self.tasks:
             for value in task.sent:
                 sent[value] += 1
@@ -563,7 +565,7 @@ def _owner(w: Any) -> object:
 def _channel_mark(ch: Any) -> object:
     core = getattr(ch._core, "core", ch._core)
     waiting = tuple(tuple(_owner(w) for w in core.waiting(sending)) for sending in (False, True))
-    return (tuple(core.queue), waiting, core.travelling, core.closed)
+    return (tuple(queued(ch)), waiting, core.travelling, core.closed)
 
 
 def _link_mark(link: Link) -> object:

@@ -27,6 +27,9 @@ from kcoro_core.wire.states import LendState
 from .lending_model import Broken, explore
 from .programs import HOME, LINKS, Program, Step, Task, allows, outcomes, random_program
 
+# Two states are the same one by what the reference engine has inside; test_native_ways.py has the other engine.
+pytestmark = pytest.mark.usefixtures("on_reference")
+
 ONE, TWO = LINKS
 
 

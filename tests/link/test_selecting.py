@@ -53,7 +53,7 @@ from kcoro_core.wire.messages import FOREVER_MS, OpenFlag, OpenRequest, encode_o
 from kcoro_core.wire.remote_select import Readiness, encode_claim, encode_notify, encode_register
 
 from .raw import LARGEST, RawPeer
-from .world import World, settle, tasks
+from .world import World, queued, settle, tasks
 
 OPEN, STANDS, CLAIMS = 1, 2, 3  # request ids of a raw peer
 
@@ -723,7 +723,7 @@ def test_a_cut_anywhere_leaves_an_outcome_that_both_ends_agree_on(
                         return  # the cut came before the handle was there
                 await settle()
         assert call is not None
-        agree(call, rule, sending, list(ch._core.queue), reports)  # type: ignore[attr-defined]
+        agree(call, rule, sending, queued(ch), reports)
         assert untouched(ch)
         assert untouched(other)
 

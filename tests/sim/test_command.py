@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kcoro_core.cli import main
+from kcoro_core.plugins import engine
 from kcoro_core.wire.liveness import Liveness
 
 
@@ -43,7 +44,7 @@ def test_a_failure_prints_what_ran_and_the_command_that_repeats_it(
     assert code == 1
     assert "broken: not finished" in text
     [command] = [line for line in text.splitlines() if line.startswith("repeat it with: ")]
-    words = command.removeprefix("repeat it with: KCORO_ENGINE=reference kcoro sim ").split()
+    words = command.removeprefix(f"repeat it with: KCORO_ENGINE={engine().name} kcoro sim ").split()
     assert words[2:] == ["--steps", "300"]
     again, repeated = output(capsys, *words)
     assert again == 1
