@@ -12,8 +12,8 @@ from kcoro_core.demo.tally import Share, Tally
 
 def tally(jobs: int = 1) -> Tally:
     book = Ledger([(Source(f"{number}", 10),) for number in range(jobs)])
-    for _ in book.jobs:
-        book.give_out(0.0)
+    for job in book.jobs:
+        book.give_out(job, 0.0)
     return Tally(book, shares={1: Share(1, 100), 2: Share(2, 200)})
 
 

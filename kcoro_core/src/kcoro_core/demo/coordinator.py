@@ -22,7 +22,7 @@ from ..select import Selected, select
 from .chaos import Chaos
 from .crew import Crew, Exit
 from .files import Source
-from .jobs import Ledger, TooManyIssues
+from .jobs import Job, Ledger, TooManyIssues
 from .messages import Answer, Malformed, Message, Order, Part, Progress, Taken, decode, encode
 from .state import Show, State
 from .tally import Share, Tally
@@ -99,6 +99,7 @@ class Coordinator:
 
     async def _step(self, stop: Clause) -> int | None:
         clauses: list[Clause] = [stop, Recv(self._crew.exits), Recv(self._lines.results), Recv(self._lines.progress)]
+        job: Job | None = None
         if offer := self.ledger.next():
             number, job = offer
             order = Order(job.number, number, tuple(source.path for source in job.sources))
@@ -110,17 +111,17 @@ class Coordinator:
                 await self._left(exit_)
             case Selected(index=2 | 3, value=raw):
                 self._heard(raw)
-            case Selected(clause=Send()):
-                self._give_out()
+            case Selected(clause=Send()) if job is not None:
+                self._give_out(job)
             case _:
                 self._look_around()
         return None
 
     # -- work
 
-    def _give_out(self) -> None:
+    def _give_out(self, job: Job) -> None:
         try:
-            self.ledger.give_out(self._clock.read())
+            self.ledger.give_out(job, self._clock.read())
         except TooManyIssues as error:
             raise WorkersFailed(
                 f"{error.times} times these files were given out and no answer came: {_name(error.job.sources)}; "

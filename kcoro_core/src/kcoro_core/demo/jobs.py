@@ -103,14 +103,18 @@ class Ledger:
         """The job to offer now and the number that its issue would have; None when nothing waits. Changes nothing."""
         return (self.issued, self._waiting[0]) if self._waiting else None
 
-    def give_out(self, now: float) -> Issue:
-        """What ``next`` said has been handed over; it waits again if it came back already.
+    def give_out(self, job: Job, now: float) -> Issue:
+        """What ``next`` offered has been handed over; other jobs may have come back since, and stand in front of it.
+
+        It waits again if it came back itself, and is nobody's if it was answered.
 
         :raises TooManyIssues: this job has been handed over once too often; the ledger is of no further use.
         """
-        job = self._waiting.popleft()
         issue = Issue(self.issued, job, now)
         self.issued += 1
+        if job not in self._waiting:
+            return issue
+        self._waiting.remove(job)
         self.reissued += self._times[job.number] > 0
         self._times[job.number] += 1
         self._out[issue.number] = issue
