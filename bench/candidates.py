@@ -80,13 +80,16 @@ def opened(name: str) -> Iterator[Candidate]:
 
 @functools.cache
 def _built() -> tempfile.TemporaryDirectory[str] | None:
-    """Compile the programs in Go, once; None: there is no compiler."""
-    if shutil.which("go") is None:
+    """Compile the programs in Go, once; None: there is no compiler, on the PATH or where ``GO`` says."""
+    compiler = shutil.which("go") or shutil.which(os.environ.get("GO", "go"))
+    if compiler is None:
         return None
     directory = tempfile.TemporaryDirectory(prefix="kcoro-bench-")
     cache = {} if "HOME" in os.environ else {"GOCACHE": f"{directory.name}/cache"}
     source = Path(__file__).with_name("go")
-    subprocess.run(["go", "build", "-o", f"{directory.name}/go", "."], cwd=source, env=os.environ | cache, check=True)
+    subprocess.run(
+        [compiler, "build", "-o", f"{directory.name}/go", "."], cwd=source, env=os.environ | cache, check=True
+    )
     return directory
 
 
