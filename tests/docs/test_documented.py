@@ -110,6 +110,8 @@ def variables_of_the_code() -> set[str]:
     """Every variable that the sources name, one for each setting, and those of the tests."""
     files = [path for folder in SOURCES for path in folder.rglob("*.py")]
     named = {name for path in files for name in re.findall(r"\bKCORO_[A-Z]+(?:_[A-Z]+)*\b", path.read_text())}
+    in_c = (path for path in (ROOT / "kcoro_native" / "csrc").rglob("*.c"))
+    named |= {name for path in in_c for name in re.findall(r'getenv\("(KCORO_\w+)"\)', path.read_text())}
     return (named - PLACEHOLDERS) | OF_THE_TESTS | {f"KCORO_{field.name.upper()}" for field in config.fields()}
 
 

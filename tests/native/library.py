@@ -17,10 +17,10 @@ NATIVE = ROOT / "kcoro_native"
 CSRC = NATIVE / "csrc"
 INCLUDE = CSRC / "include"
 HEADERS = sorted((INCLUDE / "kcoro").glob("*.h"))
-CORE = sorted(CSRC.glob("*.c"))
+CORE = sorted(CSRC.glob("*.[cS]"))
 PORT = sorted((CSRC / "port").glob("*.c"))
 # What a build with the ports of this system defines.
-PORT_FLAGS = ["-DKC_HAVE_EPOLL"] if sys.platform.startswith("linux") else []
+PORT_FLAGS = ["-DKC_HAVE_EPOLL", "-DKC_HAVE_MAP_ANONYMOUS"] if sys.platform.startswith("linux") else []
 HARNESS = sorted(HERE.glob("harness*.c"))
 CTESTS = sorted((NATIVE / "ctests").glob("test_*.c"))
 
@@ -29,6 +29,11 @@ STATES: dict[str, int] = {}
 
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+def parts(ctest: Path) -> list[Path]:
+    """What one C test is made of: some have a part in assembly."""
+    return [ctest, *ctest.parent.glob(f"{ctest.stem.removeprefix('test_')}.S")]
 
 
 def compiler() -> str | None:

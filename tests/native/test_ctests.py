@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .library import CTESTS, HARNESS, HERE, NATIVE, SANITIZED, build, run
+from .library import CTESTS, HARNESS, HERE, NATIVE, SANITIZED, build, parts, run
 from .programs import CHANNELS, Program
 from .times import timer_steps, token_steps
 
@@ -19,13 +19,18 @@ STRICTEST = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1", "
 
 @pytest.mark.parametrize("source", CTESTS, ids=lambda path: path.stem)
 def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_path: Path) -> None:
-    """No leak, no access out of bounds or after free, no undefined behaviour. Rows: CH6, CH9."""
-    program = build(tmp_path / source.stem, [source, sanitized], *SANITIZED, f"-I{NATIVE / 'ctests'}")
+    """No leak, no access out of bounds or after free, no undefined behaviour.
+
+    Rows: CH6, CH9, C1, C2, C3, C5, C6, C8, DG1, Q5.
+    """
+    program = build(tmp_path / source.stem, [*parts(source), sanitized], *SANITIZED, f"-I{NATIVE / 'ctests'}")
     done = run(program, env=STRICTEST)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["test_poller", "test_memory", "test_waiter"])
+@pytest.mark.parametrize(
+    "name", ["test_poller", "test_memory", "test_waiter", "test_coroutine", "test_coroutine_threads", "test_stacks"]
+)
 def test_a_build_with_ports_and_without_c11_atomics_passes_too(name: str, ported: Path, tmp_path: Path) -> None:
     """What csrc/port adds means the same as poll(2), and a mutex the same as the atomics of the compiler."""
     flags = (*SANITIZED, "-DKC_NO_C11_ATOMICS", f"-I{NATIVE / 'ctests'}")

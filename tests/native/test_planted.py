@@ -122,6 +122,6 @@ def test_a_planted_fault_changes_a_trace(fault: str, objects: Path, tmp_path: Pa
     assert old in text
     (sources / name).write_text(text.replace(old, new))
     # A file of its own is compiled anew, a header that all include with all of them.
-    files = [*sources.glob("*.c"), *HARNESS] if name.endswith(".h") else [sources / name, *others(objects, name)]
+    files = [*sources.glob("*.[cS]"), *HARNESS] if name.endswith(".h") else [sources / name, *others(objects, name)]
     broken = ctypes.CDLL(str(build(tmp_path / "broken.so", files, "-w", "-shared", "-fPIC", f"-I{sources}")))
     assert any(differs(broken, name, seed) for seed in range(4000))

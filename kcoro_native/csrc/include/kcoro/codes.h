@@ -4,7 +4,8 @@
 ** What functions return: 0 or a count on success, else a negative errno value; twin of kcoro_core/errors.py.
 **
 ** Rule 1: a negative result means that the call had no effect; an element that was offered is still the caller's.
-** Rule 2: misuse (a NULL, a closed half, a destroyed channel) is -EINVAL, and never ends the process.
+** Rule 2: misuse (a NULL, a closed half, a destroyed channel) is -EINVAL, and never ends the process. A coroutine that
+** has used up its stack does: see kcoro/coroutine.h.
 **
 **   0            done
 **   -EAGAIN      would have to wait (a try), or waits now (see kc_chan_enqueue)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread. It knows no Python. */
+/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; and coroutines. It knows no
+** Python. */
 #ifndef KCORO_KCORO_H
 #define KCORO_KCORO_H
 
@@ -10,6 +11,7 @@
 #include "clause.h"
 #include "clauses.h"
 #include "codes.h"
+#include "coroutine.h"
 #include "event.h"
 #include "half.h"
 #include "lending.h"
@@ -19,6 +21,7 @@
 #include "scope.h"
 #include "select.h"
 #include "semantics.h"
+#include "stack.h"
 #include "timer.h"
 #include "version.h"
 #include "waiter.h"

@@ -4,7 +4,8 @@
 ** What the library tells whoever looks for a fault; quiet until it is asked to speak, at run time.
 **
 ** Rule 1: nothing is logged on a path that every send or receive takes.
-** Rule 2: the library never writes to a file or a terminal by itself.
+** Rule 2: the library never writes to a file or a terminal by itself, but for the last words of a process in which a
+** coroutine has used up its stack; see kcoro/coroutine.h.
 */
 #ifndef KCORO_LOG_H
 #define KCORO_LOG_H

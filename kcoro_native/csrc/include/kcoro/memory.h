@@ -4,7 +4,8 @@
 ** Where libkcoro gets its memory from. By default malloc, realloc and free.
 **
 ** Rule 1: channels, the buffers of channels and pollers are allocated; waiters, operations, selects, tokens, scopes and
-** timers are the caller's memory, so that waiting never allocates.
+** timers are the caller's memory, so that waiting never allocates. The stacks of coroutines are pages of the system;
+** what keeps their books is allocated.
 ** Rule 2: a function whose allocation failed says -ENOMEM and has had no effect.
 */
 #ifndef KCORO_MEMORY_H
