@@ -25,7 +25,8 @@ ALLOWED["kcoro_transport_quic"] |= {"qh3"}  # a library that speaks QUIC, and ha
 # A room of core that may import more than core as a whole, and why.
 ROOM_ALLOWED = {
     f"{CORE}.testing": {"pytest", "hypothesis"},  # shipped laws and kits; extra `testing`, never imported by the rest
-    f"{CORE}.cli": {"rich", "trustme"},  # a progress bar, certificates; extras `progress` and `dev-certs`
+    f"{CORE}.cli": {"rich"},  # a progress bar; extra `progress`
+    f"{CORE}.certificates": {"trustme"},  # extra `dev-certs`
     f"{CORE}.resolvers": {"dns"},  # extra `dns`
 }
 

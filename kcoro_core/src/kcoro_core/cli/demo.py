@@ -3,7 +3,7 @@
 """``kcoro demo``: worker processes count the words of real files over channels, and the count is proved.
 
 Exit codes: 0 counted and proved; 1 the proof disagrees, or the workers cannot do it; 2 nothing to count, or a transport
-that is not there; 130 Ctrl-C (other signals: 128 and their number).
+that is not there, or without what makes its certificates; 130 Ctrl-C (other signals: 128 and their number).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ EXAMPLE = """
 kcoro demo                             # the sources of the standard library
 kcoro demo --workers 4 --top 20 docs README.md
 kcoro demo --chaos --seed 7            # kill workers on the way; the count stays exact
+kcoro demo --transport tls             # or quic: with certificates for this run, thrown away after it
 """
 
 MOST_WORKERS = 256
@@ -40,8 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--transport",
         default="uds",
         metavar="NAME",
-        help="what carries the channels: the scheme of an installed transport (default: uds); over one that does not "
-        "know its peers anybody on this machine may join",
+        help="what carries the channels: the scheme of an installed transport (default: uds). tls and quic get "
+        "certificates for this run, unless KCORO_TLS_CERTFILE names one; over tcp and quic, which know nobody who "
+        "dials, anybody on this machine may join",
     )
     parser.add_argument(
         "--host", default="trio", metavar="NAME", help="what runs the coordinator and the workers (default: trio)"

@@ -8,12 +8,10 @@ Exit code 2 when a file is there already, or trustme is not installed; nothing w
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
 import shlex
 from pathlib import Path
 
-from ..errors import AlreadyExists, NotSupported
+from ..certificates import FILES, HOSTS, write
 
 SUMMARY = "write certificates for development: an authority, a server and a client"
 EXAMPLE = """
@@ -21,9 +19,6 @@ kcoro dev-certs --into certs
 kcoro dev-certs --into certs --host jobs.example --host 10.0.0.7 --client alice
 eval "$(kcoro dev-certs --into certs)"      # this shell is the server now
 """
-
-HOSTS = ("localhost", "127.0.0.1", "::1")
-FILES = ("ca.pem", "server.pem", "client.pem")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,35 +38,3 @@ def run(args: argparse.Namespace) -> int:
     print(f"export KCORO_TLS_CERTFILE={server}")
     print(f"# whoever dials: export KCORO_TLS_CERTFILE={client}")
     return 0
-
-
-def write(into: Path, hosts: list[str], client: str) -> None:
-    """Write ``ca.pem``, ``server.pem`` and ``client.pem``; keys stand beside their certificates, for this user alone.
-
-    :raises NotSupported: trustme is not installed. AlreadyExists: a file is there; nothing was written.
-    """
-    if importlib.util.find_spec("trustme") is None:
-        raise NotSupported(
-            "certificates are made by trustme, which is not installed: pip install 'kcoro-core[dev-certs]'"
-        )
-    import trustme
-
-    present = [str(into / name) for name in FILES if (into / name).exists()]
-    if present:
-        raise AlreadyExists(f"{', '.join(present)}: is there already; remove it, or choose another folder (--into)")
-    into.mkdir(parents=True, exist_ok=True)
-    # Its key is written nowhere: nobody can add to what was issued here.
-    authority = trustme.CA(organization_name="kcoro dev-certs")
-    issued = {
-        "server.pem": authority.issue_cert(*hosts, common_name="server"),
-        "client.pem": authority.issue_cert(*HOSTS, common_name=client),
-    }
-    _write(into / "ca.pem", authority.cert_pem.bytes())
-    for name, certificate in issued.items():
-        _write(into / name, certificate.private_key_and_cert_chain_pem.bytes())
-
-
-def _write(path: Path, pem: bytes) -> None:
-    """A new file that only this user can read from the first moment on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)

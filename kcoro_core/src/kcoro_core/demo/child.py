@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -22,9 +22,15 @@ __all__ = ["Child"]
 class Child:
     """One process, in a session of its own, with nothing to read; whoever starts it waits for its end."""
 
-    def __init__(self, command: Sequence[str], log: IO[bytes]) -> None:
+    def __init__(self, command: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> None:
+        """``environment`` is what it has beside what this process has."""
         self._process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: S603 - the command is our own
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **environment},
         )
 
     @property

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -31,6 +31,7 @@ GRACE_SECONDS: Final = 3.0
 """How long a worker that was asked to leave may take."""
 TERMINATE_SECONDS: Final = 1.0
 LAST_WORDS_BYTES: Final = 2048
+NOTHING_MORE: Final[Mapping[str, str]] = {}
 
 
 @frozen
@@ -68,12 +69,13 @@ class Crew(Protocol):
 class Processes:
     """A crew of processes; made by ``processes``."""
 
-    def __init__(self, uri: str, folder: Path, host: str, scope: Scope) -> None:
+    def __init__(self, uri: str, folder: Path, host: str, environment: Mapping[str, str], scope: Scope) -> None:
         self.exits: Channel[Exit] = channel(BUFFERED, capacity=64, name="exits")
         self.grace = GRACE_SECONDS
         self._uri = uri
         self._folder = folder
         self._host = host
+        self._environment = environment
         self._scope = scope
         self._running: dict[int, Child] = {}
         self._started = 0
@@ -91,7 +93,7 @@ class Processes:
         heritage = ["--coordinator", str(os.getpid()), "--folder", str(self._folder)]
         command = [sys.executable, "-m", "kcoro_core.demo.worker", self._uri, str(number), "--host", self._host]
         with self._log(number).open("wb") as log:
-            process = Child([*command, *heritage], log)
+            process = Child([*command, *heritage], log, self._environment)
         await current_host().checkpoint()
         self._running[number] = process
         self._scope.launch(self._watch, number, process)
@@ -142,12 +144,17 @@ class Processes:
 
 
 @asynccontextmanager
-async def processes(uri: str, folder: Path, host: str = "trio") -> AsyncIterator[Processes]:
-    """A crew of processes on ``host`` that dial ``uri`` and log into ``folder``; none is left when the block is."""
+async def processes(
+    uri: str, folder: Path, host: str = "trio", environment: Mapping[str, str] = NOTHING_MORE
+) -> AsyncIterator[Processes]:
+    """A crew of processes on ``host`` that dial ``uri`` and log into ``folder``; none is left when the block is.
+
+    ``environment`` is what they have beside what this process has.
+    """
     crew: Processes | None = None
     try:
         async with open_scope() as scope:
-            crew = Processes(uri, folder, host, scope)
+            crew = Processes(uri, folder, host, environment, scope)
             yield crew
             scope.cancel()
     finally:

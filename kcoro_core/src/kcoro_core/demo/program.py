@@ -35,7 +35,7 @@ from .files import Skipped, Source, batches, discover
 from .jobs import Ledger
 from .messages import Order, decode_as
 from .proof import Difference, Proof, compare
-from .rule import rule_of
+from .rule import papers_for, rule_of
 from .state import Show, State
 from .tally import Tally
 
@@ -193,10 +193,10 @@ async def _count(options: Options, sources: list[Source], stop: Signal, show: Sh
             "results": lines.results.sender(),
             "progress": lines.progress.sender(),
         }
-        rule = rule_of(uri)
+        papers = papers_for(options.transport, folder)
         async with (
-            serve(uri, export=exported, authorize=rule) as server,
-            processes(server.uri, folder, options.host) as crew,
+            serve(uri, export=exported, authorize=rule_of(uri), **papers.options) as server,
+            processes(server.uri, folder, options.host, papers.environment) as crew,
         ):
             try:
                 signum = await Coordinator(tally, lines, crew, options.workers, show, chaos).run(stop)
