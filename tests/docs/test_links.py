@@ -18,6 +18,8 @@ REQUIRED = (
     "CONFIGURATION.md",
     "CODING_STYLE.md",
     "ROADMAP.md",
+    "deployment.md",
+    "security.md",
     "GAPS.md",
     "spec/wire.md",
 )

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.resolver
 import dns.rrset
 import pytest
 
@@ -130,6 +132,29 @@ def test_nothing_is_kept_so_that_the_next_look_up_sees_what_is_there_by_then(zon
     assert asked.resolve(question()) == [("10.0.0.1", 7000)]
     zone.records = {"jobs.example. A": ["10.0.0.2"]}
     assert asked.resolve(question()) == [("10.0.0.2", 7000)]
+
+
+def test_a_short_name_is_completed_as_the_system_says(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a pod, whose search list ends with the domain of the cluster. Row: X17."""
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 127.0.0.1\nsearch default.svc.cluster.local svc.cluster.local\noptions ndots:5\n")
+    real = dns.resolver.Resolver
+
+    def of_the_pod(configure: bool) -> dns.resolver.Resolver:
+        made = real(str(file), configure)
+        made.port = zone.port
+        return made
+
+    monkeypatch.setattr(dns.resolver, "Resolver", of_the_pod)
+    zone.records = {
+        "jobs.default.svc.cluster.local. A": ["10.0.0.1"],
+        "_kcoro._tcp.jobs.default.svc.cluster.local. SRV": ["0 50 7000 10-0-0-2.jobs.default.svc.cluster.local."],
+        "10-0-0-2.jobs.default.svc.cluster.local. A": ["10.0.0.2"],
+    }
+    assert Dns().resolve(question(host="jobs")) == [("10.0.0.1", 7000)]
+    assert Dns().resolve(question("kcoro", host="jobs")) == [("10.0.0.2", 7000)]
 
 
 # -- what a server may do to us

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kcoro_core import plugin_loading, plugins
-from kcoro_core.errors import NotSupported
+from kcoro_core.errors import NotFound, NotSupported
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.resolvers import plugin as resolvers_of_core
 from kcoro_core.resolvers.protocol import Place, Question
@@ -69,6 +69,15 @@ def test_nobody_knows_it_and_each_has_said_why() -> None:
         "empty: it has no address for jobs.example:7000; other: broken; "
         "check the name, and who is asked (KCORO_RESOLVER)"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(OSError(2, "No such file"), "[Errno 2] No such file"), (KeyError(), "KeyError"), (NotFound("gone"), "gone;")],
+)
+def test_whatever_a_resolver_raises_is_told(error: Exception, says: str) -> None:
+    """Row: X17."""
+    assert f"knows: {says}" in str(ask(QUESTION, TCP, [Knows(error)]))
 
 
 def test_what_a_resolver_says_is_shown_on_one_line_and_not_without_end() -> None:

@@ -24,6 +24,7 @@ from attrs import evolve
 
 from .. import plugins
 from ..config import settings
+from ..errors import KcoroError
 from ..resolvers.protocol import Place, Question, Resolver
 from .host_port import TCP, Address, SocketKind, Target, numeric
 
@@ -130,6 +131,7 @@ def is_somewhere(host: object) -> bool:
 
 def _text(error: Exception) -> str:
     """The message without the code that errors of ours add, on one line, and not without end."""
-    text = " ".join(str(error.args[0] if error.args else error).split()) or type(error).__name__
+    text = Exception.__str__(error) if isinstance(error, KcoroError) else str(error)
+    text = " ".join(text.split()) or type(error).__name__
     printable = "".join(letter if letter.isprintable() else "?" for letter in text)
     return printable if len(printable) <= MOST_TEXT else f"{printable[:MOST_TEXT]}..."
