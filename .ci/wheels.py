@@ -46,10 +46,11 @@ def build(folders: list[str], into: Path, *kinds: str) -> list[Path]:
 def install(folders: list[str], wheels: list[Path]) -> None:
     """Replace what is installed by the wheels, with the dependencies that they name."""
     pip = (sys.executable, "-m", "pip", "-q")
-    run(*pip, "-q", "uninstall", "-y", *(folder.replace("_", "-") for folder in folders))
+    packages = [Path(folder).name for folder in folders]
+    run(*pip, "-q", "uninstall", "-y", *(package.replace("_", "-") for package in packages))
     run(*pip, "install", *wheels)
-    for folder in folders:
-        check = f"import sys, {folder} as p; sys.exit(not p.__file__.startswith(sys.prefix) and p.__file__)"
+    for package in packages:
+        check = f"import sys, {package} as p; sys.exit(not p.__file__.startswith(sys.prefix) and p.__file__)"
         run(sys.executable, "-I", "-c", check)
 
 

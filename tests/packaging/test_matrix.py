@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
+import json
 import re
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -45,7 +49,47 @@ def schemes() -> dict[str, str]:
 
 def test_every_scheme_of_a_package_has_its_factor() -> None:
     """Row: T2."""
-    assert factors()[2] == {"mem", "all", *schemes()}
+    assert factors()[2] == {"mem", "stdio", "all", *schemes()}
+
+
+def matrix() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("matrix", ROOT / ".ci" / "matrix.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_matrix_is_the_product_of_what_the_project_has() -> None:
+    """Row: T2."""
+    pythons, engines, backends = factors()
+    listed = matrix()
+    assert [f"{python[2]}.{python[3:]}" for python in listed.PYTHONS] == pythons
+    assert set(listed.ENGINES) == engines
+    assert set(listed.BACKENDS) == backends | {"multicast"}
+    assert set(listed.default()) < set(listed.names())
+
+
+@pytest.mark.parametrize("backend", matrix().BACKENDS)
+def test_every_environment_of_the_matrix_has_something_to_install_and_to_run(backend: str) -> None:
+    """A name whose factors nobody mentions would be an environment that does nothing. Row: T2."""
+    env = tox()["testenv"]
+    assert any(line.startswith(f"{backend}: python -m pytest") for line in env["commands"].splitlines())
+    assert any(re.match(rf"{backend}: (python .ci/wheels.py|-e )", line) for line in (
+        env["commands_pre"] + env["deps"]).splitlines())  # fmt: skip
+    assert f"\n{backend}: " in env["description"]
+
+
+def test_what_the_matrix_took_is_told_beside_the_budget(tmp_path: Path) -> None:
+    """From what tox leaves: setup and commands of each environment, and their sum."""
+    env = {"setup": [{"elapsed": 20.0}], "test": [{"elapsed": 30.0}, {"elapsed": 70.0}]}
+    report = tmp_path / "times.json"
+    report.write_text(json.dumps({"testenvs": {"py312-reference-uds": env}}))
+    said = matrix().lines(matrix().times(report))
+    assert "py312-reference-uds       default       120 s" in said
+    assert "py312-native-quic         by name" in said
+    assert said[-1].startswith("in all 2 of 90 minutes")
 
 
 def test_core_knows_which_package_to_ask_for() -> None:
@@ -59,6 +103,8 @@ def test_a_backend_environment_installs_core_and_one_plugin_from_wheels() -> Non
     installed = {line.split(":")[0]: line.split("wheels.py ")[1].split() for line in lines}
     assert installed.pop("mem") == ["kcoro_core"]
     assert installed.pop("native") == ["kcoro_native"]
+    for name in ("stdio", "multicast"):  # plugins as anybody could write them
+        assert installed.pop(name) == ["kcoro_core", f"tests/thirdparty/kcoro_transport_{name}"]
     assert installed == {name: ["kcoro_core", package] for name, package in schemes().items()}
 
 
