@@ -39,6 +39,7 @@ if NATIVE is None or NATIVE.origin is None:
         "bench/test_native_run.py",
         "demo/test_native.py",
         "hosts/test_native.py",
+        "hosts/test_native_failing.py",
         "hosts/test_native_memory.py",
         "hosts/test_native_misuse.py",
         "hosts/test_native_outside.py",

@@ -52,6 +52,7 @@ struct kpy_task {
     uint64_t id;
     uint8_t state, wait_kind;
     bool injected, permit, interrupted, yielded;
+    bool to_ask; /* a scope that was cancelled has yet to ask it */
     PyObject *weakrefs;
 };
 
@@ -170,7 +171,10 @@ extern _Thread_local kpy_loop_t *kpy_loop_here;
 
 /* -- loop_queue.c */
 
-int kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task); /* 0, or -1 and MemoryError */
+/* Have room for so many tasks: 0, or -1 and MemoryError. A scheduler has it for all that live, each of which stands in it
+** once at most, so that waking one needs no memory. */
+int kpy_queue_reserve(kpy_queue_t *queue, size_t tasks);
+void kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task);
 kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index);
 void kpy_queue_remove(kpy_queue_t *queue, kpy_task_t *task); /* if it is there */
 void kpy_queue_free(kpy_queue_t *queue);
@@ -184,10 +188,10 @@ void kpy_task_set_scope(kpy_task_t *task, kpy_scope_t *scope);
 
 /* -- loop_step.c */
 
-int kpy_enqueue(kpy_task_t *task); /* runnable, at the tail */
-int kpy_ready(kpy_task_t *task);
+void kpy_enqueue(kpy_task_t *task); /* runnable, at the tail */
+void kpy_ready(kpy_task_t *task);
 /* The same for who only knows the task: nothing but its own wake ends a wait in an operation or in time. */
-int kpy_wake_task(kpy_task_t *task);
+void kpy_wake_task(kpy_task_t *task);
 void kpy_go_on(kpy_task_t *task); /* the running task waits no more, and did not yield to say so */
 int kpy_step(kpy_scheduler_t *self, kpy_task_t *task);
 int kpy_close_task(kpy_task_t *task);
@@ -227,6 +231,7 @@ int kpy_child_ended(kpy_nursery_t *self, PyObject *error);
 kpy_task_t *kpy_loop_current(kpy_loop_t *self); /* the running task, or NULL and WrongLoop */
 kpy_task_t *kpy_start_task(kpy_loop_t *self, PyObject *coro, PyObject *name, kpy_scope_t *scope, PyObject *done);
 PyObject *kpy_coroutine(kpy_loop_t *self, PyObject *fn, PyObject *const *args, Py_ssize_t count);
+void kpy_close_unstarted(kpy_loop_t *self, PyObject *coro); /* keeps the exception that is being raised */
 int kpy_check_fork(kpy_loop_t *self);
 
 /* -- loop_wait.c */

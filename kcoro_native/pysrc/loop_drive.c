@@ -29,8 +29,8 @@ static int deliver_interrupt(kpy_loop_t *self) {
         if (rc != 0 || !task->interrupted)
             return rc;
     }
-    else if (kpy_enqueue(task) != 0)
-        return -1;
+    else
+        kpy_enqueue(task);
     Py_XSETREF(task->thrown, self->interrupt);
     self->interrupt = NULL;
     return 0;

@@ -51,6 +51,13 @@ PyObject *kpy_coroutine(kpy_loop_t *self, PyObject *fn, PyObject *const *args, P
     return wrapped;
 }
 
+void kpy_close_unstarted(kpy_loop_t *self, PyObject *coro) {
+    PyObject *error = kpy_take_exception();
+    PyObject *closed = PyObject_CallMethodNoArgs(coro, self->base.state->loops->str_close);
+    Py_XDECREF(closed);
+    kpy_raise(error);
+}
+
 kpy_task_t *kpy_start_task(kpy_loop_t *self, PyObject *coro, PyObject *name, kpy_scope_t *scope, PyObject *done) {
     kpy_task_t *task = NULL;
     if (self->base.is_ended)
@@ -58,16 +65,12 @@ kpy_task_t *kpy_start_task(kpy_loop_t *self, PyObject *coro, PyObject *name, kpy
     else if (kpy_check_fork(self) == 0)
         task = kpy_task_make(&self->base, coro, name);
     if (task == NULL) {
-        PyObject *error = kpy_take_exception();
-        PyObject *closed = PyObject_CallMethodNoArgs(coro, self->base.state->loops->str_close);
-        Py_XDECREF(closed);
-        kpy_raise(error);
+        kpy_close_unstarted(self, coro);
         return NULL;
     }
     kpy_task_set_scope(task, scope);
     task->done = Py_NewRef(done);
-    if (kpy_enqueue(task) != 0)
-        Py_CLEAR(task);
+    kpy_enqueue(task);
     return task;
 }
 
@@ -104,7 +107,9 @@ static PyObject *unpark(PyObject *obj, PyObject *op) {
         rc = PyObject_SetAttr(op, loops->str_task, obj); /* its owner comes to park later, and finds this */
     else if (task != NULL && PyObject_TypeCheck(task, loops->task)) {
         bool is_parked = ((kpy_task_t *)task)->state == KPY_PARKED && ((kpy_task_t *)task)->wait == op;
-        rc = is_parked ? kpy_ready((kpy_task_t *)task) : 0;
+        if (is_parked)
+            kpy_ready((kpy_task_t *)task);
+        rc = 0;
     }
     else if (task != NULL)
         PyErr_Format(PyExc_TypeError, "%R is parked in no task of this host", op);
@@ -136,8 +141,7 @@ static PyObject *wake(PyObject *obj, PyObject *task) {
         PyErr_Format(PyExc_TypeError, "%R is no task", task);
         return NULL;
     }
-    if (kpy_wake_task((kpy_task_t *)task) != 0)
-        return NULL;
+    kpy_wake_task((kpy_task_t *)task);
     Py_RETURN_NONE;
 }
 

@@ -76,7 +76,9 @@ static PyObject *start(kpy_launcher_t *self, PyObject *fn, PyObject *coro, PyObj
     PyObject *name = given != NULL ? Py_NewRef(given) : PyObject_GetAttr(fn, loops_of(self)->str_qualname);
     PyObject *handle = name == NULL ? NULL : make_handle(self, name);
     kpy_task_t *task = NULL;
-    if (handle != NULL)
+    if (handle == NULL)
+        kpy_close_unstarted(self->loop, coro);
+    else
         task = kpy_start_task(self->loop, coro, name, self->nursery->scope, (PyObject *)self);
     Py_XDECREF(name);
     if (task == NULL) {

@@ -23,7 +23,7 @@ int kpy_child_ended(kpy_nursery_t *self, PyObject *error) {
     if (error != NULL)
         rc = fail(self, error);
     if (self->children == 0 && kpy_is_task(self->loop->base.state, self->waiter))
-        rc |= kpy_ready((kpy_task_t *)self->waiter);
+        kpy_ready((kpy_task_t *)self->waiter);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include "loop.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -278,9 +279,13 @@ static void watch_dealloc(PyObject *obj) {
 
 int kpy_poll_setup(kpy_loop_t *self) {
     self->signal_fd = -1;
-    if (kc_poller_make(&self->poller, NULL) == 0)
+    int code = kc_poller_make(&self->poller, NULL);
+    if (code == 0)
         return 0;
-    PyErr_SetString(PyExc_OSError, "no poller can be made: there are no descriptors left, or no memory");
+    if (code == -ENOMEM)
+        PyErr_NoMemory();
+    else
+        PyErr_SetString(PyExc_OSError, "no poller can be made: there are no descriptors left");
     return -1;
 }
 

@@ -8,8 +8,10 @@
 
 #define FIRST_SIZE 64
 
-static int grow(kpy_queue_t *queue) {
-    size_t size = queue->size == 0 ? FIRST_SIZE : 2 * queue->size;
+static int grow(kpy_queue_t *queue, size_t tasks) {
+    size_t size = queue->size == 0 ? FIRST_SIZE : queue->size;
+    while (size < tasks)
+        size *= 2;
     kpy_task_t **slots = PyMem_New(kpy_task_t *, size);
     if (slots == NULL) {
         PyErr_NoMemory();
@@ -24,11 +26,12 @@ static int grow(kpy_queue_t *queue) {
     return 0;
 }
 
-int kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task) {
-    if (queue->length == queue->size && grow(queue) != 0)
-        return -1;
+int kpy_queue_reserve(kpy_queue_t *queue, size_t tasks) {
+    return tasks <= queue->size ? 0 : grow(queue, tasks);
+}
+
+void kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task) {
     queue->slots[(queue->head + queue->length++) & (queue->size - 1)] = task;
-    return 0;
 }
 
 kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index) {

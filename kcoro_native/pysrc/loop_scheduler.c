@@ -72,8 +72,8 @@ static PyObject *spawn(PyObject *obj, PyObject *args, PyObject *kwargs) {
         return NULL;
     }
     kpy_task_t *task = kpy_task_make(self, coro, name);
-    if (task != NULL && kpy_enqueue(task) != 0)
-        Py_CLEAR(task);
+    if (task != NULL)
+        kpy_enqueue(task);
     return (PyObject *)task;
 }
 
@@ -83,8 +83,7 @@ static PyObject *ready(PyObject *obj, PyObject *task) {
         PyErr_Format(PyExc_TypeError, "%R is no task of this scheduler", task);
         return NULL;
     }
-    if (kpy_wake_task((kpy_task_t *)task) != 0)
-        return NULL;
+    kpy_wake_task((kpy_task_t *)task);
     Py_RETURN_NONE;
 }
 

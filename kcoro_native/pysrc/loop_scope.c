@@ -80,25 +80,58 @@ static const kpy_scope_t *following(const kpy_scope_t *root, const kpy_scope_t *
 /* Who waits inside, all of them, before anybody is asked: asking runs code that may change the tree. */
 static int gather(const kpy_scope_t *root, PyObject *found) {
     for (const kpy_scope_t *scope = root; scope != NULL; scope = following(root, scope))
-        for (kpy_task_t *task = scope->tasks; task != NULL; task = task->behind)
-            if (task->state == KPY_PARKED && PyList_Append(found, (PyObject *)task) != 0)
-                return -1;
-    return 0;
+        for (kpy_task_t *task = scope->tasks; task != NULL; task = task->behind) {
+            task->to_ask = task->state == KPY_PARKED;
+            if (task->to_ask && found != NULL && PyList_Append(found, (PyObject *)task) != 0)
+                found = NULL;
+        }
+    return found == NULL ? -1 : 0;
 }
 
+static kpy_task_t *next_to_ask(const kpy_scope_t *root) {
+    for (const kpy_scope_t *scope = root; scope != NULL; scope = following(root, scope))
+        for (kpy_task_t *task = scope->tasks; task != NULL; task = task->behind)
+            if (task->to_ask)
+                return task;
+    return NULL;
+}
+
+/* The first error that asking raises is kept in *error; the others are asked all the same. */
+static void ask(kpy_task_t *task, PyObject **error) {
+    Py_INCREF(task);
+    task->to_ask = false;
+    if (kpy_in_force(task->scope) && kpy_interrupt(task) != 0) {
+        PyObject *raised = kpy_take_exception();
+        if (*error == NULL)
+            *error = raised;
+        else
+            Py_XDECREF(raised);
+    }
+    Py_DECREF(task);
+}
+
+/* It needs no memory, but takes time by the square of who waits where there is none for a list of them. */
 int kpy_scope_cancel(kpy_scope_t *self) {
+    PyObject *error = NULL;
     if (self->cancel_called)
         return 0;
     self->cancel_called = self->loop->is_cancelling = true;
     PyObject *found = PyList_New(0);
-    int rc = found == NULL ? -1 : gather(self, found);
-    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(found); i++) {
-        kpy_task_t *task = (kpy_task_t *)PyList_GET_ITEM(found, i);
-        if (kpy_in_force(task->scope))
-            rc = kpy_interrupt(task);
+    Py_INCREF(self);
+    if (gather(self, found) == 0)
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(found); i++)
+            ask((kpy_task_t *)PyList_GET_ITEM(found, i), &error);
+    else {
+        PyErr_Clear();
+        for (kpy_task_t *task; (task = next_to_ask(self)) != NULL;)
+            ask(task, &error);
     }
     Py_XDECREF(found);
-    return rc;
+    Py_DECREF(self);
+    if (error == NULL)
+        return 0;
+    kpy_raise(error);
+    return -1;
 }
 
 /* -- as Python sees it */

@@ -26,8 +26,8 @@ PyObject *kpy_wait_sleep(kpy_loop_t *loop, double seconds) {
 static void awake(kc_timer_t *timer) {
     kpy_sleep_t *self = (kpy_sleep_t *)((char *)timer - offsetof(kpy_sleep_t, timer));
     kpy_task_t *task = self->task;
-    if (task->wait == (PyObject *)self && !task->interrupted && kpy_ready(task) != 0)
-        PyErr_WriteUnraisable(NULL);
+    if (task->wait == (PyObject *)self && !task->interrupted)
+        kpy_ready(task);
 }
 
 static void sleep_leave(PyObject *obj) {

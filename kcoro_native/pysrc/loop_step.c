@@ -7,24 +7,24 @@
 /* How often a coroutine is closed that waits while it is being closed. */
 #define MOST_CLOSES 16
 
-int kpy_enqueue(kpy_task_t *task) {
+void kpy_enqueue(kpy_task_t *task) {
     task->state = KPY_READY;
     task->injected = task->owner->running == NULL;
-    return kpy_queue_push(&task->owner->queue, task);
+    kpy_queue_push(&task->owner->queue, task);
 }
 
-int kpy_ready(kpy_task_t *task) {
+void kpy_ready(kpy_task_t *task) {
     if (task->state == KPY_PARKED) {
         task->owner->unparks++;
-        return kpy_enqueue(task);
+        kpy_enqueue(task);
     }
-    if (task->state == KPY_RUNNING)
+    else if (task->state == KPY_RUNNING)
         task->permit = true;
-    return 0;
 }
 
-int kpy_wake_task(kpy_task_t *task) {
-    return task->state == KPY_PARKED && task->wait_kind != KPY_NO_WAIT ? 0 : kpy_ready(task);
+void kpy_wake_task(kpy_task_t *task) {
+    if (task->state != KPY_PARKED || task->wait_kind == KPY_NO_WAIT)
+        kpy_ready(task);
 }
 
 void kpy_go_on(kpy_task_t *task) {
@@ -133,14 +133,19 @@ static int refuse(kpy_task_t *task, PyObject *trap) {
         task->thrown = PyObject_CallOneArg(PyExc_TypeError, text);
         Py_DECREF(text);
     }
-    return task->thrown == NULL ? -1 : kpy_enqueue(task);
+    if (task->thrown == NULL)
+        return -1;
+    kpy_enqueue(task);
+    return 0;
 }
 
 static int obey(kpy_scheduler_t *self, kpy_task_t *task, PyObject *trap) {
     kpy_go_on(task); /* a wait that it has not yielded for counts no more */
     kpy_resume(task);
-    if (trap == Py_None)
-        return kpy_enqueue(task);
+    if (trap == Py_None) {
+        kpy_enqueue(task);
+        return 0;
+    }
     if (trap != self->state->loops->park_trap)
         return refuse(task, trap);
     self->parks++;
@@ -150,7 +155,8 @@ static int obey(kpy_scheduler_t *self, kpy_task_t *task, PyObject *trap) {
     }
     task->permit = false;
     self->unparks++;
-    return kpy_enqueue(task);
+    kpy_enqueue(task);
+    return 0;
 }
 
 /* The last result of an await goes through an exception that is used again; it is not kept alive for that. */
@@ -158,6 +164,13 @@ static void forget_result(struct kpy_loops *loops) {
     PyStopIterationObject *stop = (PyStopIterationObject *)loops->stop;
     if (stop != NULL && stop->value != NULL && Py_REFCNT(stop) == 1)
         Py_CLEAR(stop->value);
+}
+
+/* Never NULL: CPython 3.12 loses the exception when it has no memory for the frame object that this goes through. */
+static PyObject *raised_by_step(void) {
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_SystemError, "a step of a task failed, and what it raised is not known");
+    return kpy_take_exception();
 }
 
 int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
@@ -175,7 +188,7 @@ int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
         Py_DECREF(result);
     }
     else
-        rc = finish(self, task, result, sent == PYGEN_ERROR ? kpy_take_exception() : NULL);
+        rc = finish(self, task, result, sent == PYGEN_ERROR ? raised_by_step() : NULL);
     self->running = NULL;
     Py_DECREF(task);
     return rc;

@@ -12,6 +12,8 @@ static struct kpy_loops *loops_of(const kpy_task_t *task) {
 
 kpy_task_t *kpy_task_make(kpy_scheduler_t *owner, PyObject *coro, PyObject *name) {
     PyTypeObject *type = owner->state->loops->task;
+    if (kpy_queue_reserve(&owner->queue, (size_t)(owner->submitted - owner->completed) + 1) != 0)
+        return NULL;
     kpy_task_t *self = (kpy_task_t *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;

@@ -70,8 +70,7 @@ PySendResult kpy_raise_cancelled(kpy_loop_t *self) {
 
 PySendResult kpy_pause(kpy_loop_t *self, kpy_task_t *task, PyObject **result) {
     self->credit = self->quantum;
-    if (kpy_enqueue(task) != 0)
-        return PYGEN_ERROR;
+    kpy_enqueue(task);
     task->injected = false;
     *result = Py_NewRef(Py_None);
     return PYGEN_NEXT;
@@ -94,8 +93,7 @@ void kpy_wake_waiting(kpy_operation_t *operation) {
         task->wait != (PyObject *)operation)
         return;
     task->owner->unparks++;
-    if (kpy_enqueue(task) != 0)
-        PyErr_WriteUnraisable((PyObject *)task);
+    kpy_enqueue(task);
 }
 
 bool kpy_resume(kpy_task_t *task) {
@@ -112,8 +110,8 @@ void kpy_stop_waiting(kpy_task_t *task, PyObject *wait) {
     Py_INCREF(task);
     if (task->owner->running == task)
         kpy_go_on(task);
-    else if (task->state == KPY_PARKED && kpy_enqueue(task) != 0) /* it finds its coroutine elsewhere, or at its end */
-        PyErr_WriteUnraisable((PyObject *)task);
+    else if (task->state == KPY_PARKED)
+        kpy_enqueue(task); /* it finds its coroutine elsewhere, or at its end */
     kpy_resume(task);
     Py_DECREF(task);
 }
@@ -170,7 +168,8 @@ int kpy_interrupt(kpy_task_t *task) {
     if (given_up <= 0 || task->state != KPY_PARKED)
         return given_up < 0 ? -1 : 0;
     task->interrupted = true;
-    return kpy_enqueue(task);
+    kpy_enqueue(task);
+    return 0;
 }
 
 /* -- waits that have a state: of any operation, and of what nobody can cancel */

@@ -121,7 +121,7 @@ class Channel(HomeBound, Generic[T]):
 
     def __del__(self) -> None:
         # Not a weakref.finalize: that would hold the hook, and with it whatever the hook knows, often this channel.
-        if self._reports:
+        if getattr(self, "_reports", False):  # one that was never made has none
             self._core.cancel(None, Undelivered.DESTROYED)
 
     def _use(self, core: ChannelCore) -> None:

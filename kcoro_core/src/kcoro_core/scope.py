@@ -160,7 +160,11 @@ class Scope(HomeBound):
         assert self._manager is not None
         assert self._subscription is not None
         try:
-            return await self._manager.__aexit__(kind, error, trace)
+            try:
+                leaving = self._manager.__aexit__(kind, error, trace)
+            except MemoryError as failed:  # once more, with that to raise: nobody else leaves the nursery
+                leaving = self._manager.__aexit__(MemoryError, failed, failed.__traceback__)
+            return await leaving
         finally:
             self._ended = True
             self._subscription.cancel()

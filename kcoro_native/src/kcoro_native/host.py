@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import weakref
@@ -156,15 +155,20 @@ class NativeHost(_native.Loop, Host):
         scope = NativeScope(self)
 
         def done(result: Any, error: BaseException | None) -> None:
-            del self._background[task]
+            self._background.pop(task, None)
             if error is not None and not isinstance(error, Cancelled):
                 report_unraisable(error, f"background task {task.name!r}")
 
         task = self.start_task(fn, args, name or name_of(fn), scope, done)
-        self._background[task] = scope
+        try:
+            self._background[task] = scope
+            handle = _Background(self, task)
+        except MemoryError:
+            scope.cancel()  # it has not begun, and nobody else could end it
+            raise
         if self._finishing:
             scope.cancel()
-        return _Background(self, task)
+        return handle
 
     # -- generators that a task has left in the middle
 
@@ -182,9 +186,10 @@ class NativeHost(_native.Loop, Host):
     # -- the world
 
     def on_signal(self, signum: int, fn: Callable[[], object]) -> Handle:
-        caught = catch(signum, fn, self.call_from_thread)
+        handle = _Caught(self)
+        handle.caught = catch(signum, fn, self.call_from_thread)
         self._signals += 1
-        return _Caught(self, caught)
+        return handle
 
 
 class _Background:
@@ -205,8 +210,10 @@ class _Background:
 class _Caught:
     """One callback for a signal; while there is one, a loop in which everybody waits is not stuck."""
 
-    def __init__(self, host: NativeHost, caught: Handle) -> None:
-        self.host, self.caught = host, caught
+    caught: Handle
+
+    def __init__(self, host: NativeHost) -> None:
+        self.host = host
 
     def cancel(self) -> bool:
         """Stop; False when it had been stopped before."""
@@ -222,27 +229,40 @@ class _Interrupts:
         self.host = host
         self.is_main = threading.current_thread() is threading.main_thread()
         self.takes_over = self.is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self.handler = self._arrived  # the same object each time
+        self.before = -1
 
     def __enter__(self) -> None:
         if not self.is_main:
             return
-        self.wakes, self.woken = socket.socketpair()
-        self.wakes.setblocking(False)
-        self.woken.setblocking(False)
-        self.host._watch_signals(self.woken.fileno())
-        self.before = signal.set_wakeup_fd(self.wakes.fileno(), warn_on_full_buffer=False)
-        if self.takes_over:
-            signal.signal(signal.SIGINT, self._arrived)
+        self.woken, self.wakes = os.pipe()
+        try:
+            os.set_blocking(self.wakes, False)
+            os.set_blocking(self.woken, False)
+            self.host._watch_signals(self.woken)
+            self.before = signal.set_wakeup_fd(self.wakes, warn_on_full_buffer=False)
+            if self.takes_over:
+                signal.signal(signal.SIGINT, self.handler)
+        except BaseException:
+            self._give_back()
+            raise
 
-    def __exit__(self, *exc_info: object) -> None:
-        if not self.is_main:
-            return
-        if self.takes_over and signal.getsignal(signal.SIGINT) == self._arrived:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.set_wakeup_fd(self.before)
-        self.host._watch_signals(-1)
-        self.wakes.close()
-        self.woken.close()
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if self.is_main:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """The process is as before; nothing of this may be left out because something before it fails."""
+        try:
+            if self.takes_over and signal.getsignal(signal.SIGINT) is self.handler:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+        finally:
+            try:
+                signal.set_wakeup_fd(self.before)
+            finally:
+                self.host._watch_signals(-1)
+                os.close(self.wakes)
+                os.close(self.woken)
 
     def _arrived(self, signum: int, frame: FrameType | None) -> None:
         if self.host.running is not None and frame is not None and not frame.f_code.co_filename.startswith(_OURS):
@@ -260,7 +280,7 @@ class _Generators:
         self.before = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(firstiter=self.host._generators.add, finalizer=self.host._leave_generator)
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         sys.set_asyncgen_hooks(*self.before)
 
 

@@ -42,6 +42,7 @@ class NativeNursery(_native.Nursery):
     __aenter__: Any = core.TaskNursery.__aenter__
     __aexit__: Any = core.TaskNursery.__aexit__
     _combined: Any = core.TaskNursery._combined
+    _give_up: Any = core.TaskNursery._give_up
 
     async def _join(self) -> None:
         """Wait for the children; Ctrl-C, the one thing that can end this, cancels them first."""

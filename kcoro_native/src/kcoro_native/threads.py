@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ __all__ = ["MOST_THREADS", "idle_threads", "to_thread"]
 MOST_THREADS: Final = 40
 """How many calls run at once; a number between what disks and resolvers like, and what memory does."""
 _IDLE_SECONDS: Final = 10.0
+_NO_MEMORY_SECONDS: Final = 0.01
 
 T = TypeVar("T")
 
@@ -35,20 +37,27 @@ class _Job:
         self.host = host
         self.op = Operation(host)
         self._run = contextvars.copy_context().run
+        self._tell = self.op.complete
         self._fn = fn
         self.error: BaseException | None = None
         self.value: Any = None
+        self._begun = False
 
     def work(self) -> None:
-        """Make the call, in a thread, and tell the loop."""
-        try:
-            self.value = self._run(self._fn)
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the call
-            self.error = error
-        try:
-            self.host.call_from_thread(self.op.complete)
-        except WrongLoop:
-            pass  # the run was given up, and nobody waits any more
+        """Make the call, in a thread, and tell the loop; may be repeated where a MemoryError came in between."""
+        if not self._begun:
+            self._begun = True
+            try:
+                self.value = self._run(self._fn)
+            except BaseException as error:  # noqa: BLE001 - raised by whoever waits for the call
+                self.error = error
+        while True:
+            try:
+                return self.host.call_from_thread(self._tell)
+            except WrongLoop:
+                return None  # the run was given up, and nobody waits any more
+            except MemoryError:
+                time.sleep(_NO_MEMORY_SECONDS)  # somebody waits for this whatever happens
 
 
 class _Pool:
@@ -72,16 +81,37 @@ class _Pool:
             self._open += 1
             needed = self._open > self._threads and self._threads < MOST_THREADS
             self._threads += needed
-        self._jobs.put(job)
-        if needed:
-            threading.Thread(target=self._serve, name="kcoro call", daemon=True).start()
-
-    def _serve(self) -> None:
-        while (job := self._next()) is not None:
-            job.work()
-            del job
+        try:
+            if needed:
+                self._start_thread()
+            self._jobs.put(job)
+        except BaseException:
             with self._lock:
                 self._open -= 1
+            raise
+
+    def _start_thread(self) -> None:
+        """One more thread. Where there can be none, those that there are do the work; without any, that is an error."""
+        try:
+            threading.Thread(target=self._serve, name="kcoro call", daemon=True).start()
+        except (MemoryError, RuntimeError):
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    raise
+
+    def _serve(self) -> None:
+        job: _Job | None = None
+        while True:
+            try:
+                if job is None and (job := self._next()) is None:
+                    return
+                job.work()
+                with self._lock:
+                    self._open -= 1
+                job = None
+            except MemoryError:  # of ours, around the call: this thread is counted, and somebody waits for the job
+                pass
 
     def _next(self) -> _Job | None:
         """The next job; None when there was none for a while, and this thread is no longer counted."""

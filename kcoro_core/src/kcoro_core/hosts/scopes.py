@@ -184,11 +184,22 @@ class TaskNursery:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is not None:
-            self._fail(error)
-        await self._join()
+        try:
+            if error is not None:
+                self._fail(error)
+            await self._join()
+        except MemoryError as failed:  # there was none for a moment; no child outlives the block for that
+            await self._give_up(failed)
         self._closed = True
-        return settle(error, self.cancel_scope.close(self._combined()))
+        try:
+            remains = self._combined()
+        except MemoryError as failed:
+            remains = failed
+        return settle(error, self.cancel_scope.close(remains))
+
+    async def _give_up(self, error: BaseException) -> None:
+        self._fail(error)
+        await self._join()
 
     async def _join(self) -> None:
         if not self._children:

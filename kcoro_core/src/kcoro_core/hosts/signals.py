@@ -59,12 +59,14 @@ def catch(signum: int, fn: Callable[[], object], deliver: Callable[[Callable[[],
     def forward() -> None:
         deliver(fn)
 
+    caught = _Caught(signum, forward)
+    # Nothing that may fail for lack of memory stands behind what would have to be taken back then.
     if signum not in _callbacks:
+        previous = signal.getsignal(signum)
+        _previous[signum] = signal.SIG_DFL if previous is None else previous
         try:
-            previous = signal.signal(signum, _arrived)
+            signal.signal(signum, _arrived)
         except OSError as error:
             raise ValueError(f"{signal.Signals(signum).name} cannot be caught; SIGINT, SIGTERM, SIGHUP can") from error
-        _callbacks[signum] = []
-        _previous[signum] = signal.SIG_DFL if previous is None else previous
-    _callbacks[signum].append(forward)
-    return _Caught(signum, forward)
+    _callbacks[signum] = [*_callbacks.get(signum, ()), forward]
+    return caught
