@@ -115,20 +115,6 @@ begin: /* x0 pass */
     .cfi_endproc
     .size begin, . - begin
 
-/* BTI and PAC: without this note a linker turns both off for the whole program. */
-    .section .note.gnu.property, "a", %note
-    .p2align 3
-    .word 4
-    .word 16
-    .word 5
-    .asciz "GNU"
-    .word 0xc0000000 /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
-    .word 4
-    .word 3
-    .word 0
-
 #endif
 
-#ifdef __ELF__
-    .section .note.GNU-stack, "", %progbits
-#endif
+#include "switch_end.h"

@@ -150,6 +150,4 @@ begin: /* a0 pass */
 
 #endif
 
-#ifdef __ELF__
-    .section .note.GNU-stack, "", %progbits
-#endif
+#include "switch_end.h"

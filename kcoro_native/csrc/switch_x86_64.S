@@ -131,6 +131,4 @@ begin: /* rax pass */
 
 #endif
 
-#ifdef __ELF__
-    .section .note.GNU-stack, "", %progbits
-#endif
+#include "switch_end.h"

@@ -8,18 +8,19 @@
 #if defined(__x86_64__)
 #define CONTROLS {6, 7}
 static const char *const names[] = {"rbx", "rbp", "r12", "r13", "r14", "r15", "MXCSR", "x87"};
-static const uint64_t settings[][2] = {{0x1f80, 0x037f}, {0x3f80, 0x077f}, {0x5f00, 0x0b7f}, {0x9fc0, 0x0f7e}};
+static const uint64_t settings[][2] = {
+    {0x1f80, 0x037f}, {0x3f80, 0x077f}, {0x5f00, 0x0b7f}, {0x9f80, 0x037f}, {0x1f80, 0x0f7e}};
 #elif defined(__aarch64__)
 #define CONTROLS {11, 11}
 static const char *const names[] = {"x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",
                                     "x29", "FPCR", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15"};
-static const uint64_t settings[][2] = {{0, 0}, {1 << 22, 1 << 22}, {1 << 23, 1 << 23}, {1 << 24, 1 << 24}};
+static const uint64_t settings[][2] = {{0, 0}, {1 << 22, 1 << 22}, {1 << 23, 1 << 23}, {1 << 24, 1 << 24}, {3 << 22, 3 << 22}};
 #elif defined(__riscv)
 #define CONTROLS {24, 24}
 static const char *const names[] = {"s0",  "s1",  "s2",  "s3",  "s4",  "s5",  "s6",   "s7",   "s8",
                                     "s9",  "s10", "s11", "fs0", "fs1", "fs2", "fs3",  "fs4",  "fs5",
                                     "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "frm"};
-static const uint64_t settings[][2] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}};
+static const uint64_t settings[][2] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}};
 #else
 #define NOTHING_TO_FILL
 #endif
@@ -31,7 +32,7 @@ int main(void) {
 #else
 
 #define WORDS (sizeof names / sizeof names[0])
-#define PARTIES 4 /* three coroutines, and who resumes them */
+#define PARTIES 5 /* four coroutines, and who resumes them; of two some differ in one control word only */
 
 void through(const uint64_t *in, uint64_t *out, int (*fn)(void *), void *arg);
 
@@ -75,7 +76,7 @@ static int keeps_them(void *arg) {
 }
 
 TEST(a_switch_keeps_what_a_callee_keeps) {
-    unsigned party[PARTIES] = {0, 1, 2, 3};
+    unsigned party[PARTIES] = {0, 1, 2, 3, 4};
     kc_coro_t *co[PARTIES];
     uint64_t in[WORDS], out[WORDS];
     for (int i = 1; i < PARTIES; i++)

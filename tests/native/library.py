@@ -46,12 +46,12 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> subprocess.C
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env)
 
 
-def build(target: Path, sources: Iterable[Path], *flags: str | Path) -> Path:
-    """Compile sources into ``target``; a warning is an error.
+def build(target: Path, sources: Iterable[Path], *flags: str | Path, by: str | None = None) -> Path:
+    """Compile sources into ``target``, by the compiler of this machine or another; a warning is an error.
 
     :raises AssertionError: with the compiler's words.
     """
-    found = compiler()
+    found = by or compiler()
     assert found is not None
     done = run(found, *STRICT, *sources, *flags, "-o", target, "-lpthread")
     assert done.returncode == 0, done.stderr
