@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Faults planted into the coroutines of libkcoro are found by the model or by a C test. Rows: C1, C2, C3, C4, C5."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import platform
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .library import CORE, CSRC, HERE, NATIVE, build, parts
+from .test_coroutine_model import differing
+
+pytestmark = pytest.mark.long
+
+MODEL = "the model"
+# What is changed, and who has to see it.
+FAULTS = {
+    "one that runs is destroyed": (MODEL, "coroutine.c", "state == KC_CORO_RUNNING || !kc_atomic", "!kc_atomic"),
+    "one that runs is resumed": (
+        MODEL,
+        "coroutine.c",
+        "state == KC_CORO_RUNNING || state == KC_CORO_F",
+        "state == KC_CORO_F",
+    ),
+    "one that has finished is resumed": (MODEL, "coroutine.c", " || state == KC_CORO_FINISHED)", ")"),
+    "one that is parked is resumed": (MODEL, "coroutine.c", "if (state == KC_CORO_PARKED)", "if (0)"),
+    "who is yielded to forgets whose turn it was": (
+        MODEL,
+        "coroutine.c",
+        "co->resumer = self->resumer",
+        "co->resumer = &here->main",
+    ),
+    "whoever resumes is not the one to go back to": (
+        MODEL,
+        "coroutine.c",
+        "co->resumer = here->current",
+        "co->resumer = &here->main",
+    ),
+    "a park does not look for a permit": (
+        MODEL,
+        "coroutine.c",
+        "if (!kc_atomic_swap_if(&self->permit, KCI_PERMIT, KCI_NONE))",
+        "",
+    ),
+    "a permit is good for ever": (
+        MODEL,
+        "coroutine.c",
+        "&self->permit, KCI_PERMIT, KCI_NONE",
+        "&self->permit, KCI_PERMIT, KCI_PERMIT",
+    ),
+    "an unpark is forgotten": (MODEL, "coroutine.c", "permit == KCI_PARKED ? KCI_NONE : KCI_PERMIT", "KCI_NONE"),
+    "two coroutines share a stack": (MODEL, "slabs.c", "slab->fresh++", "slab->fresh"),
+    "the result is lost": (MODEL, "switching.c", "self->result = self->fn", "self->fn"),
+    "a stack has the size of another": ("test_stacks", "stacks.c", "near->first[size]", "near->first[2]"),
+    "a thread keeps its stacks for ever": ("test_stacks", "here.c", "kci_stacks_leave(&self->near);", ""),
+    "the mark is not looked at": ("test_stacks", "stacks.c", "if (pool->free <= rules.high_water)", "if (1)"),
+    "guards are not counted": ("test_stacks", "stacks.c", "counts.guarded += slab->guarded", "counts.guarded += 0"),
+    "a refused allocation is not seen": (
+        "test_stacks",
+        "slabs.c",
+        "if (slab == NULL)\n        return NULL;\n    memset",
+        "memset",
+    ),
+    "there is no guard": (
+        "test_coroutine_dying",
+        "pages.c",
+        "return mprotect(at, length, PROT_NONE) == 0",
+        "return at != NULL && length",
+    ),
+    "the canary is not looked at": ("test_coroutine_dying", "switching.c", "!kci_canary_holds(co->stack)", "0"),
+    "the stack pointer is not looked at": (
+        "test_coroutine_dying",
+        "switching.c",
+        "sp < co->stack->low || sp >= co->stack->top",
+        "0",
+    ),
+    "stacks without a guard are not checked": (
+        "test_coroutine_dying",
+        "switching.c",
+        "!co->stack->has_guard || kci",
+        "kci",
+    ),
+    "stacks are checked unasked": (
+        "test_coroutine_dying",
+        "here.c",
+        "checks_all = KCORO_CTX_DIAGNOSTICS && ",
+        "checks_all = 1 || ",
+    ),
+    "who leaves is not looked at": ("test_coroutine_dying", "switching.c", "    check(left);\n", ""),
+    "an end is no end": ("test_coroutine_dying", "dying.c", "    abort();\n", ""),
+    "any fault is called an overflow": (
+        "test_coroutine_dying",
+        "dying.c",
+        " && is_overflow(thread->current, info->si_addr)",
+        "",
+    ),
+    "a fault is swallowed": (
+        "test_coroutine_dying",
+        "dying.c",
+        "sigaction(number, &before[number == SIGBUS], NULL);",
+        "_exit(0);",
+    ),
+    "it may be resumed before it has left": (
+        "test_coroutine_threads",
+        "switching.c",
+        "    check(to);\n",
+        "    check(to);\n    if (becomes == KC_CORO_PARKED)\n        become_parked(from);\n",
+    ),
+    "of two that resume none is refused": (
+        "test_coroutine_threads",
+        "coroutine.c",
+        "return kc_atomic_swap_if(&co->state, state, KC_CORO_RUNNING) ? 0 : -EINVAL",
+        "sched_yield();\n    kc_atomic_store(&co->state, KC_CORO_RUNNING);\n    return 0",
+    ),
+    "numbers are given twice": ("test_coroutine_threads", "here.c", "    ids += IDS;\n", ""),
+}
+X86_64 = {
+    "r15 is not kept": ("test_registers", "popq %r15", "leaq 8(%rsp), %rsp"),
+    "rbx is not kept": ("test_registers", "popq %rbx", "leaq 8(%rsp), %rsp"),
+    "rbp is not kept": ("test_registers", "popq %rbp", "leaq 8(%rsp), %rsp"),
+    "MXCSR is not kept": ("test_registers", "testl $0xffc0, %eax", "testl $0, %eax"),
+    "only how MXCSR rounds is kept": ("test_registers", "testl $0xffc0, %eax", "testl $0x6000, %eax"),
+    "the control word of x87 is not kept": ("test_registers", "jne 3f", "nop"),
+    "where MXCSR differs, x87 is forgotten": ("test_registers", "    cmpw 4(%rsp), %r8w\n    je 1b\n", "    jmp 1b\n"),
+    "a new one rounds as ever": ("test_registers", "stmxcsr (%rax)", "movl $0x1f80, (%rax)"),
+    "frames go on above the entry": (
+        "test_unwinding",
+        "    .cfi_undefined rip /* the outermost frame */\n    endbr64",
+        "    endbr64\n    leaq begin + 12(%rip), %r13\n    movq %r13, (%rsp)",
+    ),
+}
+FAULTS |= {name: (who, "switch_x86_64.S", *change) for name, (who, *change) in X86_64.items()}
+FOUND_HERE = [name for name, fault in FAULTS.items() if fault[1][-1] != "S" or platform.machine() == "x86_64"]
+LONGEST = 8  # seconds: whoever waits longer was left waiting
+
+
+@pytest.fixture(scope="module")
+def objects(build_dir: Path) -> Path:
+    """The sound files, each compiled on its own."""
+    folder = build_dir / "sound"
+    folder.mkdir()
+    for source in [*CORE, HERE / "coroutines.c"]:
+        build(folder / f"{source.name}.o", [source], "-w", "-c", "-fPIC", f"-I{CSRC}")
+    return folder
+
+
+def fails(program: Path) -> bool:
+    """Whether a test says so, dies, or does not end."""
+    try:
+        return subprocess.run([program], capture_output=True, timeout=LONGEST).returncode != 0
+    except subprocess.TimeoutExpired:
+        return True
+
+
+def differs(broken: Path) -> bool:
+    """Whether programs do something else than the model says, or end the process: it is a child."""
+    child = os.fork()
+    if child == 0:
+        faulthandler.disable()
+        signal.alarm(LONGEST)
+        library = ctypes.CDLL(str(broken))
+        os._exit(any(differing(library, range(seed, seed + 1)) for seed in range(500)))
+    return os.waitpid(child, 0)[1] != 0
+
+
+def is_seen(who: str, files: list[Path], folder: Path) -> bool:
+    """Whether the model or a C test sees the fault."""
+    if who == MODEL:
+        return differs(build(folder / "broken.so", files, "-w", "-shared", "-fPIC", f"-I{CSRC}"))
+    sources = [*parts(NATIVE / "ctests" / f"{who}.c"), *files]
+    return fails(build(folder / who, sources, "-w", "-O1", "-DROUNDS=20000", f"-I{NATIVE / 'ctests'}"))
+
+
+def with_fault(name: str, objects: Path, folder: Path) -> list[Path]:
+    """All files, one of them spoilt; or none."""
+    _, file, old, new = FAULTS[name]
+    text = (CSRC / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    return [folder / file, *(path for path in objects.iterdir() if path.name not in (f"{file}.o", "coroutines.c.o"))]
+
+
+@pytest.mark.parametrize("fault", FOUND_HERE)
+def test_a_planted_fault_is_found(fault: str, objects: Path, tmp_path: Path) -> None:
+    """By whoever is there to find it."""
+    who = FAULTS[fault][0]
+    files = with_fault(fault, objects, tmp_path)
+    driver = [objects / "coroutines.c.o"] if who == MODEL else []
+    spoilt = build(tmp_path / "spoilt.o", files[:1], "-w", "-c", "-fPIC", f"-I{CSRC}")
+    assert is_seen(who, [spoilt, *files[1:], *driver], tmp_path)
+
+
+@pytest.mark.parametrize("who", sorted({fault[0] for fault in FAULTS.values()}))
+def test_nothing_is_found_where_nothing_is_wrong(who: str, objects: Path, tmp_path: Path) -> None:
+    """Or what was found above is something else."""
+    driver = [] if who == MODEL else ["coroutines.c.o"]
+    assert not is_seen(who, [path for path in objects.iterdir() if path.name not in driver], tmp_path)
