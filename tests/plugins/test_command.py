@@ -98,6 +98,13 @@ def test_doctor_finds_a_key_of_the_configuration_that_nobody_knows(kcoro: Any, t
     assert "'engin'" in findings["problems"][0]
 
 
+def test_doctor_finds_a_resolver_that_is_not_there(kcoro: Any) -> None:
+    """Rows: X6, X17."""
+    done = kcoro("doctor", "--json", **CORE_ONLY, KCORO_RESOLVER="file, pigeon")
+    assert done.returncode == 1
+    assert "no installed plugin gives resolver 'pigeon'" in json.loads(done.stdout)["problems"][0]
+
+
 def test_conformance_runs_the_numbered_cases_and_reports_them_three_ways(kcoro: Any, tmp_path: Path) -> None:
     """Row: T4."""
     done = kcoro("conformance", "mem:", "--json", "--junit", str(tmp_path / "kit.xml"), **CORE_ONLY)

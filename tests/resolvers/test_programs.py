@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import attrs
@@ -26,7 +27,7 @@ from trio.testing import MockClock
 
 from kcoro_core import BUFFERED, LinkLost, TransportError, channel, dial, plugins, serve
 from kcoro_core.link import backoff
-from kcoro_core.link.backoff import FIRST_SECONDS, MOST_SECONDS
+from kcoro_core.link.backoff import FIRST_SECONDS, MOST_SECONDS, Backoff
 from kcoro_core.transports import mem
 
 from ..transports.certificates import party
@@ -268,10 +269,22 @@ def test_whoever_has_patience_tries_again_with_pauses_that_grow_and_differ() -> 
         trio.run(main, clock=MockClock(autojump_threshold=0))
     pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert len(pauses) > 8
-    longest = [min(FIRST_SECONDS * 2**i, MOST_SECONDS) for i in range(len(pauses))]
-    assert all(most / 2 <= pause <= most + 1e-9 for pause, most in zip(pauses, longest, strict=True))
-    assert len({pause / most for pause, most in zip(pauses, longest, strict=True)}) == len(pauses)
-    assert 50 < times[-1] <= 60
+    assert times[-1] == pytest.approx(60)  # the last attempt is at the very end
+    grown = list(zip(pauses[:-1], (min(FIRST_SECONDS * 2**i, 6.0) for i in itertools.count()), strict=False))
+    assert all(most / 2 <= pause <= most + 1e-9 for pause, most in grown)
+    assert len({pause / most for pause, most in grown}) == len(grown)
+
+
+def test_pauses_are_bounded_whatever_the_patience() -> None:
+    """Row: X17."""
+    pauses = [Backoff(Random(seed), patience=float("inf"), longest=MOST_SECONDS) for seed in range(20)]
+    assert all(MOST_SECONDS / 2 <= one.pause() <= MOST_SECONDS for one in pauses for _ in range(3))
+
+
+def test_little_patience_is_used_in_little_pauses() -> None:
+    """Somebody who comes in the middle of it is found soon. Row: X17."""
+    backoff = Backoff(Random(1), patience=5)
+    assert max(backoff.pause() for _ in range(50)) <= 0.5
 
 
 def test_patience_ends_as_soon_as_somebody_listens() -> None:

@@ -30,7 +30,7 @@ kcoro doctor --json > doctor.json      # to attach to a report
 """
 
 Question = tuple[Callable[[str], object], str]
-DISTRIBUTIONS = ("kcoro-core", "kcoro-native", "pluggy", "attrs", "trio", "rich")
+DISTRIBUTIONS = ("kcoro-core", "kcoro-native", "pluggy", "attrs", "trio", "rich", "dnspython")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +55,7 @@ def examine() -> dict[str, Any]:
     problems += _contested(reports)
     engine = _engine(problems)
     settings = config.settings()
+    problems += [str(error) for error in map(_refusal, _resolvers(settings.resolver)) if error is not None]
     problems += [f"{settings.source}: nobody knows the key {key!r}" for key in settings.skipped]
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
@@ -83,6 +84,11 @@ def _contested(reports: list[plugins.PluginReport]) -> list[str]:
     ]
     twice = sorted({question for question in asked if asked.count(question) > 1}, key=lambda question: question[1])
     return [str(error) for error in map(_refusal, twice) if error is not None]
+
+
+def _resolvers(names: str) -> list[Question]:
+    """What a look-up would ask for, whoever is installed."""
+    return [(plugins.resolver, name.strip()) for name in names.split(",") if name.strip()]
 
 
 def _refusal(question: Question) -> KcoroError | None:

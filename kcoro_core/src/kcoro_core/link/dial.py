@@ -49,8 +49,9 @@ async def dial(
     ``"requeue"`` puts it back as Redelivered; or a mapping of names to these. ``options`` are those of the transport.
 
     With ``patience`` above 0, TransportError and LinkLost are answered by another attempt, until so many seconds are
-    over. Each looks names up anew; the pauses between them double from 50 ms to 10 s, and are partly by chance. What
-    cannot become better by waiting, as a wrong certificate, is tried again all the same where the medium tells it so.
+    over, when it is the last. Each looks names up anew; the pauses between them double from 50 ms to a tenth of the
+    patience, to 10 s at most, and are partly by chance. What cannot become better by waiting, as a wrong certificate,
+    is tried again all the same where the medium tells it so.
 
     At the end of the block the link is closed in good order, which takes at most two ``cancel_grace``; waits of other
     tasks on it end with ChannelClosed.
@@ -84,7 +85,7 @@ async def dial(
 
 async def _reached(begin: Callable[[], Link], host: Host, patience: float) -> Link:
     """A link that has shaken hands, of as many as there is patience for."""
-    until, backoff = host.now() + patience, Backoff(host.random)
+    until, backoff = host.now() + patience, Backoff(host.random, patience)
     while True:
         link = begin()
         link.lifecycle.start()
@@ -94,9 +95,9 @@ async def _reached(begin: Callable[[], Link], host: Host, patience: float) -> Li
             reached = True
             return link
         except (TransportError, LinkLost):
-            if host.now() + (pause := backoff.pause()) > until:
+            if (left := until - host.now()) <= 0:
                 raise
         finally:
             if not reached:
                 await (link.aclose() if link.lifecycle.established else link.lifecycle.abandon())
-        await sleep(pause)
+        await sleep(min(backoff.pause(), left))
