@@ -68,7 +68,8 @@ static kpy_exchange_t *allocate(kpy_state_t *state) {
     return (kpy_exchange_t *)PyObject_Init((PyObject *)self, loops->exchange);
 }
 
-/* It is seen by the cycle collector only while it is parked: before and after, nothing refers to it but an await. */
+/* The cycle collector sees it from when it is parked; and not behind a wait that gave a value, which nothing but an await
+** refers to. An exception that ends a wait may refer to frames that hold it. */
 PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value,
                            bool iterates) {
     kpy_exchange_t *self = allocate(state);
@@ -261,7 +262,6 @@ static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **re
         return kpy_refuse_await();
     if (!task->interrupted && kci_claim(&self->base.op) == KC_WAITING)
         return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result); /* it was not this that woke the task */
-    PyObject_GC_UnTrack(self);
     self->stage = OVER;
     if (kpy_resume(task)) {
         abandon(self);
@@ -269,8 +269,11 @@ static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **re
     }
     if (self->base.op.error != 0) {
         kc_chan_count_failure(self->core->ch, KC_CLOSED);
-        return raise(self, Py_NewRef(self->base.error));
+        PyObject *failure = self->base.error; /* not kept: its traceback may lead back here */
+        self->base.error = NULL;
+        return raise(self, failure);
     }
+    PyObject_GC_UnTrack(self);
     PyObject *value = self->base.op.value;
     self->base.op.value = NULL;
     return over(self, value, result);
@@ -306,8 +309,7 @@ static void exchange_leave(PyObject *obj) {
     if (stage == IN_TURN && task != NULL)
         kpy_stop_pausing(task);
     if (stage != PARKED)
-        return;
-    PyObject_GC_UnTrack(self);
+        return; /* else the collector goes on seeing it: what is thrown in may lead back here */
     kc_op_give_up(&self->base.op);
     abandon(self);
     if (task != NULL)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kcoro_core import BUFFERED, ClosedRule, Recv, WrongLoop, channel, open_scope, run, sleep
+from kcoro_core import BUFFERED, ChannelClosed, ClosedRule, Recv, WrongLoop, channel, open_scope, run, sleep
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
 from kcoro_core.reference.waiter import Operation
@@ -238,6 +239,60 @@ def test_a_wait_that_is_closed_is_over() -> None:
             return await ch.recv()
 
     assert hosted(main) == "value"
+
+
+class Held:
+    """Something whose end can be seen."""
+
+
+def test_an_error_that_ends_a_wait_keeps_nothing_alive() -> None:
+    """Its traceback leads to frames that hold the wait, and the wait does not lead back to it."""
+    gone: list[weakref.ref[Held]] = []
+
+    async def child(wait: Awaitable[Any]) -> None:
+        held = Held()
+        gone.append(weakref.ref(held))
+        with pytest.raises(ChannelClosed):
+            await wait
+
+    async def main() -> None:
+        ch = channel()
+        async with open_scope() as scope:
+            scope.launch(child, ch.recv())
+            scope.launch(child, ch.recv())
+            await current_host().pause()
+            ch.close("reason")
+
+    hosted(main)
+    assert [ref() for ref in gone] == [None, None]
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled", "thrown"])
+def test_a_send_that_came_to_nothing_is_found_with_its_value(how: str) -> None:
+    """The value may lead to the wait, which is no reason to keep both."""
+    gone: list[weakref.ref[Held]] = []
+
+    async def child(ch: Any) -> None:
+        value: Any = Held()
+        value.wait = ch.send(value)
+        gone.append(weakref.ref(value))
+        if how == "thrown":
+            steps = await step(value.wait)
+            with pytest.raises(LookupError):
+                steps.throw(LookupError())
+            return
+        with contextlib.suppress(ChannelClosed):
+            await value.wait
+
+    async def main() -> None:
+        ch = channel()
+        async with open_scope() as scope:
+            scope.launch(child, ch)
+            await current_host().pause()
+            ch.close() if how == "closed" else scope.cancel()
+
+    hosted(main)
+    assert gone[0]() is None
 
 
 # -- what belongs to another task

@@ -32,10 +32,13 @@ def python_headers() -> Path:
     return Path(sysconfig.get_paths()["include"])
 
 
-def build_module(folder: Path, name: str, sources: list[Path], *flags: str | Path) -> Path:
-    """Compile an extension module for this interpreter; a warning is an error."""
-    target = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
-    shared = ["-shared", "-fPIC", "-fvisibility=hidden", f"-I{python_headers()}"]
+def build_module(
+    folder: Path, name: str, sources: list[Path], *flags: str | Path, about: tuple[str, str] | None = None
+) -> Path:
+    """Compile an extension module for this interpreter, or one with these headers and this suffix; no warnings."""
+    headers, suffix = about or (python_headers(), sysconfig.get_config_var("EXT_SUFFIX"))
+    target = folder / f"{name}{suffix}"
+    shared = ["-shared", "-fPIC", "-fvisibility=hidden", f"-I{headers}"]
     done = run(compiler() or "", *FLAGS, *shared, *flags, *sources, "-o", target, "-lpthread")
     assert done.returncode == 0, done.stderr
     return target
