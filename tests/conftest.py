@@ -46,6 +46,7 @@ if NATIVE is None or NATIVE.origin is None:
         "laws/test_native.py",
         "laws/test_native_links.py",
         "link/test_native_ways.py",
+        "sim/test_native.py",
     ]
 
 # Ends with CPython 3.11.7: there all calls of ast.parse share one counter of depth (gh-106905). A finaliser that the

@@ -109,6 +109,9 @@ int kci_chan_recv_guarded(kc_chan_t *ch, void **element);
 /* Ask the borrower for its slots, once. */
 void kci_chan_recall(kc_chan_t *ch);
 
+/* kc_chan_ask of a caller who knows that what is there is kept for others; the try lies in no queue, or -EINVAL. */
+int kci_chan_ask(kc_chan_t *ch, kc_try_t *t);
+
 /* Expire the tries that nothing holds up any more. */
 void kci_chan_end_tries(kc_chan_t *ch);
 

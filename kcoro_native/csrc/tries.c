@@ -26,14 +26,17 @@ static bool is_held_up(const kc_chan_t *ch, const kc_try_t *t) {
     return ch->borrower != NULL && (ch->recalled || t->question > ch->answered);
 }
 
-int kc_chan_ask(kc_chan_t *ch, kc_try_t *t) {
-    if (kci_unusable(ch) || t == NULL || t->waiter.op == NULL || t->waiter.list != NULL)
-        return -EINVAL;
+/* Whether an answer of a link is what a try would wait for. */
+static bool has_link_to_ask(const kc_chan_t *ch, bool sending) {
+    return ch->borrower != NULL || (!sending && (ch->keeper != NULL || may_be_drained(ch)));
+}
+
+int kci_chan_ask(kc_chan_t *ch, kc_try_t *t) {
     bool sending = t->waiter.sending, asks = !sending && ch->borrower != NULL && !ch->recalled;
-    if (ch->borrower == NULL && (sending || (ch->keeper == NULL && !may_be_drained(ch))))
-        return 0;
-    if (kci_can_be_won(&t->waiter) && kci_chan_is_there(ch, sending))
+    if (t->waiter.list != NULL)
         return -EINVAL;
+    if (!has_link_to_ask(ch, sending))
+        return 0;
     t->turn = ch->turns++;
     t->question = asks ? ++ch->asked : 0;
     kci_push(sending ? &ch->senders : &ch->receivers, &t->waiter);
@@ -41,6 +44,13 @@ int kc_chan_ask(kc_chan_t *ch, kc_try_t *t) {
     if (asks)
         ch->borrower->ask(ch->borrower);
     return 1;
+}
+
+int kc_chan_ask(kc_chan_t *ch, kc_try_t *t) {
+    if (kci_unusable(ch) || t == NULL || t->waiter.op == NULL)
+        return -EINVAL;
+    bool would_be_in_vain = kci_can_be_won(&t->waiter) && kci_chan_is_there(ch, t->waiter.sending);
+    return would_be_in_vain && has_link_to_ask(ch, t->waiter.sending) ? -EINVAL : kci_chan_ask(ch, t);
 }
 
 static kc_waiter_t *next_try(kc_waiter_t *w) {

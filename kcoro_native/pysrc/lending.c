@@ -252,14 +252,14 @@ PyObject *kpy_ask(PyObject *o, PyObject *op) {
     kpy_channel_t *before = place->at; /* where it stands, if it waits already: then it is refused */
     place->at = self;
     Py_INCREF(place->owner);
-    int code = kc_chan_ask(self->ch, &place->as_try);
+    int code = kci_chan_ask(self->ch, &place->as_try); /* as for who enqueues: what is there may be kept for others */
     if (code != 1) {
         place->at = place->is_leaving || place->as_try.waiter.list != NULL ? before : NULL;
         Py_DECREF(place->owner);
     }
     kpy_leave(self);
     if (code < 0)
-        return PyErr_Format(PyExc_ValueError, "this try waits already, or what it asks for is there: try it first");
+        return PyErr_Format(PyExc_ValueError, "this try waits already; withdraw it first");
     return PyBool_FromLong(code);
 }
 
