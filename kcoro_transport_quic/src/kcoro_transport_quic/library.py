@@ -27,6 +27,9 @@ CID_BYTES: Final = 8
 """Bytes of the connection ids that this side chooses; a packet of an established connection does not say how many."""
 PACE_SECONDS: Final = 0.0001
 """How far apart packets leave at most, where the library does not tell the moment of the next."""
+NOT_YET: Final = "packet builder capacity exhausted"
+"""What qh3 2.1 raises as a server that has more to say than three times what has come from an address that it does not
+know (RFC 9000, 8.1); then it goes on well. Clients whose hello fills a single datagram, as on aioquic, meet this."""
 VERSION_1: Final = 1
 """The version of QUIC that is spoken (RFC 9000)."""
 
@@ -64,13 +67,16 @@ def versions_told(packet_from: bytes, packet_to: bytes) -> bytes:
 class Engine:
     """One connection of the library. ``own_ids`` are the connection ids under which packets come to it.
 
-    ``failure`` says what the library has raised, once; then nothing works any more.
+    ``failure`` says what the library has raised, once; then nothing works any more. ``shaken``: the handshake is over.
+    ``starved``: more has to come before more may go (NOT_YET).
     """
 
     library: str
     quic: Any
     own_ids: set[bytes]
     failure: str = ""
+    shaken: bool = False
+    starved: bool = False
     batched: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -93,6 +99,7 @@ class Engine:
 
     def receive(self, datagrams: Sequence[bytes], place: Place, now: float) -> None:
         """Take what has come."""
+        self.starved = False
         if self.batched:
             self._do(self.quic.receive_many_datagrams, list(datagrams), place, now)
             return
@@ -118,7 +125,20 @@ class Engine:
 
     def datagrams(self, now: float) -> list[bytes]:
         """What is to be sent now."""
-        return [data for data, _ in self._do(self.quic.datagrams_to_send, now) or ()]
+        return [data for data, _ in self._do(self._datagrams, now) or ()]
+
+    def _datagrams(self, now: float) -> Any:
+        if self.starved:
+            return ()
+        try:
+            return self.quic.datagrams_to_send(now)
+        except Exception as error:
+            if self.shaken or NOT_YET not in str(error):
+                raise
+            # The rest can go once the client has repeated itself, as whoever waits does. Not asked again until then:
+            # each time the library takes for sent what it had built, and waits for longer before it sends that again.
+            self.starved = True
+            return ()
 
     def timer(self) -> float | None:
         """When ``handle_timer`` has something to do."""
@@ -150,6 +170,7 @@ class Engine:
         """What has happened, by the names of the classes of events, which are the same in both."""
         while (event := self.quic.next_event()) is not None:
             kind = type(event).__name__
+            self.shaken |= kind == "HandshakeCompleted"
             if kind == "ConnectionIdIssued":
                 self.own_ids.add(event.connection_id)
             elif kind == "ConnectionIdRetired":
