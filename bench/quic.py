@@ -24,12 +24,12 @@ NEEDED = ("kcoro_transport_tcp", "kcoro_transport_quic", "trustme")
 
 
 @contextmanager
-def certified() -> Iterator[None]:
-    """Certificates for this machine, which both processes find in their environment."""
+def certified(*hosts: str) -> Iterator[None]:
+    """Certificates for this machine, or these addresses, which both processes find in their environment."""
     import trustme
 
     authority = trustme.CA()
-    made = authority.issue_cert("127.0.0.1", "localhost")
+    made = authority.issue_cert(*(hosts or ("127.0.0.1", "localhost")))
     with tempfile.TemporaryDirectory() as folder:
         files = {"CERTFILE": Path(folder, "cert.pem"), "CAFILE": Path(folder, "ca.pem")}
         made.private_key_and_cert_chain_pem.write_to_path(str(files["CERTFILE"]))

@@ -25,6 +25,7 @@ import quic
 from rounds import Bound, Figure, Level, Missing
 
 import native
+import netns
 
 One = Figure | Bound | Level | Missing
 Found = Sequence[One]
@@ -38,11 +39,12 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "others": (others.TITLE, others.figures),
     "native": (native.TITLE, native.figures),
     "quic": (quic.TITLE, quic.figures),
+    "netns": (netns.TITLE, netns.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
-DEFAULT = [name for name in SUITES if name != "native"]
-"""What is run unless suites are named; ``native`` needs a compiler and other libraries."""
+DEFAULT = [name for name in SUITES if name not in ("native", "netns")]
+"""What is run unless suites are named; ``native`` needs a compiler and other libraries, ``netns`` namespaces."""
 
 
 def machine() -> dict[str, str]:
@@ -86,7 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run and print; exits 1 under ``--check`` when a must is missed by its whole interval."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "suites", nargs="*", metavar="suite", help=f"what to run: {', '.join(SUITES)} (default all but native)"
+        "suites",
+        nargs="*",
+        metavar="suite",
+        help=f"what to run: {', '.join(SUITES)} (default all but native and netns)",
     )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")

@@ -33,6 +33,8 @@ class Weather:
 
     loss: float = 0.0
     """The chance that it is lost; 1 is a line that is cut."""
+    spared: int = 0
+    """Packets of at most so many bytes are not lost."""
     delay: float = 0.0
     """How long it takes, one way."""
     jitter: float = 0.0
@@ -58,7 +60,7 @@ class Direction:
     def take(self, packet: bytes, now: float, weather: Weather) -> None:
         """Decide about one packet."""
         lot, more = self.chance.random(), self.chance.random()
-        if lot < weather.loss:
+        if lot < weather.loss and len(packet) > weather.spared:
             self.counts["lost"] += 1
             return
         if weather.rate:

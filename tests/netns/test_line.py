@@ -60,6 +60,15 @@ def test_a_seed_decides_which_packets_are_lost() -> None:
     assert got != arrived(Weather(loss=0.1), seed=2)
 
 
+def test_small_packets_can_be_spared() -> None:
+    """So that what is lost is of one traffic and not of another. Row: N7."""
+    with line(Weather(loss=1, spared=100)) as (made, near, far):
+        near.send(IPV4 + bytes(100))
+        near.send(IPV4 + bytes(99))
+        assert len(far.recv(200)) == 100
+    assert made.lost(0) == 1
+
+
 def test_a_packet_takes_its_time_and_overtakes_none() -> None:
     """Delay is one way, and jitter holds up what comes behind. Row: N7."""
     with line(Weather(delay=0.05, jitter=0.02)) as (_, near, far):
