@@ -236,6 +236,15 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *get_poller(PyObject *obj, void *Py_UNUSED(closure)) {
+    return PyUnicode_FromString(kc_poller_name(((kpy_loop_t *)obj)->poller));
+}
+
+static PyGetSetDef getset[] = {
+    {"_poller", get_poller, NULL, "The name of what it waits for descriptors with.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef members[] = {
     {"credit", T_LONG, offsetof(kpy_loop_t, credit), 0, "How many operations may still complete at once."},
     {"quantum", T_LONG, offsetof(kpy_loop_t, quantum), 0, "The credit at the start of a turn; 0 is strict."},
@@ -254,6 +263,7 @@ static PyType_Slot slots[] = {
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
     {Py_tp_members, members},
     {0, NULL},
 };

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from kcoro_core import (
 )
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
+from kcoro_native import _native
 from kcoro_native.threads import MOST_THREADS, to_thread
 
 # -- calls that block
@@ -199,3 +201,23 @@ def test_a_fork_inside_a_run_is_told_so_in_the_child() -> None:
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60)
     assert "forked inside a running loop" in done.stdout, done
     assert done.stdout.splitlines()[-2:] == ["child exited with 7", "parent goes on"]
+
+
+# -- what it says of itself
+
+
+def test_doctor_says_what_a_native_loop_waits_with() -> None:
+    """The engine, its compiled parts, and the poller that a loop of this process really has. Row: CF5."""
+    env = os.environ | {"KCORO_ENGINE": "native"}
+    doctor = [sys.executable, "-m", "kcoro_core", "doctor"]
+    told = json.loads(subprocess.run([*doctor, "--json"], env=env, capture_output=True, text=True, check=False).stdout)
+    compiled = _native.compiled()["pollers"]
+    assert told["engine"] == {"name": "native", "why": "named by KCORO_ENGINE or the configuration"}
+    assert told["compiled"]["native"]["pollers"] == compiled
+    assert told["pollers"]["native"] == {
+        "name": _native.Loop()._poller,
+        "why": f"the first of {', '.join(compiled)} that this system gives",
+    }
+    assert _native.Loop()._poller in compiled
+    lines = subprocess.run(doctor, env=env, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert [line for line in lines if line.startswith(f"poller        native: {_native.Loop()._poller} (the first of ")]

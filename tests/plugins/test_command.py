@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import trio
 
 from kcoro_core import cli, plugins
 from kcoro_core.cli import doctor
@@ -86,6 +87,36 @@ def test_doctor_shows_what_was_compiled_into_an_engine(monkeypatch: pytest.Monke
     assert "\ncompiled      reference: abi 7, pollers epoll poll\n" in capsys.readouterr().out
     monkeypatch.undo()
     assert "reference" not in doctor.examine()["compiled"]
+
+
+def test_doctor_names_the_host_and_what_each_waits_with(kcoro: Any) -> None:
+    """The poller is what a run has, and not what Python would offer; the reason stands beside it. Row: CF5."""
+    findings = json.loads(kcoro("doctor", "--json", **CORE_ONLY).stdout)
+    assert findings["host"] == {"name": "trio", "why": "a program runs on it unless run(host=...) names another"}
+    assert findings["hosts"] == sorted(findings["pollers"]) == ["script", "trio"]
+    trios = trio.run(_poller_of_trio)
+    assert findings["pollers"]["trio"] == {"name": trios, "why": "trio's choice for this system"}
+    lines = kcoro("doctor", **CORE_ONLY).stdout.splitlines()
+    assert f"poller        trio: {trios} (trio's choice for this system)" in lines
+    assert "poller        script: none (its descriptors are those of the script)" in lines
+
+
+async def _poller_of_trio() -> str:
+    return trio.lowlevel.current_statistics().io_statistics.backend
+
+
+def test_doctor_finds_a_host_that_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That its poller cannot be made is a problem; that a host does not tell is none. Row: X6."""
+
+    def fail(self: object) -> tuple[str, str]:
+        raise OSError("no poller can be made")
+
+    monkeypatch.setattr(type(plugins.host("script")), "poller", fail)
+    findings = doctor.examine()
+    assert "host script: OSError('no poller can be made')" in findings["problems"]
+    assert "script" not in findings["pollers"]
+    monkeypatch.setattr(type(plugins.host("script")), "poller", None)
+    assert doctor.examine()["pollers"]["script"] == {"name": "unknown", "why": "the host does not tell"}
 
 
 def test_doctor_finds_a_key_of_the_configuration_that_nobody_knows(kcoro: Any, tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ class HostFactory(Protocol):
         """Run ``main(*args)`` to its end on a new loop and return what it returned; its error leaves unchanged.
 
         ``clock`` is a clock of that host (None: real time); ``strict_checkpoints`` None takes the host's default.
+        A factory may have a method ``poller()`` as well: what its loops wait for descriptors with, and why, two texts
+        for ``kcoro doctor``.
         """
         ...
 

@@ -327,6 +327,13 @@ class _Factory:
 
     name = "native"
 
+    def poller(self) -> tuple[str, str]:
+        """What a new loop waits for descriptors with, and why.
+
+        :raises OSError: none can be made, and so no run.
+        """
+        return _native.Loop()._poller, f"the first of {', '.join(_native.compiled()['pollers'])} that this system gives"
+
     def run(
         self,
         main: Callable[..., Awaitable[Any]],

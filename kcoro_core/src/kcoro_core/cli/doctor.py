@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import select
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +29,7 @@ kcoro doctor --json > doctor.json      # to attach to a report
 """
 
 Question = tuple[Callable[[str], object], str]
+DEFAULT_HOST = "trio"
 DISTRIBUTIONS = ("kcoro-core", "kcoro-native", "pluggy", "attrs", "trio", "rich", "dnspython")
 
 
@@ -64,8 +64,9 @@ def examine() -> dict[str, Any]:
         "apis": {"engine": ENGINE_API, "transport": TRANSPORT_API},
         "engine": engine,
         "compiled": _compiled(reports),
+        "host": {"name": DEFAULT_HOST, "why": "a program runs on it unless run(host=...) names another"},
         "hosts": sorted({host for report in reports for host in report.hosts}),
-        "poller": "epoll" if hasattr(select, "epoll") else "kqueue" if hasattr(select, "kqueue") else "poll",
+        "pollers": _pollers(reports, problems),
         "configuration": str(settings.source) if settings.source else None,
         "environment": {key: os.environ[key] for key in sorted(os.environ) if key.startswith("KCORO_")},
         "plugins": [as_json(report) for report in reports],
@@ -122,6 +123,22 @@ def _compiled(reports: list[plugins.PluginReport]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _pollers(reports: list[plugins.PluginReport], problems: list[str]) -> dict[str, dict[str, str]]:
+    """What a run on each host waits for descriptors with, and why; a host need not tell."""
+    found = {}
+    for name in sorted({host for report in reports if report.state == "loaded" for host in report.hosts}):
+        try:
+            told = getattr(plugins.host(name), "poller", None)
+            poller, why = told() if told is not None else ("unknown", "the host does not tell")
+        except KcoroError:
+            continue  # a problem of its own, and told as one
+        except Exception as error:  # noqa: BLE001 - whatever it is, no run on this host would begin
+            problems.append(f"host {name}: {error!r}")
+            continue
+        found[name] = {"name": poller, "why": why}
+    return found
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -146,8 +163,10 @@ def _lines(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "engine", f"{findings['engine']['name']} ({findings['engine']['why']})"
     for name, parts in findings["compiled"].items():
         yield "compiled", f"{name}: " + ", ".join(f"{key} {_text(part)}" for key, part in parts.items())
-    yield "hosts", f"{', '.join(findings['hosts']) or 'none'} (trio runs a program unless run(host=...) names another)"
-    yield "poller", findings["poller"]
+    yield "host", f"{findings['host']['name']} ({findings['host']['why']})"
+    yield "hosts", ", ".join(findings["hosts"]) or "none"
+    for name, poller in findings["pollers"].items():
+        yield "poller", f"{name}: {poller['name']} ({poller['why']})"
     yield "configuration", findings["configuration"] or "no file; defaults and environment"
     yield "environment", " ".join(f"{k}={v}" for k, v in findings["environment"].items()) or "no KCORO_ variable is set"
     for report in findings["plugins"]:

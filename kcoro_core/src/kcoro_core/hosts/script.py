@@ -345,6 +345,10 @@ class _Factory:
 
     name = "script"
 
+    def poller(self) -> tuple[str, str]:
+        """What it waits for descriptors with, and why."""
+        return "none", "its descriptors are those of the script"
+
     def run(
         self,
         main: Callable[..., Awaitable[Any]],

@@ -133,6 +133,14 @@ class _Factory:
 
     name = "trio"
 
+    def poller(self) -> tuple[str, str]:
+        """What trio waits for descriptors with, and why; asked of a run, so not from inside one."""
+
+        async def ask() -> str:
+            return str(getattr(trio.lowlevel.current_statistics().io_statistics, "backend", "unknown"))
+
+        return trio.run(ask), "trio's choice for this system"
+
     def run(
         self,
         main: Callable[..., Awaitable[Any]],
