@@ -250,9 +250,11 @@ bool kpy_resume(kpy_task_t *task);
 /* Something else ends the wait of a task in `wait`: the end of its coroutine, or an exception thrown into it. */
 void kpy_stop_waiting(kpy_task_t *task, PyObject *wait);
 void kpy_stop_pausing(kpy_task_t *task); /* the same for a turn of the others */
-/* Whether a task may step what `waiting`, or NULL, is parked in; RuntimeError else. */
+/* Whether a task may step what `waiting`, or NULL, is parked in; RuntimeError else. A task that runs although it is
+** parked in just this is stepped by another loop, inside of its step: then its wait is to be left. */
 bool kpy_may_step(kpy_task_t *waiting, kpy_task_t *task);
 PySendResult kpy_refuse_await(void); /* RuntimeError: somebody waits already, with this awaitable or in this task */
+PySendResult kpy_refuse_loop(void);  /* RuntimeError: whoever steps this did not wait */
 /* Whether a cancel point of this task raises: 1 and an exception, 0, or -1 and another exception. */
 int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task);
 PyObject *kpy_wait_park(kpy_loop_t *self, PyObject *op);

@@ -366,6 +366,8 @@ static PySendResult resume(kpy_plan_t *self, kpy_loop_t *loop, PyObject **result
     return over(self, selected(self, claim, value != NULL ? value : Py_NewRef(Py_None)), result);
 }
 
+static void plan_leave(PyObject *obj);
+
 static PySendResult plan_advance(PyObject *obj, PyObject **result) {
     kpy_plan_t *self = (kpy_plan_t *)obj;
     kpy_loop_t *loop = kpy_loop_here;
@@ -373,8 +375,11 @@ static PySendResult plan_advance(PyObject *obj, PyObject **result) {
         return PYGEN_ERROR;
     PyObject *outcome;
     kpy_task_t *task = loop->base.running;
-    if (task->state != KPY_RUNNING || (self->task != NULL && self->task != task))
-        return kpy_refuse_await();
+    if (!kpy_may_step(self->task, task)) {
+        if (self->task == task)
+            plan_leave(obj);
+        return PYGEN_ERROR;
+    }
     switch (self->stage) {
     case BEGUN:
         return begin(self, loop, result);

@@ -279,13 +279,30 @@ static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **re
     return over(self, value, result);
 }
 
+static void exchange_leave(PyObject *obj);
+
+/* Its task runs, although it waits: another loop steps it, or it awaits a second thing. Whether it may go on. */
+static bool may_go_on(kpy_exchange_t *self, kpy_task_t *task) {
+    if (self->base.op.task != task || (self->stage != PARKED && self->stage != IN_TURN)) {
+        kpy_refuse_await();
+        return false;
+    }
+    if (task->state == KPY_READY) {
+        kpy_go_on(task);
+        return true;
+    }
+    exchange_leave((PyObject *)self);
+    kpy_refuse_loop();
+    return false;
+}
+
 static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
     kpy_exchange_t *self = (kpy_exchange_t *)obj;
     kpy_loop_t *loop = kpy_loop_here;
     if ((loop == NULL || loop->base.running == NULL || loop->is_forked) && kpy_loop_current(loop) == NULL)
         return PYGEN_ERROR;
-    if (loop->base.running->state != KPY_RUNNING)
-        return kpy_refuse_await();
+    if (loop->base.running->state != KPY_RUNNING && !may_go_on(self, loop->base.running))
+        return PYGEN_ERROR;
     switch (self->stage) {
     case NEW:
         return begin(self, loop, result);

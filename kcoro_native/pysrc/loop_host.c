@@ -197,12 +197,16 @@ static int traverse(PyObject *obj, visitproc visit, void *arg) {
     return kpy_scheduler_traverse(obj, visit, arg);
 }
 
+/* What it has is let go, and not the list and the dict: what is collected together with it is cleared in any order, and
+** a watch that comes later looks for itself there. */
 static int clear(PyObject *obj) {
     kpy_loop_t *self = (kpy_loop_t *)obj;
-    Py_CLEAR(self->calls);
+    if (self->calls != NULL && PyList_SetSlice(self->calls, 0, PyList_GET_SIZE(self->calls), NULL) != 0)
+        PyErr_Clear();
     Py_CLEAR(self->idle);
     Py_CLEAR(self->interrupt);
-    Py_CLEAR(self->watches);
+    if (self->watches != NULL)
+        PyDict_Clear(self->watches);
     return kpy_scheduler_clear(obj);
 }
 
@@ -211,6 +215,8 @@ static void dealloc(PyObject *obj) {
     PyTypeObject *type = Py_TYPE(obj);
     PyObject_GC_UnTrack(obj);
     clear(obj);
+    Py_CLEAR(self->calls);
+    Py_CLEAR(self->watches);
     kpy_end_waits(self);
     kpy_poll_end(self);
     kpy_scheduler_free(&self->base);

@@ -55,8 +55,13 @@ static PySendResult sleep_advance(PyObject *obj, PyObject **result) {
     kpy_sleep_t *self = (kpy_sleep_t *)obj;
     kpy_loop_t *loop = kpy_loop_here;
     kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL || (self->is_over && kpy_is_over() != 0) || !kpy_may_step(self->task, task))
+    if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
+    if (!kpy_may_step(self->task, task)) {
+        if (self->task == task)
+            sleep_leave(obj);
+        return PYGEN_ERROR;
+    }
     if (self->task == NULL)
         return begin_sleep(self, loop, task, result);
     bool cancelled = task->interrupted;

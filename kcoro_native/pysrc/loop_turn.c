@@ -30,9 +30,17 @@ static void simple_leave(PyObject *self) {
 #define pause_leave simple_leave
 #define point_leave simple_leave
 
+/* One that another loop steps, inside of its step, has no turn any more. */
+static bool may_step(PyObject *self, kpy_task_t *task) {
+    if (kpy_may_step(NULL, task))
+        return true;
+    simple_leave(self);
+    return false;
+}
+
 static PySendResult pause_advance(PyObject *self, PyObject **result) {
     kpy_task_t *task = kpy_loop_current(loop_of(self));
-    if (task == NULL || !kpy_may_step(NULL, task))
+    if (task == NULL || !may_step(self, task))
         return PYGEN_ERROR;
     task->yielded = !task->yielded;
     if (task->yielded)
@@ -45,7 +53,7 @@ static PySendResult point_advance(PyObject *self, PyObject **result) {
     if (loop != NULL && !loop->is_cancelling)
         return kpy_done(result);
     kpy_task_t *task = kpy_loop_current(loop);
-    if (task == NULL || !kpy_may_step(NULL, task))
+    if (task == NULL || !may_step(self, task))
         return PYGEN_ERROR;
     if (loop->is_finishing && !task->yielded && kpy_in_force(task->scope)) {
         task->yielded = true; /* who swallows this again and again lets the others run at least */

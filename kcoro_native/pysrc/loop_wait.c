@@ -142,6 +142,13 @@ int kpy_is_cancelled(kpy_loop_t *self, kpy_task_t *task) {
     return 1;
 }
 
+PySendResult kpy_refuse_loop(void) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this is being awaited already, and whoever steps it did not wait: no other loop can run inside a "
+                    "task of the native host and await kcoro's operations; give it a thread of its own (to_thread)");
+    return PYGEN_ERROR;
+}
+
 /* -- cancelling who waits */
 
 static int ask(kpy_task_t *task) {
@@ -217,7 +224,14 @@ static void park_leave(PyObject *obj) {
 bool kpy_may_step(kpy_task_t *waiting, kpy_task_t *task) {
     if (task->state == KPY_RUNNING && (waiting == NULL || waiting == task))
         return true;
-    kpy_refuse_await();
+    if (task->state == KPY_READY && waiting == task) {
+        kpy_go_on(task); /* what it waited for has come, and another loop steps it before ours does */
+        return true;
+    }
+    if (waiting == task)
+        kpy_refuse_loop();
+    else
+        kpy_refuse_await();
     return false;
 }
 
@@ -264,8 +278,11 @@ static PySendResult park_advance(PyObject *obj, PyObject **result) {
     enum kpy_wait kind = KPY_WAIT_OBJECT;
     if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
-    if (!kpy_may_step(self->task, task))
+    if (!kpy_may_step(self->task, task)) {
+        if (self->task == task)
+            park_leave(obj);
         return PYGEN_ERROR;
+    }
     if (self->task != NULL) {
         bool cancelled = kpy_resume(task);
         self->is_over = true;
@@ -293,8 +310,11 @@ static PySendResult block_advance(PyObject *obj, PyObject **result) {
     kpy_task_t *task = kpy_loop_current(self->loop);
     if (task == NULL || (self->is_over && kpy_is_over() != 0))
         return PYGEN_ERROR;
-    if (!kpy_may_step(self->task, task))
+    if (!kpy_may_step(self->task, task)) {
+        if (self->task == task)
+            block_leave(obj);
         return PYGEN_ERROR;
+    }
     if (self->task != NULL) {
         block_leave(obj);
         return kpy_done(result);

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -16,7 +17,20 @@ from typing import Any
 
 import pytest
 
-from kcoro_core import BUFFERED, ChannelClosed, ClosedRule, Recv, WrongLoop, channel, open_scope, run, sleep
+from kcoro_core import (
+    BUFFERED,
+    CancelToken,
+    ChannelClosed,
+    ClosedRule,
+    Recv,
+    Selector,
+    WrongLoop,
+    channel,
+    open_scope,
+    run,
+    select,
+    sleep,
+)
 from kcoro_core.hosts.port import current_host
 from kcoro_core.hosts.script import Deadlock
 from kcoro_core.reference.waiter import Operation
@@ -50,6 +64,57 @@ def by_two(make: Callable[[], Awaitable[Any]], wake: Callable[[], Awaitable[Any]
 
 
 REFUSED = ("second", "this is being awaited already")
+
+
+WAITS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "recv": lambda ch: ch.recv(),
+    "send": lambda ch: ch.send(1),
+    "recv-with-deadline": lambda ch: ch.recv(timeout=3600),
+    "select": lambda ch: select(Recv(ch)),
+    "selector": lambda ch: Selector(Recv(ch)).wait(),
+    "sleep": lambda ch: sleep(3600),
+    "token": lambda ch: CancelToken().wait(),
+    "block": lambda ch: current_host().block(lambda: "news"),
+    "pause": lambda ch: current_host().pause(),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_another_loop_inside_of_a_task_is_refused_and_its_wait_is_left(wait: Callable[[Any], Awaitable[Any]]) -> None:
+    """The error reaches who awaited, nobody is counted as waiting, and the task goes on. Row: SC7."""
+
+    async def inside(ch: Any) -> None:
+        await wait(ch)
+
+    async def main() -> Any:
+        ch: Any = channel()
+        with pytest.raises(RuntimeError, match="being awaited already"):
+            asyncio.run(inside(ch))
+        counted = ch.snapshot()
+        assert (counted.waiting_senders, counted.waiting_receivers) == (0, 0)
+        async with open_scope() as scope:
+            scope.launch(ch.send, 42)
+            await sleep(0.001)
+            return await ch.recv()
+
+    assert run(main, host="native") == 42
+
+
+def test_another_loop_inside_of_a_task_may_do_what_need_not_wait() -> None:
+    """What an operation has taken is its result, also where the others would have had a turn first."""
+
+    async def inside(ch: Any) -> list[Any]:
+        await ch.send(1)
+        return [await ch.recv()]
+
+    async def main() -> Any:
+        ch: Any = channel(BUFFERED, capacity=1)
+        got = asyncio.run(inside(ch))
+        await sleep(0.001)
+        return got
+
+    assert run(main, host="native", strict_checkpoints=True) == [1]
+    assert run(main, host="native") == [1]
 
 
 def test_a_recv_is_awaited_by_one_task() -> None:
@@ -500,3 +565,39 @@ def test_another_interpreter_has_the_reference_engine() -> None:
     assert (before, after) == ("value", "value"), done
     assert "subinterpreters" in refused or "main interpreter only" in refused
     assert engine == "kcoro_core.reference.channel"
+
+
+CLEARED = """
+import ctypes, gc, os
+from kcoro_native._native import Loop
+
+slot = ctypes.pythonapi.PyType_GetSlot
+slot.restype, slot.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_int]
+TP_CLEAR = 51
+
+def clear(thing):
+    assert ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object)(slot(type(thing), TP_CLEAR))(thing) == 0
+
+reading, writing = os.pipe()
+loop, kept = Loop(), []
+watches = [loop.wait_fd(reading, 1, kept.append) for _ in range(3)]
+clear(loop)
+clear(watches[0])
+assert not watches[0].cancel()
+assert watches[1].cancel()
+assert not watches[1].cancel()
+assert loop._watching == 1
+another = loop.wait_fd(reading, 1, kept.append)
+assert another.cancel()
+assert loop._drive() is True
+del watches, another
+del loop
+gc.collect()
+print("alive", kept)
+"""
+
+
+def test_a_watch_may_be_cleared_after_its_loop() -> None:
+    """The cycle collector takes any order, and finalizers may come in between; each watch then still ends once."""
+    done = subprocess.run([sys.executable, "-c", CLEARED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive []\n"), done.stderr[-500:]
