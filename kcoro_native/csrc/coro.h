@@ -21,7 +21,8 @@ enum kci_permit { KCI_NONE, KCI_PERMIT, KCI_PARKED };
 ** One coroutine, in the high end of its own stack; or a thread, which has no stack of ours.
 **
 ** Who may write `state`: whoever took it from another state to RUNNING, until it is left; then whoever comes after it
-** (kci_arrive), and out of PARKED whoever took KCI_PARKED from `permit`. So nobody resumes what is still being left.
+** (arrive, in coroutine.c); and out of PARKED whoever took KCI_PARKED from `permit`. So nobody resumes what is still
+** being left.
 */
 struct kc_coro {
     void *sp;             /* where it goes on, while it is left */
@@ -60,13 +61,6 @@ void kci_more_ids(kci_thread_t *thread);
 
 /* Whether stacks with a guard are checked as well. */
 bool kci_checks_all(void);
-
-/*
-** Leave `from`, the current one, which will be in state `becomes` then, for `to`, which is RUNNING already.
-**
-** Returns when somebody comes back to `from`.
-*/
-void kci_go(kci_thread_t *thread, kc_coro_t *from, kc_coro_t *to, int becomes);
 
 /* The first function on the stack of a coroutine; `pass` is the thread. */
 void kci_begin(void *pass);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* Which switcher this build has; for C and for assembly. -DKC_USE_UCONTEXT takes that of csrc/port. */
+/* Which switcher this build has; for C and for assembly. -DKC_USE_UCONTEXT takes that of csrc/port, -DKC_NO_SWITCHER
+** none. */
 #ifndef KCI_SWITCH_ABI_H
 #define KCI_SWITCH_ABI_H
 
-#if defined(KC_USE_UCONTEXT)
+#if defined(KC_NO_SWITCHER)
+#define KCI_SWITCH_NONE
+#define KCI_SWITCHER "none"
+#elif defined(KC_USE_UCONTEXT)
 #define KCI_SWITCHER "ucontext"
 #elif defined(__ELF__) && defined(__x86_64__) && defined(__LP64__)
 #define KCI_SWITCH_X86_64

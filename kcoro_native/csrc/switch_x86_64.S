@@ -9,8 +9,8 @@
 **     56   where to go on
 **
 ** It ends in a jump: a `ret` to another place than its call would be mispredicted each time, which costs five switches.
-** MXCSR and the x87 word are loaded only where their control bits differ: a load costs more than all the rest. The
-** sticky flags of MXCSR belong to nobody, and stay as they are.
+** MXCSR and the x87 word are loaded only where their control bits differ: on some processors a load costs more than all
+** the rest. The sticky flags of MXCSR belong to nobody, and stay as they are.
 **
 ** CET: the jump is `notrack`, and shadow stacks are not kept, so that this file carries no property note. A linker then
 ** leaves both out of the program's.
@@ -28,70 +28,60 @@
 kci_switch: /* rdi save, rsi to, rdx pass */
     .cfi_startproc
     endbr64
-    pushq %rbp
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset rbp, 0
-    pushq %rbx
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset rbx, 0
-    pushq %r12
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset r12, 0
-    pushq %r13
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset r13, 0
-    pushq %r14
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset r14, 0
-    pushq %r15
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset r15, 0
-    subq $8, %rsp
-    .cfi_adjust_cfa_offset 8
+    leaq -56(%rsp), %rsp
+    .cfi_adjust_cfa_offset 56
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
-    movl (%rsp), %ecx
-    movzwl 4(%rsp), %r8d
+    movq %r15, 8(%rsp)
+    .cfi_rel_offset r15, 8
+    movq %r14, 16(%rsp)
+    .cfi_rel_offset r14, 16
+    movq %r13, 24(%rsp)
+    .cfi_rel_offset r13, 24
+    movq %r12, 32(%rsp)
+    .cfi_rel_offset r12, 32
+    movq %rbx, 40(%rsp)
+    .cfi_rel_offset rbx, 40
+    movq %rbp, 48(%rsp)
+    .cfi_rel_offset rbp, 48
+    movq %rsp, %r10
     movq %rsp, (%rdi)
     movq %rsi, %rsp /* what is described above holds for the other stack as well */
-    movl %ecx, %eax
-    xorl (%rsp), %eax
-    testl $0xffc0, %eax
-    jne 2f
-    cmpw 4(%rsp), %r8w
-    jne 3f
-1:  addq $8, %rsp
-    .cfi_remember_state
-    .cfi_adjust_cfa_offset -8
-    popq %r15
-    .cfi_adjust_cfa_offset -8
+    movq 56(%rsp), %r9
+    movq 8(%rsp), %r15
     .cfi_restore r15
-    popq %r14
-    .cfi_adjust_cfa_offset -8
+    movq 16(%rsp), %r14
     .cfi_restore r14
-    popq %r13
-    .cfi_adjust_cfa_offset -8
+    movq 24(%rsp), %r13
     .cfi_restore r13
-    popq %r12
-    .cfi_adjust_cfa_offset -8
+    movq 32(%rsp), %r12
     .cfi_restore r12
-    popq %rbx
-    .cfi_adjust_cfa_offset -8
+    movq 40(%rsp), %rbx
     .cfi_restore rbx
-    popq %rbp
-    .cfi_adjust_cfa_offset -8
+    movq 48(%rsp), %rbp
     .cfi_restore rbp
+    movl (%rsp), %eax
+    cmpl %eax, (%r10) /* late: what stmxcsr has written takes a while to be read */
+    jne 2f
+    movzwl 4(%rsp), %r8d
+    cmpw %r8w, 4(%r10)
+    jne 3f
+1:  leaq 64(%rsp), %rsp
+    .cfi_remember_state
+    .cfi_adjust_cfa_offset -64
+    .cfi_register rip, r9
     movq %rdx, %rax
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register rip, rcx
-    notrack jmp *%rcx
+    notrack jmp *%r9
     .cfi_restore_state
-2:  andl $0xffc0, %eax /* the control bits that differ */
+2:  movl (%r10), %ecx
+    xorl %ecx, %eax
+    andl $0xffc0, %eax /* the control bits that differ */
+    je 4f
     xorl %eax, %ecx
     movl %ecx, (%rsp)
     ldmxcsr (%rsp)
-    cmpw 4(%rsp), %r8w
+4:  movzwl 4(%rsp), %r8d
+    cmpw %r8w, 4(%r10)
     je 1b
 3:  fldcw 4(%rsp)
     jmp 1b

@@ -60,6 +60,17 @@ def test_a_build_says_how_it_switches(plain: tuple[str, Path, list[str]], tmp_pa
     assert said == ("ucontext" if name == "ucontext" else MACHINES[platform.machine()])
 
 
+def test_a_build_without_a_switcher_has_no_coroutines(build_dir: Path, tmp_path: Path) -> None:
+    """It says so, and everything else is as ever. Row: C4."""
+    source = tmp_path / "asks.c"
+    source.write_text(
+        '#include "kcoro/kcoro.h"\n#include <string.h>\nstatic int idles(void *arg) { (void)arg; return 0; }\n'
+        "int main(void) {\n    kc_coro_t *co;\n    return kc_coro_create(&co, idles, 0, 0) != -ENOTSUP ||\n"
+        '        strcmp(kc_coro_switcher(), "none") != 0 || kc_coro_yield() != -EINVAL;\n}\n'
+    )
+    assert run(build(tmp_path / "asks", [source, *CORE], "-O1", "-DKC_NO_SWITCHER", f"-I{CSRC}")).returncode == 0
+
+
 def test_a_hundred_thousand_are_parked_at_once(plain: tuple[str, Path, list[str]], tmp_path: Path) -> None:
     """More than a system has guard pages for; each costs a page or two. Rows: C2, C10."""
     _, library, flags = plain
