@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 import channels
+import coroutines
 import fair
 import links
 import others
@@ -38,13 +39,14 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "fair": (fair.TITLE, fair.figures),
     "others": (others.TITLE, others.figures),
     "native": (native.TITLE, native.figures),
+    "coroutines": (coroutines.TITLE, coroutines.figures),
     "quic": (quic.TITLE, quic.figures),
     "netns": (netns.TITLE, netns.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
-DEFAULT = [name for name in SUITES if name not in ("native", "netns")]
-"""What is run unless suites are named; ``native`` needs a compiler and other libraries, ``netns`` namespaces."""
+DEFAULT = [name for name in SUITES if name not in ("native", "coroutines", "netns")]
+"""What is run unless suites are named: those need a compiler and other libraries, and ``netns`` namespaces."""
 
 
 def machine() -> dict[str, str]:
@@ -91,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         "suites",
         nargs="*",
         metavar="suite",
-        help=f"what to run: {', '.join(SUITES)} (default all but native and netns)",
+        help=f"what to run: {', '.join(SUITES)} (default all but native, coroutines and netns)",
     )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")
