@@ -30,6 +30,7 @@ from kcoro_core import (
     sleep,
 )
 from kcoro_core.link.remote import RemoteChannel
+from kcoro_core.transports.faults import TO_DIALER
 from kcoro_core.transports.mem import faults
 from kcoro_core.wire.hello import charge
 from kcoro_core.wire.slots import split_budget
@@ -530,6 +531,30 @@ def test_an_unlimited_channel_suspends_on_the_byte_window(world: World, setting:
 
     with setting("receive_budget", "400000"), setting("max_message", "10000"):
         world.run(main)
+
+
+def test_an_unlimited_channel_that_lends_no_more_takes_everything_in(mem_world: World, setting: Setting) -> None:
+    """What waited for the recall moves in beyond the window, and is held against nobody: no share is left. Row: CH4."""
+
+    async def main() -> None:
+        ch = channel(UNLIMITED)
+        with faults("world") as line:
+            async with mem_world.linked({"jobs": ch}) as (_, link), tasks() as some:
+                jobs = await link.open("jobs", lend=True)
+                line.stall(TO_DIALER)
+                local = some.start(ch.send, b"of this side")
+                sends = [some.start(jobs.send, bytes(9000)) for _ in range(23)]
+                await settle()
+                assert local.waits
+                assert any(call.waits for call in sends)
+                line.resume(TO_DIALER)
+                await settle()
+                assert [call.outcome for call in (local, *sends)] == ["done"] * 24
+                ch.try_send(b"and another")
+                assert len(ch) == 25
+
+    with setting("receive_budget", "400000"), setting("max_message", "10000"):
+        mem_world.run(main)
 
 
 # -- a stopped reader

@@ -101,6 +101,7 @@ class Lent:
         """The share is over, however."""
         if not self.ended:
             self.ended = self.recalled = True
+            self.costs = None  # what is admitted from here on is not held against anybody
             self.core.end_lending()
 
     # -- inside
