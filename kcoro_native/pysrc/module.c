@@ -36,13 +36,14 @@ static PyObject *compiled(PyObject *module, PyObject *unused) {
 #else
     const char *atomics = "C11";
 #endif
-    return Py_BuildValue("{s:s, s:i, s:s, s:s, s:N}", "libkcoro", kc_version(), "abi", KC_ABI, "python", PY_VERSION,
-                         "atomics", atomics, "pollers", pollers());
+    return Py_BuildValue("{s:s, s:i, s:s, s:s, s:s, s:N}", "libkcoro", kc_version(), "abi", KC_ABI, "python",
+                         PY_VERSION, "atomics", atomics, "switcher", kc_coro_switcher(), "pollers", pollers());
 }
 
 static PyMethodDef functions[] = {
     {"compiled", compiled, METH_NOARGS,
-     "compiled($module, /)\n--\n\nWhat was compiled in: the versions, how atomics are made, and the pollers."},
+     "compiled($module, /)\n--\n\n"
+     "What was compiled in: the versions, how atomics are made and stacks are switched, and the pollers."},
     {"_quicken", FAST(kpy_quicken), METH_FASTCALL,
      KPY_DOC("_quicken($module, channel, selected, recv, send, /)",
              "Give a class of channels methods that are fast on a native loop, and select the other classes.")},

@@ -79,8 +79,11 @@ def test_a_wheel_holds_the_package_and_the_extension(tmp_path: Path) -> None:
 
 
 def test_what_was_compiled_in_is_told(native: Any, tmp_path: Path) -> None:
-    """Where a part is missing there is another; ``kcoro doctor`` shows which. Row: CF5."""
-    poor = load_module(NAME, build_extension(tmp_path, "-O0", "-DKC_NO_C11_ATOMICS", port=False)).compiled()
+    """Where a part is missing there is another; ``kcoro doctor`` shows which. Rows: CF5, C4."""
+    without = ("-DKC_NO_C11_ATOMICS", "-DKC_NO_SWITCHER")
+    poor = load_module(NAME, build_extension(tmp_path, "-O0", *without, port=False)).compiled()
     assert (poor["atomics"], poor["pollers"]) == ("mutex", ["poll"])
+    assert poor["switcher"] == "none"
     assert native.compiled()["atomics"] == "C11"
+    assert native.compiled()["switcher"] in ("x86-64", "aarch64", "riscv64")
     assert native.compiled()["libkcoro"] == native.VERSION

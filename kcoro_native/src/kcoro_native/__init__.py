@@ -9,4 +9,12 @@ from __future__ import annotations
 
 from ._native import VERSION, compiled
 
-__all__ = ["VERSION", "compiled"]
+__all__ = ["VERSION", "compiled", "switch_backend"]
+
+
+def switch_backend() -> str:
+    """How this build switches stacks: ``x86-64``, ``aarch64``, ``riscv64``, ``ucontext``; ``none``: it cannot.
+
+    Coroutines with stacks of their own are for programs in C, so far.
+    """
+    return compiled()["switcher"]

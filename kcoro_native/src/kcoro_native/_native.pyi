@@ -20,12 +20,13 @@ class Compiled(TypedDict):
     abi: int
     python: str
     atomics: str
+    switcher: str
     pollers: list[str]
 
 VERSION: Final[str]
 
 def compiled() -> Compiled:
-    """What was compiled in: the versions, how atomics are made, and the pollers."""
+    """What was compiled in: the versions, how atomics are made and stacks are switched, and the pollers."""
 
 def _quicken(channel: type, selected: type, recv: type, send: type, /) -> None: ...
 def _quicken_scopes(task: type, scope: type, numbers: Iterator[int], pending: object, /) -> None: ...
