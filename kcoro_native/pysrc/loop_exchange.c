@@ -231,7 +231,20 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
     return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result);
 }
 
+static PySendResult refuse_ended(kpy_exchange_t *self) {
+    self->stage = OVER;
+    PyErr_Format(PyExc_RuntimeError, "this %s() has ended: call it again for another", sends(self) ? "send" : "recv");
+    return PYGEN_ERROR;
+}
+
+/* It is an operation as well, which anybody may have decided, or offered somewhere, before it was awaited. */
+static bool is_untouched(kpy_exchange_t *self) {
+    return kci_claim(&self->base.op) == KC_WAITING && (!sends(self) || waiter(self)->value != NULL);
+}
+
 static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
+    if (!is_untouched(self))
+        return refuse_ended(self);
     if (kpy_enter_face(loops_of(self), self->face, loop) != 0) {
         self->stage = OVER;
         return PYGEN_ERROR;
@@ -311,9 +324,7 @@ static PySendResult exchange_advance(PyObject *obj, PyObject **result) {
     case IN_TURN:
         return self->base.op.task == loop->base.running ? settle(self, result) : kpy_refuse_await();
     default:
-        PyErr_Format(PyExc_RuntimeError, "this %s() has ended: call it again for another",
-                     sends(self) ? "send" : "recv");
-        return PYGEN_ERROR;
+        return refuse_ended(self);
     }
 }
 

@@ -306,6 +306,24 @@ def test_a_wait_that_is_closed_is_over() -> None:
     assert hosted(main) == "value"
 
 
+@pytest.mark.parametrize("decide", ["complete", "give_up", "revoke", "win"])
+@pytest.mark.parametrize("sending", [True, False], ids=["send", "recv"])
+def test_a_wait_that_was_decided_before_it_began_is_over(sending: bool, decide: str) -> None:
+    """It is an operation, too; who awaits it is told, and the channel has nothing of it."""
+
+    async def main() -> None:
+        ch = channel(BUFFERED, 1)
+        wait: Any = ch.send("value") if sending else ch.recv()
+        getattr(wait, decide)()
+        if decide == "win":
+            wait.finish()
+        with pytest.raises(RuntimeError, match="has ended"):
+            await wait
+        assert len(ch) == 0
+
+    hosted(main)
+
+
 class Held:
     """Something whose end can be seen."""
 
