@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import attrs
+import bare
 import channels
 import coroutines
 import fair
@@ -41,6 +42,7 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "native": (native.TITLE, native.figures),
     "coroutines": (coroutines.TITLE, coroutines.figures),
     "quic": (quic.TITLE, quic.figures),
+    "bare": (bare.TITLE, bare.figures),
     "netns": (netns.TITLE, netns.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
