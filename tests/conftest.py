@@ -42,6 +42,7 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_failing.py",
         "hosts/test_native_memory.py",
         "hosts/test_native_misuse.py",
+        "hosts/test_native_misuse_random.py",
         "hosts/test_native_outside.py",
         "laws/test_native.py",
         "laws/test_native_links.py",
