@@ -4,6 +4,7 @@
 
 #include "kcoro/coroutine.h"
 
+#include <setjmp.h>
 #include <string.h>
 
 #include "check.h"
@@ -213,6 +214,30 @@ TEST(a_chain_of_resumes_comes_back_in_order) {
     kc_coro_destroy(co);
 }
 
+/* A sanitizer that does not know the stack says so here. */
+static int jumps(void *arg) {
+    jmp_buf back;
+    volatile char here[64];
+    memset((void *)here, 1, sizeof here);
+    if (setjmp(back) == 0) {
+        kc_coro_yield();
+        longjmp(back, 1);
+    }
+    note(arg);
+    return here[63];
+}
+
+TEST(a_body_may_jump_within_its_own_stack) {
+    kc_coro_t *co = make(jumps, "j");
+    int result = 0;
+    trace[0] = '\0';
+    CHECK(kc_coro_resume(co), ==, 0);
+    CHECK(kc_coro_resume(co), ==, 0);
+    CHECK(kc_coro_result(co, &result) + result, ==, 1);
+    CHECK(strcmp(trace, "j"), ==, 0);
+    kc_coro_destroy(co);
+}
+
 /* -- who it is */
 
 TEST(names_and_numbers) {
@@ -284,6 +309,7 @@ int main(void) {
     RUN(whoever_resumes_waits_for_the_yield);
     RUN(who_is_yielded_to_comes_back_to_the_same_resumer);
     RUN(a_chain_of_resumes_comes_back_in_order);
+    RUN(a_body_may_jump_within_its_own_stack);
     RUN(names_and_numbers);
     RUN(misuse_is_refused);
     return DONE;
