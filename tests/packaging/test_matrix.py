@@ -19,7 +19,7 @@ from .tree import PACKAGES, ROOT, project
 
 README_COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox run -e demo",
-    "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox run",
+    "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox run-parallel",
 ]
 
 
