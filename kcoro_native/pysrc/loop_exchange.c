@@ -68,8 +68,6 @@ static kpy_exchange_t *allocate(kpy_state_t *state) {
     return (kpy_exchange_t *)PyObject_Init((PyObject *)self, loops->exchange);
 }
 
-/* The cycle collector sees it from when it is parked; and not behind a wait that gave a value, which nothing but an await
-** refers to. An exception that ends a wait may refer to frames that hold it. */
 PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *core, bool sending, PyObject *value,
                            bool iterates) {
     kpy_exchange_t *self = allocate(state);
@@ -83,6 +81,7 @@ PyObject *kpy_exchange_new(kpy_state_t *state, PyObject *face, kpy_channel_t *co
     self->core = (kpy_channel_t *)Py_NewRef(core);
     self->stage = NEW;
     self->iterates = iterates;
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 
@@ -105,8 +104,7 @@ static void exchange_dealloc(PyObject *obj) {
     PyTypeObject *type = Py_TYPE(obj);
     struct kpy_loops *loops = loops_of(self);
     PyObject *module = self->base.state->module;
-    if (PyObject_GC_IsTracked(obj))
-        PyObject_GC_UnTrack(obj);
+    PyObject_GC_UnTrack(obj);
     if (self->stage == NEW && self->face != NULL)
         kpy_never_awaited(obj);
     if (self->base.weakrefs != NULL)
@@ -227,7 +225,6 @@ static PySendResult park(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **resu
     }
     set_task(self, task);
     self->stage = PARKED;
-    PyObject_GC_Track(self);
     return kpy_park(loop, task, (PyObject *)self, KPY_WAIT_PLACE, result);
 }
 
@@ -237,9 +234,10 @@ static PySendResult refuse_ended(kpy_exchange_t *self) {
     return PYGEN_ERROR;
 }
 
-/* It is an operation as well, which anybody may have decided, or offered somewhere, before it was awaited. */
+/* It is an operation as well, which anybody may have decided, or offered somewhere, before it was awaited; or the cycle
+** collector has cleared it. */
 static bool is_untouched(kpy_exchange_t *self) {
-    return kci_claim(&self->base.op) == KC_WAITING && (!sends(self) || waiter(self)->value != NULL);
+    return self->face != NULL && kci_claim(&self->base.op) == KC_WAITING && (!sends(self) || waiter(self)->value != NULL);
 }
 
 static PySendResult begin(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **result) {
@@ -286,7 +284,6 @@ static PySendResult resume(kpy_exchange_t *self, kpy_loop_t *loop, PyObject **re
         self->base.error = NULL;
         return raise(self, failure);
     }
-    PyObject_GC_UnTrack(self);
     PyObject *value = self->base.op.value;
     self->base.op.value = NULL;
     return over(self, value, result);

@@ -378,6 +378,29 @@ def test_a_send_that_came_to_nothing_is_found_with_its_value(how: str) -> None:
     assert gone[0]() is None
 
 
+@pytest.mark.parametrize("how", ["forgotten", "decided", "failed"])
+@pytest.mark.filterwarnings("ignore:.*was never awaited")
+def test_a_send_that_nobody_awaits_is_found_with_its_value(how: str) -> None:
+    """Also when somebody has decided it by hand, and what it was given leads back to it."""
+    gone: list[weakref.ref[Held]] = []
+
+    async def main() -> None:
+        value: Any = Held()
+        gone.append(weakref.ref(value))
+        value.wait = channel().send(value)
+        if how == "decided":
+            value.wait.complete(value)
+        if how == "failed":
+            assert value.wait.win()
+            error: Any = LookupError()
+            error.value = value
+            value.wait.fail(error)
+
+    hosted(main)
+    gc.collect()
+    assert gone[0]() is None
+
+
 # -- what belongs to another task
 
 
