@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import fcntl
 import functools
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +46,7 @@ def run_page(blocks: list[Block], folder: Path) -> int:
     """Run the blocks of a page in ``folder``, an empty one; returns how many ran."""
     namespace: dict[str, Any] = {"__name__": "manual"}
     ran = 0
-    with contextlib.chdir(folder):
+    with one_at_a_time(), environment_kept(), contextlib.chdir(folder):
         for block, expected in with_output(blocks):
             if block.reason:
                 continue
@@ -59,6 +62,27 @@ def run_page(blocks: list[Block], folder: Path) -> int:
             else:
                 raise Wrong(block, f"nobody runs {block.language or 'a block without a language'!r}; give a reason")
     return ran
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Pages name ports, as readers want to see them; tests of several interpreters may run them side by side."""
+    with Path(tempfile.gettempdir(), f"kcoro-manual-{os.getuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def environment_kept() -> Iterator[None]:
+    """What a page sets is for that page: other tests of this process find their settings as they were."""
+    before = os.environ.copy()
+    try:
+        yield
+    finally:
+        if os.environ != before:
+            os.environ.clear()
+            os.environ.update(before)
+            config.reload()
 
 
 def with_output(blocks: list[Block]) -> Iterator[tuple[Block, str]]:
@@ -159,16 +183,26 @@ def check_settings(block: Block, folder: Path) -> None:
 def run_console(block: Block, folder: Path) -> None:
     """Run each ``$`` line of the block in a shell and compare what it prints with the lines below it."""
     for command, expected in commands(block):
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment(folder),
-            capture_output=True,
-            text=True,
-            timeout=SHELL_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-        check_output(block, expected, done.stdout + done.stderr)
+        check_output(block, expected, shell(command, folder))
+
+
+def shell(command: str, folder: Path) -> str:
+    """What a command prints; nothing that it has started outlives it if it takes too long."""
+    with subprocess.Popen(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            return "".join(process.communicate(timeout=SHELL_SECONDS))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:

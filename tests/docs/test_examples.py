@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ def test_an_exception_is_left_out_and_a_file_is_there_for_the_console(tmp_path: 
         "```console\n$ cat a/b.txt\nhello\n```\n"
     )
     assert run_page(planted(text), tmp_path) == 2
+
+
+def test_what_a_page_sets_in_the_environment_is_for_that_page(tmp_path: Path) -> None:
+    text = (
+        "```python\nimport os\nfrom kcoro_core import config\nos.environ['KCORO_NAMES'] = 'x'\nconfig.reload()\n```\n"
+    )
+    before = os.environ.copy()
+    assert run_page(planted(text), tmp_path) == 1
+    assert os.environ == before
+    assert config.settings().names == ""

@@ -43,7 +43,7 @@ async def linked(channels: int, capacity: int = 4) -> AsyncIterator[tuple[Line, 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_loss_on_one_channel_holds_up_no_other(seed: int) -> None:
-    """What one channel has sent is lost on the line; what another one sends later is there first. Rows: T2, C9."""
+    """What one channel has sent is lost on the line; what another one sends later is there first. Row: T2."""
 
     async def main() -> None:
         async with linked(2) as (line, link, (one, two)):
