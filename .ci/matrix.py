@@ -58,7 +58,10 @@ def lines(took: dict[str, float]) -> list[str]:
         when = "default" if name in by_default else "by name"
         said.append(f"{name:<26}{when:<10}{f'{took[name]:7.0f} s' if name in took else ''}".rstrip())
     if took:
-        said.append(f"in all {sum(took.values()) / 60:.0f} of {BUDGET_MINUTES} minutes, before ci-long and ci-links")
+        said.append(
+            f"in all {sum(took.values()) / 60:.0f} minutes, of which as many run at a time as there are cores; "
+            f"with ci-long and ci-links they may take {BUDGET_MINUTES}"
+        )
     return said
 
 

@@ -89,7 +89,7 @@ def test_what_the_matrix_took_is_told_beside_the_budget(tmp_path: Path) -> None:
     said = matrix().lines(matrix().times(report))
     assert "py312-reference-uds       default       120 s" in said
     assert "py312-native-quic         by name" in said
-    assert said[-1].startswith("in all 2 of 90 minutes")
+    assert said[-1].startswith("in all 2 minutes, ")
 
 
 def test_core_knows_which_package_to_ask_for() -> None:

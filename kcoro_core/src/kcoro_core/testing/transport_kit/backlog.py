@@ -13,6 +13,8 @@ from .bench import HEADER_BYTES, Bench, check, header, numbered, poll
 from .case import case
 from .pressure import FRAME, FRAME_BYTES, drained
 
+MOST_BYTES: Final = 1 << 24
+"""More than anything holds that has a bound."""
 AT_ONCE_SECONDS: Final = 1.0
 """What twenty calls that wait for nobody take at most, on a machine that has other things to do as well."""
 
@@ -21,11 +23,15 @@ AT_ONCE_SECONDS: Final = 1.0
 def forgets_refused_frames(bench: Bench) -> None:
     """A refused frame is the sender's alone: it is in no backlog, and another may be sent in its place."""
     near, far = bench.pair()
-    taken = bench.fill(near, FRAME)
-    backlog = bench.vtable.tx_backlog(near)
-    for _ in range(5):
-        check(not bench.send(near, FRAME), "a full connection took a frame")
-        check(bench.vtable.tx_backlog(near) == backlog, "a refused frame stands in the backlog")
+    taken, refused = bench.fill(near, FRAME), 0
+    while refused < 5:
+        backlog = bench.vtable.tx_backlog(near)
+        if bench.send(near, FRAME):  # what lies in between, such as a process, has made room by itself
+            taken += 1
+            check(taken * FRAME_BYTES < MOST_BYTES, "frames are taken without end although nobody reads")
+            continue
+        refused += 1
+        check(bench.vtable.tx_backlog(near) <= backlog, "a refused frame stands in the backlog")
     bench.receive(far, taken, near)
     [other] = numbered(1, 17)
     bench.send_all(near, [other], far)
