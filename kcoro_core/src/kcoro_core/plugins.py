@@ -236,11 +236,8 @@ def _no_engine(registry: _Registry, name: str) -> KcoroError:
     for plugin in registry.plugins:
         if plugin.report.name == name:
             return _unusable(plugin, f"engine {name!r}")
-    there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_channel")})
-    return NotSupported(
-        f"no installed plugin gives engine {name!r} (there: {', '.join(there) or 'none'}); "
-        f"set KCORO_ENGINE to one of these, or to auto{_native_remedy(name)}{_suspects(registry)}"
-    )
+    advice = f"set KCORO_ENGINE to one of these, or to auto{_native_remedy(name)}"
+    return _nobody_gives(registry, "kcoro_channel", "engine", name, advice)
 
 
 def _native_remedy(name: str) -> str:
@@ -259,18 +256,28 @@ def host(name: str) -> HostFactory:
     :raises NotSupported: no plugin gives that host.
     :raises PluginError: two distributions claim it, or the one that does is broken.
     """
+    chosen: HostFactory = _given("kcoro_host", "host", name, _native_remedy(name))
+    return chosen
+
+
+def _given(hook: str, what: str, name: str, remedy: str) -> Any:
+    """What one plugin gives under that name; ``remedy`` goes behind the names that there are."""
     registry = _loaded()
-    found: list[tuple[PluginReport, HostFactory]] = list(_answers(registry, "kcoro_host", name=name))
+    found = list(_answers(registry, hook, name=name))
     if len(found) > 1:
-        raise _contested(f"host {name!r}", [report for report, _ in found])
+        raise _contested(f"{what} {name!r}", [report for report, _ in found])
     if found:
         return found[0][1]
     for plugin in registry.plugins:
         if plugin.report.name == name and plugin.report.state != "loaded":
-            raise _unusable(plugin, f"host {name!r}")
-    there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_host")})
-    text = f"no installed plugin gives host {name!r} (there: {', '.join(there) or 'none'}); choose one of these"
-    raise NotSupported(f"{text}{_native_remedy(name)}{_suspects(registry)}")
+            raise _unusable(plugin, f"{what} {name!r}")
+    raise _nobody_gives(registry, hook, what, name, f"choose one of these{remedy}")
+
+
+def _nobody_gives(registry: _Registry, hook: str, what: str, name: str, advice: str) -> NotSupported:
+    there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, hook)})
+    text = f"no installed plugin gives {what} {name!r} (there: {', '.join(there) or 'none'}); {advice}"
+    return NotSupported(f"{text}{_suspects(registry)}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -284,19 +291,9 @@ def resolver(name: str) -> Resolver:
     :raises NotSupported: no plugin gives it.
     :raises PluginError: two distributions claim it, or the one that does is broken, or refuses its settings.
     """
-    registry = _loaded()
-    found: list[tuple[PluginReport, Resolver]] = list(_answers(registry, "kcoro_resolver", name=name))
-    if len(found) > 1:
-        raise _contested(f"resolver {name!r}", [report for report, _ in found])
-    if found:
-        return found[0][1]
-    for plugin in registry.plugins:
-        if plugin.report.name == name and plugin.report.state != "loaded":
-            raise _unusable(plugin, f"resolver {name!r}")
-    there = sorted({name for plugin in registry.plugins for name in _served(registry, plugin, "kcoro_resolver")})
-    text = f"no installed plugin gives resolver {name!r} (there: {', '.join(there) or 'none'}); choose one of these"
     remedy = ". Or run: pip install 'kcoro-core[dns]'" if name == "dns" else ""
-    raise NotSupported(f"{text} (KCORO_RESOLVER){remedy}{_suspects(registry)}")
+    chosen: Resolver = _given("kcoro_resolver", "resolver", name, f" (KCORO_RESOLVER){remedy}")
+    return chosen
 
 
 # ---------------------------------------------------------------------------------------------------------------------
