@@ -21,8 +21,8 @@ __all__ = [
     "check_hook",
     "check_medium",
     "check_name",
+    "check_patience",
     "check_redelivery",
-    "check_seconds",
 ]
 
 DROP = "drop"
@@ -55,8 +55,8 @@ def check_count(value: object, least: int, what: str) -> int:
     return value
 
 
-def check_seconds(value: object) -> float:
-    """A number of seconds, 0 or more.
+def check_patience(value: object) -> float:
+    """How long ``dial`` tries again: a number of seconds, 0 or more.
 
     :raises ValueError: it is something else.
     """

@@ -15,7 +15,7 @@ from ..hosts.port import Host, current_host
 from ..run import sleep
 from ..wire.connection import Side
 from .answering import Handlers, check_handlers
-from .arguments import address_of, check_address, check_authorize, check_medium, check_seconds
+from .arguments import address_of, check_address, check_authorize, check_medium, check_patience
 from .backoff import Backoff
 from .exports import exports_of
 from .identity import Authorize
@@ -76,7 +76,7 @@ async def dial(
         conn = vtable.connect(address_of(uri), options)
         return Link(host, vtable, conn, Side.CONNECTING, address_of(uri), offer, config)
 
-    link = await _reached(begin, host, check_seconds(patience))
+    link = await _reached(begin, host, check_patience(patience))
     try:
         yield link
     finally:
