@@ -45,6 +45,11 @@ class Weather:
     """How long a packet may wait for its turn with ``rate``; one that had to wait longer is dropped."""
 
 
+def is_fragment(packet: bytes) -> bool:
+    """Whether a kernel has cut something that did not fit (RFC 791: more fragments follow, or it is not the first)."""
+    return bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
+
+
 @define(eq=False)
 class Direction:
     """Packets on their way from one device to the other."""
@@ -82,6 +87,7 @@ class Direction:
             else:
                 self.counts["passed"] += 1
                 self.counts["bytes"] += len(packet)
+                self.counts["fragments"] += is_fragment(packet)
 
 
 class Line:
@@ -113,7 +119,7 @@ class Line:
             os.close(fd)
 
     def counts(self, machine: int) -> Counter[str]:
-        """What became of its packets: ``passed``, ``lost``, ``no room``, ``nobody there``; and ``bytes``."""
+        """What became of its packets: ``passed``, ``lost``, ``no room``, ``nobody there``; and bytes and fragments."""
         return self._ways[machine].counts
 
     def lost(self, machine: int) -> int:

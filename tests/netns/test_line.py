@@ -106,3 +106,13 @@ def test_a_line_leaves_nothing_behind() -> None:
     with line(Weather(delay=9)) as (_, near, _far):
         near.send(IPV4)
     assert set(os.listdir("/proc/self/fd")) <= before  # what earlier tests have left may go meanwhile
+
+
+def test_pieces_into_which_a_kernel_has_cut_something_are_counted() -> None:
+    """The first of them says that more follow, the last that it is not the first. Row: N7."""
+    whole, first, last = (IPV4 + bytes(6 - len(IPV4)) + flags for flags in (b"\x40\x00", b"\x20\x00", b"\x00\xb9"))
+    with line(Weather()) as (made, near, far):
+        for packet in (whole, first, last):
+            near.send(packet + bytes(20))
+            far.recv(100)
+    assert (made.counts(0)["passed"], made.counts(0)["fragments"]) == (3, 2)
