@@ -97,11 +97,11 @@ def test_a_command_on_another_host_is_a_transport(run: Run, tmp_path: Path) -> N
 
 
 def test_a_command_that_cannot_be_started_is_told_as_such(run: Run) -> None:
-    """Row: T3."""
+    """And at once, whatever the patience: nobody will install it meanwhile. Row: T3."""
     program = (
         "from kcoro_core import dial, run\n"
         "async def main():\n"
-        "    async with dial('stdio:no-such-program x', authorize=lambda *_: True): pass\n"
+        "    async with dial('stdio:no-such-program x', authorize=lambda *_: True, patience=3600): pass\n"
         "try: run(main)\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )

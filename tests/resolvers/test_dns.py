@@ -21,6 +21,7 @@ from kcoro_core.resolvers.protocol import Question
 from kcoro_core.transports.host_port import TCP
 from kcoro_core.transports.lookup import MOST_PLACES, ask
 
+from .answers import text_of
 from .server import Zone, serving
 
 NAME = "jobs.example"
@@ -109,8 +110,7 @@ def test_what_is_not_there_is_told_with_whom_was_asked_and_for_what(
 ) -> None:
     """Row: X17."""
     zone.records = records
-    said = ask(question(service), TCP, [resolver(zone)])
-    assert isinstance(said, str)
+    said = text_of(ask(question(service), TCP, [resolver(zone)]))
     assert said.startswith("dns: ")
     assert says in said
     assert zone.place in said or "nobody offers" in said
@@ -241,7 +241,7 @@ def aliases_in_a_circle(query: dns.message.Message, _tcp: bool) -> dns.message.M
 def test_a_lie_is_no_answer(zone: Zone, lie: object) -> None:
     """Row: X17."""
     zone.lie = lie  # type: ignore[assignment]
-    assert isinstance(ask(question(seconds=SOON), TCP, [resolver(zone)]), str)
+    assert text_of(ask(question(seconds=SOON), TCP, [resolver(zone)]))
 
 
 def test_a_huge_answer_is_tried_in_part(zone: Zone) -> None:
@@ -264,14 +264,12 @@ def test_a_flood_of_targets_is_followed_in_part(zone: Zone) -> None:
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "x." * 200 + "example", "bad..name", "\u2603" * 80])
 def test_a_name_that_is_none_is_told_and_nobody_is_asked(zone: Zone, host: str) -> None:
     """Row: X17."""
-    said = ask(question(host=host, seconds=SOON), TCP, [resolver(zone)])
-    assert isinstance(said, str)
+    assert text_of(ask(question(host=host, seconds=SOON), TCP, [resolver(zone)]))
     assert zone.asked == []
 
 
 @pytest.mark.parametrize("servers", ["nameserver", "10.0.0.1:x", "10.0.0.1:0", "10.0.0.1:70000", "10.0.0.1, what"])
 def test_servers_are_numeric_addresses(servers: str) -> None:
     """Row: X17."""
-    said = ask(question(), TCP, [Dns(servers)])
-    assert isinstance(said, str)
+    said = text_of(ask(question(), TCP, [Dns(servers)]))
     assert "is no numeric address, as 10.0.0.10 or 127.0.0.1:5353 is" in said

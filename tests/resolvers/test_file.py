@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kcoro_core.config import MAX_FILE_BYTES
+from kcoro_core.errors import TransportError
 from kcoro_core.resolvers.file import File
 from kcoro_core.resolvers.protocol import Question
 
@@ -72,7 +73,7 @@ def test_a_service_needs_ports(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_or_not_named_is_told(tmp_path: Path) -> None:
     """Row: X17."""
-    with pytest.raises(ValueError, match=r"gone\.toml cannot be read"):
+    with pytest.raises(TransportError, match=r"gone\.toml cannot be read"):
         File(str(tmp_path / "gone.toml")).resolve(Question("a", 1))
     with pytest.raises(Exception, match="set KCORO_NAMES"):
         File("").resolve(Question("a", 1))

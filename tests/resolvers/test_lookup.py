@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from kcoro_core import plugin_loading, plugins
-from kcoro_core.errors import NotFound, NotSupported
+from kcoro_core.errors import NotFound, NotSupported, TransportError
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.resolvers import plugin as resolvers_of_core
 from kcoro_core.resolvers.protocol import Place, Question
 from kcoro_core.transports import lookup
 from kcoro_core.transports.host_port import TCP, Target, parse
-from kcoro_core.transports.lookup import MOST_LOOKUPS, MOST_PLACES, Lookup, ask
+from kcoro_core.transports.lookup import MOST_LOOKUPS, MOST_PLACES, Lookup, Unknown, ask
+
+from .answers import text_of
 
 NAME = parse("tcp:jobs.example:7000")
 QUESTION = Question("jobs.example", 7000)
@@ -65,7 +67,7 @@ def test_resolvers_are_asked_in_order_until_one_knows_the_name() -> None:
 def test_nobody_knows_it_and_each_has_said_why() -> None:
     """Row: X17."""
     said = ask(QUESTION, TCP, [Knows([], "empty"), Knows(RuntimeError("broken"), "other")])
-    assert said == (
+    assert text_of(said) == (
         "empty: it has no address for jobs.example:7000; other: broken; "
         "check the name, and who is asked (KCORO_RESOLVER)"
     )
@@ -77,13 +79,33 @@ def test_nobody_knows_it_and_each_has_said_why() -> None:
 )
 def test_whatever_a_resolver_raises_is_told(error: Exception, says: str) -> None:
     """Row: X17."""
-    assert f"knows: {says}" in str(ask(QUESTION, TCP, [Knows(error)]))
+    assert f"knows: {says}" in text_of(ask(QUESTION, TCP, [Knows(error)]))
+
+
+NEVER = TransportError("never", permanent=True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "permanent"),
+    [
+        ([NEVER], True),
+        ([NEVER, NEVER], True),
+        ([NEVER, TransportError("later")], False),
+        ([NotFound("no"), NEVER], False),
+        ([NEVER, []], False),
+        ([NEVER, RuntimeError("broken")], False),
+    ],
+)
+def test_a_look_up_has_failed_for_good_when_all_have_said_so(answers: list[Any], permanent: bool) -> None:
+    """Row: X17."""
+    found = ask(QUESTION, TCP, [Knows(answer) for answer in answers])
+    assert isinstance(found, Unknown)
+    assert found.permanent is permanent
 
 
 def test_what_a_resolver_says_is_shown_on_one_line_and_not_without_end() -> None:
     """Row: X17."""
-    said = ask(QUESTION, TCP, [Knows(RuntimeError("\x1b[31m\n" + "long " * 10_000))])
-    assert isinstance(said, str)
+    said = text_of(ask(QUESTION, TCP, [Knows(RuntimeError("\x1b[31m\n" + "long " * 10_000))]))
     assert said.isprintable()
     assert len(said) < 700
 
@@ -165,7 +187,7 @@ def test_a_resolver_that_two_claim_belongs_to_neither(install: Any) -> None:
 )
 def test_what_is_nobodys_address_is_dropped(place: Any) -> None:
     """Row: X17."""
-    assert isinstance(ask(QUESTION, TCP, [Knows([place])]), str)
+    assert isinstance(ask(QUESTION, TCP, [Knows([place])]), Unknown)
     assert ask(QUESTION, TCP, [Knows([place, HERE])]) == [Target(socket.AF_INET, HERE)]
 
 
@@ -196,7 +218,7 @@ def test_no_resolver_is_ever_called_on_the_thread_of_the_loop(install: Any, monk
         return real(host, port, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", watched)
-    assert "system: jobs.example: no" in answer_of(Lookup(NAME, TCP, 1.0, "system"))
+    assert "system: jobs.example: no" in text_of(answer_of(Lookup(NAME, TCP, 1.0, "system")))
     assert threads == {"kcoro looks up jobs.example"}
 
 
@@ -213,7 +235,7 @@ def test_look_ups_at_the_same_time_are_bounded(install: Any, monkeypatch: pytest
 
     install(stuck=Stuck())
     stuck = [Lookup(NAME, TCP, 9.0, "stuck") for _ in range(MOST_LOOKUPS)]
-    assert "names are being looked up already; dial again later" in answer_of(Lookup(NAME, TCP, 1.0, "stuck"))
+    assert "names are being looked up already; dial again later" in text_of(answer_of(Lookup(NAME, TCP, 1.0, "stuck")))
     go_on.set()
     assert [answer_of(one) for one in stuck] == [[Target(socket.AF_INET, HERE)]] * MOST_LOOKUPS
     assert answer_of(Lookup(NAME, TCP, 1.0, "stuck")) == [Target(socket.AF_INET, HERE)]

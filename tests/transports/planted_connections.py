@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Faults in how connections and listeners come to be: cases 1.7 to 1.15, and 7."""
+"""Faults in how connections and listeners come to be: cases 1.7 to 1.16, and 7."""
 
 from __future__ import annotations
 
@@ -62,6 +62,13 @@ def close_takes_all_along(endpoint: Any) -> None:
 def is_shocked_by_who_left(conn: Connection) -> Connection:
     if conn.end is not None:
         raise ConnectionAbortedError
+    return conn
+
+
+def never_to_be_tried_again(uri: str, config: Any) -> Connection:
+    conn = GOOD.connect(uri, config)
+    if conn.end is not None:
+        conn.end.permanent = True
     return conn
 
 
@@ -129,6 +136,7 @@ FAULTS: dict[str, list[Fault]] = {
     "1.13": [("an empty address is one like others", {"connect": lambda uri, config: GOOD.connect(uri + "x", config)})],
     "1.14": [("a listener takes its guests along", {**accepting(kept), "close": close_takes_all_along})],
     "1.15": [("who has left is an error of accept", accepting(is_shocked_by_who_left))],
+    "1.16": [("nobody listens, and nobody ever will", {"connect": never_to_be_tried_again})],
     "7.1": [("a listener is always ready", polling(lambda e, s: READY if is_listener(e) else s))],
     "7.2": [
         ("nobody is woken for a guest", {"set_waker": wakes_nobody_who_listens}),

@@ -226,13 +226,18 @@ class ProtocolError(KcoroError):
 class TransportError(KcoroError):
     """The medium failed or ended: what a transport plugin raises for the end of a connection, whatever the cause.
 
-    The link turns it into ``LinkLost`` for those who wait; ``dial`` and ``serve`` raise it as it is.
+    The link turns it into ``LinkLost`` for those who wait; ``dial`` and ``serve`` raise it as it is. ``permanent`` True
+    says that no waiting mends it, as a certificate that was refused: whoever has patience need not try again.
     """
 
     errno = _errno.ECONNRESET
     code = "KC-TRANSPORT"
     fault = Fault.MEDIUM
     holds = "the connection is unusable; its end was reported once"
+
+    def __init__(self, message: str = "", *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class PluginError(KcoroError):

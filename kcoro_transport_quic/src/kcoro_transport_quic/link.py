@@ -24,11 +24,11 @@ from attrs import define, field
 from kcoro_core.errors import ProtocolError, TransportError
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, RawFrame
 from kcoro_core.transports.host_port import UDP, Address, Target, targets
-from kcoro_core.transports.lookup import Lookup
+from kcoro_core.transports.lookup import Lookup, Unknown
 
 from .endpoint import Endpoint
 from .library import Engine
-from .quic import ALPN, QuicOptions, client_settings, explained
+from .quic import ALPN, QuicOptions, client_settings, explained, is_permanent
 from .streams import Incoming, Outgoing, stream_of
 
 __all__ = ["BACKLOG_BYTES", "Connection", "dial"]
@@ -206,7 +206,8 @@ class Connection:
 
     def _shaken(self, protocol: str | None) -> None:
         if protocol != ALPN:
-            self.give_up(f"the other side does not name {ALPN} within TLS (ALPN); is it a kcoro program?")
+            reason = f"the other side does not name {ALPN} within TLS (ALPN); is it a kcoro program?"
+            self.give_up(reason, permanent=True)
             return
         self.connecting = False
 
@@ -215,7 +216,7 @@ class Connection:
             return
         self.terminated = True
         if code:
-            self.finish(explained(code, reason))
+            self.finish(explained(code, reason), is_permanent(code))
         elif self.incoming.has_all:
             self.finish("the other side closed the connection")
         else:
@@ -331,8 +332,8 @@ class Connection:
             return
         self.lookup = None
         lookup.sock.close()
-        if isinstance(answer, str):
-            self.give_up(f"the name cannot be looked up: {answer}")
+        if isinstance(answer, Unknown):
+            self.give_up(f"the name cannot be looked up: {answer.reason}", answer.permanent)
             return
         self.untried.extend(answer)
         self._try_next()
@@ -418,18 +419,18 @@ class Connection:
         if self.closing:
             self.incoming.clear()
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, permanent: bool = False) -> None:
         """End by ourselves; ``reason`` says why, to the other side only that it is so."""
-        self.finish(reason)
+        self.finish(reason, permanent)
         if not self.closing:
             self._say_end(GIVEN_UP)
             self.free()
 
-    def finish(self, reason: str) -> None:
-        """Set the end, unless it has come; ``reason`` says what happened."""
+    def finish(self, reason: str, permanent: bool = False) -> None:
+        """Set the end, unless it has come; ``reason`` says what happened, ``permanent`` that it stays so."""
         self.connecting = False
         if self.end is None:
-            self.end = TransportError(f"{self.name}: {reason}")
+            self.end = TransportError(f"{self.name}: {reason}", permanent=permanent)
 
     def told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""

@@ -129,6 +129,14 @@ def explained(code: int, reason: str) -> str:
     return f"{text}{f': {reason}' if reason else ''}"
 
 
+def is_permanent(code: int) -> bool:
+    """Whether the next connection would end alike: one side refuses what the other is, or speaks.
+
+    A certificate whose time has not come is not told from one whose time is over.
+    """
+    return code - _ALERT in _ALERTS
+
+
 _ALERT: Final = 0x100  # CRYPTO_ERROR, to which the alert of TLS is added
 _ALERTS: Final = {
     40: "TLS fails between the two sides",

@@ -23,7 +23,7 @@ from attrs import define, field
 from kcoro_core.errors import AccessDenied
 from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, PollSpec
 from kcoro_core.transports.host_port import TCP, Address, Target, is_loopback, targets
-from kcoro_core.transports.lookup import Lookup
+from kcoro_core.transports.lookup import Lookup, Unknown
 from kcoro_core.transports.stream import StreamConnection
 
 __all__ = ["Connection", "Options", "check_secure", "prepare"]
@@ -131,14 +131,14 @@ class Connection(StreamConnection):
         if answer is None:
             return
         self.lookup = None
-        if isinstance(answer, str):
-            self.give_up(f"the name cannot be looked up: {answer}")
+        if isinstance(answer, Unknown):
+            self.give_up(f"the name cannot be looked up: {answer.reason}", answer.permanent)
             return
         try:
             for target in answer:
                 check_secure(target, target.host, self.insecure)
         except AccessDenied as error:
-            self.give_up(str(error))
+            self.give_up(str(error), permanent=True)
             return
         self.untried.extend(answer)
         self._try_next()
@@ -187,10 +187,10 @@ class Connection(StreamConnection):
         self.failure = f"{self.failure}: {why}"
         self._try_next()
 
-    def give_up(self, reason: str) -> None:
-        """End, connecting or not; ``reason`` says why."""
+    def give_up(self, reason: str, permanent: bool = False) -> None:
+        """End, connecting or not; ``reason`` says why, ``permanent`` that another attempt would end alike."""
         self.connecting = False
-        self.finish(reason)
+        self.finish(reason, permanent)
 
 
 def dial(address: Address, options: Options) -> Connection:

@@ -18,7 +18,7 @@ from attrs import define, field
 from kcoro_core.transport import Identity
 from kcoro_core.transports.stream import NOBODY
 
-__all__ = ["ALPN", "TlsOptions", "client_context", "explained", "identity_of", "server_context"]
+__all__ = ["ALPN", "TlsOptions", "client_context", "explained", "identity_of", "is_permanent", "server_context"]
 
 ALPN: Final = "kcoro/1"
 """What both sides have to name as the protocol within, so that no other service is talked to by mistake."""
@@ -101,6 +101,18 @@ def explained(error: ssl.SSLError) -> str:
     return _MEANINGS.get(reason, f"TLS failed: {reason.replace('_', ' ').lower()}")
 
 
+def is_permanent(error: ssl.SSLError) -> bool:
+    """Whether the next connection would end alike: one side refuses what the other is, or speaks.
+
+    A certificate whose time has not come is none of these, nor is a cut, nor what somebody has changed on its way.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_code != _NOT_YET_VALID
+    return error.reason in _MEANINGS and error.reason not in _TAMPERED
+
+
+_NOT_YET_VALID: Final = 9
+"""X509_V_ERR_CERT_NOT_YET_VALID: two clocks differ, or somebody is too early."""
 _SHORT: Final = {
     "commonName": "CN",
     "organizationName": "O",
@@ -111,6 +123,11 @@ _SHORT: Final = {
     "domainComponent": "DC",
     "userId": "UID",
 }
+_NO_ALPN: Final = f"the other side does not offer {ALPN} within TLS (ALPN); is it a kcoro program?"
+_TAMPERED: Final = dict.fromkeys(
+    ("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "RECORD_LAYER_FAILURE"),  # one thing, in different versions of the library
+    "what came was changed on its way, or is no TLS",
+)
 _MEANINGS: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the other side has shown no certificate, and has to",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the other side wants a certificate; pass certfile= and keyfile=",
@@ -118,13 +135,15 @@ _MEANINGS: Final = {
     "SSLV3_ALERT_BAD_CERTIFICATE": "the other side refuses our certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the other side refuses our certificate, which has expired",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the other side refuses our certificate",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the other side refuses our certificate, which was revoked",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the other side accepts none of what was offered in the TLS handshake",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": _NO_ALPN,
+    "TLSV13_ALERT_NO_APPLICATION_PROTOCOL": _NO_ALPN,
     "UNSUPPORTED_PROTOCOL": "the other side does not speak TLS 1.3",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the other side does not speak TLS 1.3",
     "WRONG_VERSION_NUMBER": "the other side does not speak TLS",
     "HTTP_REQUEST": "the other side does not speak TLS",
-    # One thing by two names, of different versions of the library.
-    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "what came was changed on its way, or is no TLS",
-    "RECORD_LAYER_FAILURE": "what came was changed on its way, or is no TLS",
+    **_TAMPERED,
 }
 
 

@@ -26,7 +26,7 @@ from kcoro_core.transports.host_port import Address
 from kcoro_core.transports.stream import MOST_READ_BYTES, READ_BYTES
 
 from .link import Connection, check_port, named, prepare, unconnected
-from .tls import ALPN, TlsOptions, client_context, explained, identity_of
+from .tls import ALPN, TlsOptions, client_context, explained, identity_of, is_permanent
 
 __all__ = ["TlsConnection", "accepted", "dial", "kcoro_send_frame"]
 
@@ -89,7 +89,7 @@ class TlsConnection(Connection):
         except ssl.SSLEOFError:
             self.give_up("the other side ended within the TLS handshake")
         except ssl.SSLError as error:
-            self.give_up(explained(error))
+            self.give_up(explained(error), is_permanent(error))
         else:
             self._shaken()
         self._collect()
@@ -98,7 +98,8 @@ class TlsConnection(Connection):
         said = self.tls.selected_alpn_protocol()
         if said != ALPN:
             self.say_goodbye()
-            self.give_up(f"the other side does not offer {ALPN} within TLS (ALPN); is it a kcoro program?")
+            reason = f"the other side does not offer {ALPN} within TLS (ALPN); is it a kcoro program?"
+            self.give_up(reason, permanent=True)
             return
         self.peer = identity_of(self.tls)
         self.connecting = False
@@ -145,7 +146,7 @@ class TlsConnection(Connection):
     def _decrypt(self) -> None:
         """Hand everything that has come to the decoder, then tell an end."""
         pieces = []
-        reason = ""
+        reason, permanent = "", False
         try:
             while piece := self.tls.read(READ_BYTES):
                 pieces.append(piece)
@@ -157,14 +158,14 @@ class TlsConnection(Connection):
         except ssl.SSLEOFError:
             reason = f"the connection broke: {CUT}"
         except ssl.SSLError as error:
-            reason = explained(error)
+            reason, permanent = explained(error), is_permanent(error)
         if pieces:
             self.starved = False
             self.decoder.feed(b"".join(pieces))
         elif reason and self.decoder.buffered:
             reason = f"the connection broke inside a frame: {reason}"
         if reason:
-            self.finish(reason)
+            self.finish(reason, permanent)
 
     def _collect(self) -> int:
         """Move what the engine wants to send behind the backlog; how many bytes that is."""

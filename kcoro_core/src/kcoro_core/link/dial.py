@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import plugins
 from ..config import settings
-from ..errors import LinkLost, TransportError
+from ..errors import KcoroError, LinkLost, TransportError
 from ..hosts.port import Host, current_host
 from ..run import sleep
 from ..wire.connection import Side
@@ -50,8 +50,8 @@ async def dial(
 
     With ``patience`` above 0, TransportError and LinkLost are answered by another attempt, until so many seconds are
     over, when it is the last. Each looks names up anew; the pauses between them double from 50 ms to a tenth of the
-    patience, to 10 s at most, and are partly by chance. What cannot become better by waiting, as a wrong certificate,
-    is tried again all the same where the medium tells it so.
+    patience, to 10 s at most, and are partly by chance. What no waiting mends is raised at once: any other error, and a
+    TransportError that its transport calls ``permanent``, as a certificate that was refused.
 
     At the end of the block the link is closed in good order, which takes at most two ``cancel_grace``; waits of other
     tasks on it end with ChannelClosed.
@@ -94,10 +94,15 @@ async def _reached(begin: Callable[[], Link], host: Host, patience: float) -> Li
             await link.lifecycle.shake_hands()
             reached = True
             return link
-        except (TransportError, LinkLost):
-            if (left := until - host.now()) <= 0:
+        except (TransportError, LinkLost) as error:
+            if is_permanent(error) or (left := until - host.now()) <= 0:
                 raise
         finally:
             if not reached:
                 await (link.aclose() if link.lifecycle.established else link.lifecycle.abandon())
         await sleep(min(backoff.pause(), left))
+
+
+def is_permanent(error: KcoroError) -> bool:
+    """Whether its transport has said that no waiting mends it."""
+    return isinstance(error, TransportError) and error.permanent

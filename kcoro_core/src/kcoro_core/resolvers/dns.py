@@ -59,7 +59,10 @@ class Dns:
         import dns.nameserver
         import dns.resolver
 
-        servers = _servers(self._servers)
+        try:
+            servers = _servers(self._servers)
+        except ValueError as error:
+            raise TransportError(str(error), permanent=True) from error
         try:
             made = dns.resolver.Resolver(configure=not servers)
         except dns.exception.DNSException as error:

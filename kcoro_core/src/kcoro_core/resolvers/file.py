@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import MAX_FILE_BYTES
-from ..errors import NotFound
+from ..errors import NotFound, TransportError
 from .protocol import Place, Question
 
 __all__ = ["File"]
@@ -34,7 +34,7 @@ class File:
     def resolve(self, question: Question) -> Sequence[Place]:
         """The addresses in the order in which they are written."""
         if not self._path:
-            raise NotFound("no file is named; set KCORO_NAMES to the path of one")
+            raise TransportError("no file is named; set KCORO_NAMES to the path of one", permanent=True)
         table = {plain(name): entries for name, entries in self._table().items()}
         host = plain(question.host)
         for name in (f"{host}:{question.service or question.port}", host):
@@ -47,7 +47,9 @@ class File:
             with Path(self._path).open("rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
-            raise ValueError(f"{self._path} cannot be read: {error.strerror}") from error
+            # A file that is not there may come, and one that is being written become whole; rights do not come by.
+            permanent = isinstance(error, (PermissionError, IsADirectoryError, NotADirectoryError))
+            raise TransportError(f"{self._path} cannot be read: {error.strerror}", permanent=permanent) from error
         if len(data) > MAX_FILE_BYTES:
             raise ValueError(f"{self._path} is over {MAX_FILE_BYTES} bytes")
         try:

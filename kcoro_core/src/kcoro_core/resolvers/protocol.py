@@ -45,6 +45,7 @@ class Resolver(Protocol):
         """The places to try, in this order; none at all: it does not know the name.
 
         Whatever it raises is told to whoever dials, with its name, and the next resolver is asked. So the text says
-        what was asked of whom.
+        what was asked of whom. A TransportError that is ``permanent`` says that no waiting makes this name known here;
+        whoever has the patience to dial again does not, once all resolvers have said that.
         """
         ...

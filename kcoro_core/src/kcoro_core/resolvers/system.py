@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from ..errors import NotFound
+from ..errors import NotFound, TransportError
 from .order import alternating
 from .protocol import Place, Question
 
@@ -22,8 +22,9 @@ class System:
     def resolve(self, question: Question) -> Sequence[Place]:
         """Its addresses in its order, the families in turn."""
         if question.service:
-            raise NotFound(
-                f"it knows ports by number alone, and {question} is a service; ask DNS (KCORO_RESOLVER=dns) or a file"
+            raise TransportError(
+                f"it knows ports by number alone, and {question} is a service; ask DNS (KCORO_RESOLVER=dns) or a file",
+                permanent=True,
             )
         try:
             return alternating(looked_up(question))

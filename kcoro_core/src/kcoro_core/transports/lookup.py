@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .. import plugins
 from ..config import settings
@@ -28,7 +28,7 @@ from ..errors import KcoroError
 from ..resolvers.protocol import Place, Question, Resolver
 from .host_port import TCP, Address, SocketKind, Target, numeric
 
-__all__ = ["MOST_LOOKUPS", "MOST_PLACES", "Lookup"]
+__all__ = ["MOST_LOOKUPS", "MOST_PLACES", "Lookup", "Unknown"]
 
 MOST_PLACES: Final = 64
 """How many places of an answer are tried; those behind them are dropped."""
@@ -38,6 +38,14 @@ MOST_TEXT: Final = 500
 """Characters of what a resolver says that are told to whoever dials."""
 
 _slots = threading.BoundedSemaphore(MOST_LOOKUPS)
+
+
+@frozen
+class Unknown:
+    """No place was found, and why; ``permanent`` says that none of the resolvers will ever know one."""
+
+    reason: str
+    permanent: bool = False
 
 
 class Lookup:
@@ -52,15 +60,15 @@ class Lookup:
 
         :raises NotSupported: there is no such resolver. ValueError: none is named.
         """
-        self.answer: Sequence[Target] | str | None = None
-        """None before it has come; a text says why there is none."""
+        self.answer: Sequence[Target] | Unknown | None = None
+        """None before it has come."""
         chain = resolvers(resolver or settings().resolver)
         protocol = "tcp" if kind == TCP else "udp"
         question = Question(address.host, address.port, address.service, protocol, seconds)
         self.sock, self._told = socket.socketpair()
         self.sock.setblocking(False)
         if not _slots.acquire(blocking=False):
-            self.answer = f"{MOST_LOOKUPS} names are being looked up already; dial again later"
+            self.answer = Unknown(f"{MOST_LOOKUPS} names are being looked up already; dial again later")
             self._told.close()
             return
         try:
@@ -93,21 +101,24 @@ def resolvers(names: str) -> list[Resolver]:
     return found
 
 
-def ask(question: Question, kind: SocketKind, chain: Sequence[Resolver]) -> list[Target] | str:
+def ask(question: Question, kind: SocketKind, chain: Sequence[Resolver]) -> list[Target] | Unknown:
     """What the first resolver answers that knows the name; else what each of them has said."""
     until = time.monotonic() + question.seconds
     said = []
+    permanent = True
     for resolver in chain:
         left = max(0.0, until - time.monotonic())
         try:
             found = checked(resolver.resolve(evolve(question, seconds=left)), kind)
         except Exception as error:  # noqa: BLE001 - of somebody else's code nothing may get lost in a thread
             said.append(f"{resolver.name}: {_text(error)}")
+            permanent = permanent and getattr(error, "permanent", False) is True
             continue
         if found:
             return found
         said.append(f"{resolver.name}: it has no address for {question}")
-    return f"{'; '.join(said)}; check the name, and who is asked (KCORO_RESOLVER)"
+        permanent = False
+    return Unknown(f"{'; '.join(said)}; check the name, and who is asked (KCORO_RESOLVER)", permanent)
 
 
 def checked(places: Iterable[Place], kind: SocketKind) -> list[Target]:

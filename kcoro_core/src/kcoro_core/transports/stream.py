@@ -266,14 +266,14 @@ class StreamConnection:
             self.linger_until = now + LINGER_SECONDS
         return now is not None and self.linger_until is not None and now >= self.linger_until
 
-    def finish(self, reason: str) -> None:
-        """Set the end, unless it has come; ``reason`` says what happened."""
+    def finish(self, reason: str, permanent: bool = False) -> None:
+        """Set the end, unless it has come; ``reason`` says what happened, ``permanent`` that it stays so."""
         if self.end is None:
-            self.end = self.tx_end or self.error(reason)
+            self.end = self.tx_end or self.error(reason, permanent)
 
-    def error(self, reason: str) -> TransportError:
+    def error(self, reason: str, permanent: bool = False) -> TransportError:
         """An error that names the other end."""
-        return TransportError(f"{self.name}: {reason}" if self.name else reason)
+        return TransportError(f"{self.name}: {reason}" if self.name else reason, permanent=permanent)
 
     def told(self, end: TransportError) -> TransportError:
         """The end is about to be raised; from now on nobody needs to be woken for it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import AlreadyExists, KcoroError, TransportError
+from ...errors import AlreadyExists, TransportError
 from .bench import LIMIT, Bench, check, error_of, numbered
 from .case import case
 
@@ -28,11 +28,11 @@ def refuses(bench: Bench) -> None:
     uri = bench.vtable.local_uri(listener)
     bench.vtable.close(listener)
     conn = bench.dial(uri)
-    check(_end_by_pump(bench, conn), "pump never told that nobody listens")
+    _end_by_pump(bench, conn, "refusal")
 
 
-def _end_by_pump(bench: Bench, conn: Any) -> bool:
-    ended: list[KcoroError] = []
+def _end_by_pump(bench: Bench, conn: Any, what: str) -> TransportError:
+    ended: list[TransportError] = []
 
     def refused() -> bool:
         try:
@@ -41,8 +41,8 @@ def _end_by_pump(bench: Bench, conn: Any) -> bool:
             ended.append(error)
         return bool(ended)
 
-    bench.until(refused, conn, what="refusal")
-    return bool(ended)
+    bench.until(refused, conn, what=what)
+    return ended[0]
 
 
 @case("1.3")
@@ -234,3 +234,14 @@ def _exchange(bench: Bench, near: Any, far: Any, frames: list[Any]) -> None:
         return bool(got)
 
     bench.until(heard, near, far, what="an answer")
+
+
+@case("1.16")
+def says_that_another_attempt_may_help(bench: Bench) -> None:
+    """That nobody listens is not ``permanent``: whoever dials again once somebody does gets a connection."""
+    listener = bench.listen()
+    uri = bench.vtable.local_uri(listener)
+    bench.vtable.close(listener)
+    refusal = _end_by_pump(bench, bench.dial(uri), "refusal")
+    check(not refusal.permanent, f"nobody would dial again after this, for it is called permanent: {refusal}")
+    bench.accept(bench.listen(uri), bench.dial(uri))

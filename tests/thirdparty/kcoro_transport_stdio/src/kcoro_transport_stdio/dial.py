@@ -57,7 +57,8 @@ def dial(uri: str) -> Command:
         try:
             conn.process = subprocess.Popen(words, stdin=theirs, stdout=theirs)
         except OSError as error:
-            conn.finish(f"{words[0]} cannot be started: {error.strerror}")
+            permanent = isinstance(error, (FileNotFoundError, PermissionError))
+            conn.finish(f"{words[0]} cannot be started: {error.strerror}", permanent)
     return conn
 
 

@@ -232,10 +232,10 @@ class Connection:
         self._rx.clear()
         self.sock.close()
 
-    def finish(self, reason: str) -> None:
-        """Set the end, unless it has come; ``reason`` says what happened."""
+    def finish(self, reason: str, permanent: bool = False) -> None:
+        """Set the end, unless it has come; ``reason`` says what happened, ``permanent`` that no waiting mends it."""
         if self.end is None:
-            self.end = self._tx_end or TransportError(reason)
+            self.end = self._tx_end or TransportError(reason, permanent=permanent)
             self.connecting = False
 
     def _telling(self, end: TransportError) -> TransportError:
