@@ -30,6 +30,75 @@ bool kc_atomic_swap_if(kc_atomic_int *a, int from, int to) {
     pthread_mutex_unlock(&lock);
     return same;
 }
+
+int kc_atomic_swap(kc_atomic_int *a, int to) {
+    pthread_mutex_lock(&lock);
+    int was = a->word;
+    a->word = to;
+    pthread_mutex_unlock(&lock);
+    return was;
+}
+
+/* What a mutex guards is in one order anyway. */
+int kc_atomic_load_sc(kc_atomic_int *a) {
+    return kc_atomic_load(a);
+}
+
+void kc_atomic_store_sc(kc_atomic_int *a, int to) {
+    kc_atomic_store(a, to);
+}
+
+bool kc_atomic_swap_if_sc(kc_atomic_int *a, int from, int to) {
+    return kc_atomic_swap_if(a, from, to);
+}
+
+int kc_atomic_add_sc(kc_atomic_int *a, int by) {
+    pthread_mutex_lock(&lock);
+    int sum = a->word += by;
+    pthread_mutex_unlock(&lock);
+    return sum;
+}
+
+void *kc_atomic_load_ptr(kc_atomic_ptr *a) {
+    pthread_mutex_lock(&lock);
+    void *word = a->word;
+    pthread_mutex_unlock(&lock);
+    return word;
+}
+
+void kc_atomic_store_ptr(kc_atomic_ptr *a, void *to) {
+    kc_atomic_swap_ptr_sc(a, to);
+}
+
+bool kc_atomic_swap_ptr_if_sc(kc_atomic_ptr *a, void *from, void *to) {
+    pthread_mutex_lock(&lock);
+    bool same = a->word == from;
+    if (same)
+        a->word = to;
+    pthread_mutex_unlock(&lock);
+    return same;
+}
+
+void *kc_atomic_swap_ptr_sc(kc_atomic_ptr *a, void *to) {
+    pthread_mutex_lock(&lock);
+    void *was = a->word;
+    a->word = to;
+    pthread_mutex_unlock(&lock);
+    return was;
+}
+
+uint64_t kc_atomic_count_load(kc_atomic_count *a) {
+    pthread_mutex_lock(&lock);
+    uint64_t word = a->word;
+    pthread_mutex_unlock(&lock);
+    return word;
+}
+
+void kc_atomic_count_add(kc_atomic_count *a, uint64_t by) {
+    pthread_mutex_lock(&lock);
+    a->word += by;
+    pthread_mutex_unlock(&lock);
+}
 #else
 /* ISO C forbids an empty file. */
 extern const char kci_atomics_are_of_the_compiler;

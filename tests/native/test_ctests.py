@@ -29,7 +29,16 @@ def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name", ["test_poller", "test_memory", "test_waiter", "test_coroutine", "test_coroutine_threads", "test_stacks"]
+    "name",
+    [
+        "test_poller",
+        "test_memory",
+        "test_waiter",
+        "test_coroutine",
+        "test_coroutine_threads",
+        "test_stacks",
+        "test_deque",
+    ],
 )
 def test_a_build_with_ports_and_without_c11_atomics_passes_too(name: str, ported: Path, tmp_path: Path) -> None:
     """What csrc/port adds means the same as poll(2), and a mutex the same as the atomics of the compiler."""
