@@ -79,10 +79,56 @@ def test_who_has_no_certificate_of_the_run_is_nobody() -> None:
     assert not has_certificate(Identity("none"), "jobs", "recv")
 
 
-@pytest.mark.parametrize("transport", ["uds", "tcp", "stdio"])
+@pytest.mark.parametrize("transport", ["uds", "tcp", "mem"])
 def test_others_get_none(tmp_path: Path, transport: str) -> None:
     papers = papers_for(transport, tmp_path)
     assert (papers.options, papers.environment, list(tmp_path.iterdir())) == ({}, {}, [])
+
+
+def test_a_stranger_s_transport_with_certificates_gets_some_as_well(place: Place, tmp_path: Path) -> None:
+    """By what it says about itself, and not by its name, which nobody here has heard of. Rows: T2, T8."""
+    expected = plant(tmp_path / "input")
+    stranger = installed_stranger(tmp_path / "site")
+    path = os.pathsep.join([str(stranger), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ended = demo(place, tmp_path / "input", "--transport", "vault", "--json", PYTHONPATH=path)
+    assert (ended.code, ended.err) == (0, "")
+    report = json.loads(ended.out)
+    assert {entry["word"]: entry["count"] for entry in report["top"]} == dict(expected)
+    assert (report["transport"], report["proof"]["equal"]) == ("vault", True)
+
+
+STRANGER = """
+import attrs
+from kcoro_core.hookspecs import hookimpl
+from kcoro_transport_tcp import tls_plugin
+from kcoro_transport_tcp.tls_plugin import *
+
+@hookimpl
+def kcoro_transport_info():
+    return attrs.evolve(tls_plugin.INFO, name="vault", schemes=("vault",))
+
+@hookimpl
+def kcoro_connect(uri, config):
+    return tls_plugin.kcoro_connect(uri.replace("vault:", "tls:", 1), config)
+
+@hookimpl
+def kcoro_listen(uri, config):
+    return tls_plugin.kcoro_listen(uri.replace("vault:", "tls:", 1), config)
+
+@hookimpl
+def kcoro_local_uri(listener):
+    return tls_plugin.kcoro_local_uri(listener).replace("tls:", "vault:", 1)
+"""
+
+
+def installed_stranger(site: Path) -> Path:
+    """A folder with a distribution whose transport is TLS under another name."""
+    about = site / "kcoro_transport_vault-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "kcoro_transport_vault.py").write_text(STRANGER)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: kcoro-transport-vault\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[kcoro]\nvault = kcoro_transport_vault\n")
+    return site
 
 
 def test_without_trustme_the_extra_is_named(place: Place, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from typing import Any
 
 import attrs
 
-from kcoro_core.transport import Capability, Identity, PollSpec, RawFrame
+from kcoro_core.transport import Capability, Certificates, Identity, PollSpec, RawFrame
 from kcoro_core.transports.mem import Connection
 
 from .planting import (
@@ -31,11 +32,25 @@ from .planting import (
 
 ME = Identity("process", verified=True, uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
 PUBLISHING = GOOD.info.capabilities & ~Capability.POINT_TO_POINT
+CERTIFIED = Identity("certificate", verified=True, subject="CN=worker")
+WITH_CERTIFICATES = attrs.evolve(GOOD.info, certificates=Certificates.BOTH)
 UNRELIABLE = GOOD.info.capabilities & ~(Capability.RELIABLE | Capability.ORDERED)
 
 
 def claiming(capabilities: Capability, base: Any = GOOD) -> Change:
     return {"info": attrs.evolve(base.info, capabilities=capabilities)}
+
+
+def forgetting_files(*names: str) -> Change:
+    """Functions that look at no file; the others refuse each that is not there."""
+
+    def looks(name: str, uri: str, config: Any) -> Any:
+        files = {option: path for option, path in config.items() if option in ("certfile", "cafile")}
+        if files and name not in names:
+            raise ValueError(f"these cannot be read: {files}")
+        return getattr(GOOD, name)(uri, {option: value for option, value in config.items() if option not in files})
+
+    return {name: functools.partial(looks, name) for name in ("listen", "connect")}
 
 
 def somebody_else_each_time() -> Change:
@@ -128,8 +143,14 @@ FAULTS: dict[str, list[Fault]] = {
         ("the kind is unheard of", {"peer": lambda conn: Identity("friend", verified=True)}),
         ("a user without a number", {"peer": lambda conn: Identity("uid", verified=True)}),
         ("nobody is verified", {"peer": lambda conn: Identity("none", verified=True)}),
+        ("a certificate of which nobody speaks", {"peer": lambda conn: CERTIFIED}),
     ],
     "6.7": [("who is there shows later", {"peer": learns_later})],
+    "6.8": [
+        ("certificates have other options", {"info": WITH_CERTIFICATES}),
+        ("any file will do", {"info": WITH_CERTIFICATES, **forgetting_files("listen", "connect")}),
+        ("whom to trust does not matter", {"info": WITH_CERTIFICATES, **forgetting_files("connect")}),
+    ],
     "11.1": [("frames are swapped under pressure", sent_through(swaps_under_pressure))],
     "11.2": [("a frame is lost behind a refusal", drops_behind_a_refusal())],
     "11.3": [("what arrives is something else", {**claiming(UNRELIABLE), **sending(corrupt)})],

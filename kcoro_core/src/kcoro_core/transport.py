@@ -27,6 +27,7 @@ __all__ = [
     "TRANSPORT_API",
     "WRITE",
     "Capability",
+    "Certificates",
     "Identity",
     "PollSpec",
     "RawFrame",
@@ -70,6 +71,21 @@ class Capability(enum.Flag):
     """Nobody but the peer can read the bytes: encryption, or a medium that does not leave the machine."""
 
 
+class Certificates(enum.Enum):
+    """Who shows a certificate over a medium, so that whoever starts both sides can make them.
+
+    Where somebody does, ``certfile``, ``keyfile`` and ``cafile`` are options of the transport, and files that these
+    leave out are those of ``KCORO_TLS_CERTFILE``, ``KCORO_TLS_KEYFILE`` and ``KCORO_TLS_CAFILE``.
+    """
+
+    NONE = "none"
+    """Nobody; who the peer is the medium knows otherwise, or not at all."""
+    SERVER = "server"
+    """Whoever listens needs one, and whoever dials verifies it; who dials is not known by it."""
+    BOTH = "both"
+    """Both need one, so that PEER_IDENTITY is a certificate on both sides."""
+
+
 STREAM: Final = Capability.ORDERED | Capability.RELIABLE | Capability.POINT_TO_POINT
 
 
@@ -78,6 +94,7 @@ class TransportInfo:
     """Who a transport is: its name, the URI schemes it serves, the API it was written for, what it promises.
 
     ``max_frame`` is the largest frame, header included, that the medium carries; None means no limit of its own.
+    ``certificates`` says who has to show one.
     """
 
     name: str
@@ -85,6 +102,7 @@ class TransportInfo:
     api: int
     capabilities: Capability
     max_frame: int | None = None
+    certificates: Certificates = Certificates.NONE
 
 
 @frozen

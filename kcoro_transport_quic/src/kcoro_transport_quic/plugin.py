@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
-from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo
+from kcoro_core.transport import (
+    STREAM,
+    TRANSPORT_API,
+    Capability,
+    Certificates,
+    Identity,
+    PollSpec,
+    RawFrame,
+    TransportInfo,
+)
 from kcoro_core.transports.host_port import parse
 from kcoro_core.transports.options import read
 
@@ -39,6 +48,7 @@ INFO: Final = TransportInfo(
     schemes=("quic",),
     api=TRANSPORT_API,
     capabilities=STREAM | Capability.STREAMS | Capability.CONFIDENTIAL,
+    certificates=Certificates.SERVER,
 )
 
 Endpoint = Connection | Listener

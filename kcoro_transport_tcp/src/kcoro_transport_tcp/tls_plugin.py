@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kcoro_core.hookspecs import hookimpl
-from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, TransportInfo
+from kcoro_core.transport import STREAM, TRANSPORT_API, Capability, Certificates, TransportInfo
 from kcoro_core.transports.host_port import parse
 from kcoro_core.transports.options import read
 from kcoro_core.transports.stream_hooks import (
@@ -55,6 +55,7 @@ INFO: Final = TransportInfo(
     schemes=("tls",),
     api=TRANSPORT_API,
     capabilities=STREAM | Capability.PEER_IDENTITY | Capability.CONFIDENTIAL,
+    certificates=Certificates.BOTH,
 )
 
 

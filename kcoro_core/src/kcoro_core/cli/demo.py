@@ -41,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--transport",
         default="uds",
         metavar="NAME",
-        help="what carries the channels: the scheme of an installed transport (default: uds). tls and quic get "
-        "certificates for this run, unless KCORO_TLS_CERTFILE names one; over tcp and quic, which know nobody who "
-        "dials, anybody on this machine may join",
+        help="what carries the channels: the scheme of an installed transport (default: uds). One that needs "
+        "certificates, as tls and quic, gets some for this run, unless KCORO_TLS_CERTFILE names one; over one that "
+        "does not know who dials, as tcp and quic, anybody on this machine may join",
     )
     parser.add_argument(
         "--host", default="trio", metavar="NAME", help="what runs the coordinator and the workers (default: trio)"

@@ -2,8 +2,9 @@
 # Copyright (c) the kcoro authors
 """With whom coordinator and workers talk: processes of this user, or holders of certificates, where a medium can tell.
 
-Over ``tls:`` and ``quic:`` both sides get certificates that are made for the run and gone with its folder, unless the
+Over a medium with certificates both sides get some that are made for the run and gone with its folder, unless the
 environment names others. The authority's key is written nowhere, so whoever it vouches for was given a file by us.
+Which media those are they say themselves (``TransportInfo.certificates``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from attrs import field, frozen
 from .. import plugins
 from ..certificates import FILES, HOSTS, write
 from ..link.identity import Authorize
-from ..transport import Capability, Identity
+from ..transport import Capability, Certificates, Identity
 
 __all__ = ["Papers", "papers_for", "rule_of"]
 
@@ -36,7 +37,8 @@ def papers_for(scheme: str, folder: Path) -> Papers:
 
     :raises NotSupported: trustme is not installed, which makes them.
     """
-    if scheme not in ("tls", "quic") or os.environ.get("KCORO_TLS_CERTFILE"):
+    takes = plugins.transport(scheme).info.certificates
+    if takes is Certificates.NONE or os.environ.get("KCORO_TLS_CERTFILE"):
         return Papers()
     write(folder, [*HOSTS], "worker")
     authority, server, worker = (str(folder / name) for name in FILES)
@@ -48,10 +50,10 @@ def papers_for(scheme: str, folder: Path) -> Papers:
 
 def rule_of(uri: str) -> Authorize | None:
     """The rule for this address: the default one, certificates, or anybody where the medium knows nobody."""
-    if uri.partition(":")[0] == "tls":
-        return has_certificate
-    knows_peers = Capability.PEER_IDENTITY in plugins.transport(uri).info.capabilities
-    return None if knows_peers else lambda *_: True
+    info = plugins.transport(uri).info
+    if Capability.PEER_IDENTITY not in info.capabilities:
+        return lambda *_: True
+    return has_certificate if info.certificates is Certificates.BOTH else None
 
 
 def has_certificate(identity: Identity, _name: str, _operation: str) -> bool:

@@ -32,7 +32,7 @@ from ...link.link import Link
 from ...link.remote import RemoteChannel
 from ...link.selecting import End
 from ...link.serve import Server, serve
-from ...transport import Capability
+from ...transport import Capability, Certificates
 from .harness import Harness
 from .registry import Need
 from .shapes import Shape
@@ -77,7 +77,8 @@ def using_setting(name: str, value: str) -> Iterator[None]:
 
 def _rule(scheme: str) -> Authorize | None:
     """The default one where the medium names users, else whatever peer there is; a law is about something else."""
-    names_users = Capability.PEER_IDENTITY in plugins.transport(scheme).info.capabilities and scheme != "tls"
+    info = plugins.transport(scheme).info
+    names_users = Capability.PEER_IDENTITY in info.capabilities and info.certificates is Certificates.NONE
     return None if names_users else lambda *_: True
 
 

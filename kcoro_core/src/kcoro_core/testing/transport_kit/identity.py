@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from ...transport import TRANSPORT_API, Capability, TransportInfo
+from ...transport import TRANSPORT_API, Capability, Certificates, TransportInfo
 from .bench import Bench, check, numbered
 from .case import case
 
@@ -71,6 +71,8 @@ def speaks_of_known_kinds(bench: Bench) -> None:
             check(peer.uid is not None, f"{peer} names no user")
         elif peer.kind == "certificate":
             check(peer.subject or peer.names, f"{peer} names nobody")
+            says_so = bench.vtable.info.certificates is not Certificates.NONE
+            check(says_so, "peers show certificates, and the description says that nobody has one")
         else:
             check(not peer.verified, "that nobody is there is called verified")
 
@@ -84,3 +86,22 @@ def knows_the_peer_first(bench: Bench) -> None:
     check(bench.vtable.peer(far).verified, "who was accepted is not known yet")
     bench.send_all(near, numbered(1, 5), far)
     bench.receive(far, 1, near)
+
+
+NO_FILE = "/nowhere/certificate.pem"
+
+
+@case("6.8", applies=lambda info: info.certificates is not Certificates.NONE, one_sided=True)
+def takes_certificates_by_their_usual_names(bench: Bench) -> None:
+    """certfile says who listens, cafile whom a side trusts: a file that is not there is a ValueError with its name."""
+    uri = bench.vtable.local_uri(bench.listen())
+    asked = [(bench.vtable.listen, bench.uri, "certfile"), (bench.vtable.connect, uri, "cafile")]
+    if bench.vtable.info.certificates is Certificates.BOTH:
+        asked.append((bench.vtable.connect, uri, "certfile"))
+    for call, where, option in asked:
+        try:
+            call(where, {**bench.config, option: NO_FILE})
+        except ValueError as error:
+            check(NO_FILE in str(error), f"the error does not name the file of {option}: {error}")
+        else:
+            check(False, f"{option}= names a file that is not there, and nobody minds")
