@@ -30,6 +30,7 @@ GOOD: dict[str, tuple[str, Any, str, Any]] = {
     "max_channels": ("3", 3, "4", 4),
     "max_requests": ("3", 3, "4", 4),
     "receive_budget": ("1000000", 1_000_000, "2000000", 2_000_000),
+    "connect_timeout": ("1.5", 1.5, "2", 2.0),
     "hello_timeout": ("1.5", 1.5, "2", 2.0),
     "keepalive": ("1.5", 1.5, "2.5", 2.5),
     "cancel_grace": ("0.5", 0.5, "2", 2.0),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -29,6 +30,8 @@ from kcoro_core import (
     serve,
     sleep,
 )
+from kcoro_core.link import dial as dialling
+from kcoro_core.transport import PollSpec, Vtable
 from kcoro_core.transports.faults import TO_DIALER
 from kcoro_core.transports.mem import faults
 from kcoro_core.wire.codes import WireCode
@@ -387,6 +390,70 @@ def test_the_handshake_limit_is_a_setting(mem_world: World, setting: Setting) ->
                 assert trio.current_time() - began == pytest.approx(2, abs=0.1)
 
     with setting("hello_timeout", "2"):
+        mem_world.run(main)
+
+
+def connecting_until(at: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have media that are dialled take nothing before that time, as one does that looks up a name."""
+    conns: list[Any] = []
+
+    def transport(uri: str) -> Vtable:
+        vtable = plugins.transport(uri)
+
+        def send_frame(conn: Any, *frame: Any) -> bool:
+            conns.append(conn)
+            return trio.current_time() >= at and vtable.send_frame(conn, *frame)
+
+        def poll_handle(conn: Any) -> PollSpec:
+            spec = vtable.poll_handle(conn)
+            return attrs.evolve(spec, deadline=at) if conn in conns and trio.current_time() < at else spec
+
+        return attrs.evolve(vtable, send_frame=send_frame, poll_handle=poll_handle)
+
+    monkeypatch.setattr(dialling, "plugins", SimpleNamespace(transport=transport))
+
+
+@pytest.mark.parametrize("connects_after", [0.0, 1.0, 7.0])
+def test_the_handshake_limit_begins_when_the_medium_has_connected(
+    mem_world: World, setting: Setting, monkeypatch: pytest.MonkeyPatch, connects_after: float
+) -> None:
+    """A slow look-up takes nothing of the time that the peer has for its answer. Rows: N1, X17."""
+
+    async def main() -> None:
+        with faults("world") as line, setting("hello_timeout", "500"):
+            async with serve(mem_world.uri, {"jobs": channel()}):
+                with setting("hello_timeout", "2"):
+                    began = trio.current_time()
+                    connecting_until(began + connects_after, monkeypatch)
+                    async with dial(mem_world.uri) as link:
+                        assert trio.current_time() - began == pytest.approx(connects_after, abs=0.1)
+                        await link.open("jobs")
+                    line.stall(TO_DIALER)
+                    began = trio.current_time()
+                    connecting_until(began + connects_after, monkeypatch)
+                    with pytest.raises(LinkLost, match="the peer did not finish the handshake"):
+                        async with dial(mem_world.uri):
+                            pass
+                    assert trio.current_time() - began == pytest.approx(connects_after + 2, abs=0.1)
+
+    mem_world.run(main)
+
+
+def test_a_medium_that_never_connects_is_given_up(
+    mem_world: World, setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """connect_timeout bounds what a transport allows itself, and the peer is not blamed. Rows: N1, CF4."""
+
+    async def main() -> None:
+        began = trio.current_time()
+        connecting_until(began + 1000, monkeypatch)
+        async with serve(mem_world.uri):
+            with pytest.raises(TransportError, match="the medium did not connect within 7 s"):
+                async with dial(mem_world.uri):
+                    pass
+        assert 7 <= trio.current_time() - began <= 8.1  # with the second that a medium has to end
+
+    with setting("connect_timeout", "7"), setting("hello_timeout", "500"):
         mem_world.run(main)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import attrs
 import dns.message
+import dns.rdatatype
 import pytest
 import trio
 from trio.testing import MockClock
@@ -131,6 +132,21 @@ def test_the_error_names_the_address_who_was_asked_and_what_to_do(zone: Zone, sc
     said = str(caught.value)
     assert f"{scheme}:jobs.example:7000: the name cannot be looked up: dns: asked {zone.place} for A of" in said
     assert "there is no such name; check the name, and who is asked (KCORO_RESOLVER)" in said
+
+
+def test_a_look_up_may_take_longer_than_a_handshake(zone: Zone, configure: Any) -> None:
+    """A server that says nothing about one family costs time, and not the link. Row: X17."""
+    configure(hello_timeout=0.5)
+    zone.lie = lambda query, tcp: None if query.question[0].rdtype == dns.rdatatype.AAAA else zone.honest(query, tcp)
+    zone.records = {"jobs.example. A": ["127.0.0.1"]}
+
+    async def main() -> bytes:
+        jobs = channel(BUFFERED, capacity=1)
+        await jobs.send(b"soup")
+        async with serve("tcp:", {"jobs": jobs}, anybody) as server:
+            return await heard_over(f"tcp:jobs.example:{port_of(server.uri)}", connect_timeout=2.0)
+
+    assert trio.run(main) == b"soup"
 
 
 def test_the_loop_goes_on_while_a_name_is_looked_up(zone: Zone) -> None:

@@ -85,7 +85,12 @@ class Settings:
         int,
         _natural,
     )
-    hello_timeout: float = _setting(5.0, "seconds for the handshake of a new link", float, _positive)
+    connect_timeout: float = _setting(
+        60.0, "seconds that a medium may take to connect, whatever it allows itself", float, _positive
+    )
+    hello_timeout: float = _setting(
+        5.0, "seconds for the handshake of a new link, from when the medium has connected", float, _positive
+    )
     keepalive: float = _setting(
         30.0, "seconds of silence after which a peer is asked for a sign of life", float, _positive
     )

@@ -73,7 +73,7 @@ class Link(HomeBound):
         self.node = NODE_ID
         self._vtable, self._conn = vtable, conn
         nonce = host.random.randbytes(NONCE_SIZE)
-        self.wire = Connection(side, self.node, nonce, limits_of(settings), config_of(settings, vtable.info))
+        self.wire = Connection(side, self.node, nonce, limits_of(settings), config_of(settings, vtable.info, side))
         self.pump = Pump(host, vtable, conn, self.wire, self.grace)
         flush, owe = self.pump.flush, self.pump.owe
         made = Made(host, offer.exports, offer.rule, offer.allow_make, budget)

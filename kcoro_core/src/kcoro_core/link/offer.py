@@ -11,7 +11,7 @@ from attrs import field, frozen
 from ..config import Settings
 from ..transport import Capability, TransportInfo
 from ..wire.hello import FRAME_ROOM, Limits
-from ..wire.parameters import ConnectionConfig
+from ..wire.parameters import ConnectionConfig, Side
 from ..wire.slots import split_budget
 from .answering import Handlers
 from .exports import Exports
@@ -42,9 +42,10 @@ def shares_of(settings: Settings) -> tuple[int, int]:
     return split_budget(settings.receive_budget, min(settings.max_message, settings.max_frame - FRAME_ROOM))
 
 
-def config_of(settings: Settings, medium: TransportInfo) -> ConnectionConfig:
+def config_of(settings: Settings, medium: TransportInfo, side: Side) -> ConnectionConfig:
     """What this side decides alone: how long it waits for a peer, and what may be sent without asking."""
     return ConnectionConfig(
+        connect_limit=settings.connect_timeout if side is Side.CONNECTING else None,
         hello_limit=settings.hello_timeout,
         cancel_grace=settings.cancel_grace,
         bye_limit=settings.cancel_grace,

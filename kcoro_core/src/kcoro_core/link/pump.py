@@ -198,6 +198,8 @@ class Pump:
             self._hand_on(self._wire.handle_timeout(now))
         if self._writer.has_frames():
             self._write(acknowledge=self._life.state is not State.OPEN)
+            if self._life.state is State.HELLO and self._writer.frames:
+                self._wire.connected(now)
             if self._writer.has_frames() and not self._full:
                 self.owe()  # acknowledgements, which the next frame of their channel may carry
         if self._life.state is State.DEAD:

@@ -82,21 +82,27 @@ class _Asking:
     chance: Random
 
     def places(self, host: str, port: int, search: bool) -> list[Place]:
-        """The addresses of a name with that port, both families in turn, each in an order of its own by chance."""
+        """The addresses of a name with that port, both families in turn, each in an order of its own by chance.
+
+        A is asked for first: there are servers that say nothing to AAAA, which then costs one try and not half the time
+        (RFC 4074, 4.1). What was found for AAAA still comes first.
+        """
         failures: list[Exception] = []
         found: list[Place] = []
-        for kind in ("AAAA", "A"):
-            seconds = min(self._left(), TRY_SECONDS) if found else self._left() / (2 if kind == "AAAA" else 1)
+        for kind in ("A", "AAAA"):
+            seconds = self._left() if kind == "AAAA" and not found else self._left() / 2
+            if found:
+                seconds = min(seconds, TRY_SECONDS)
             try:
                 records = self._ask(host, kind, search, seconds)
             except (NotFound, TransportError) as error:
                 failures.append(error)
                 continue
             self.chance.shuffle(records)
-            found += [(record.address, port) for record in records]
+            found[:0] = [(record.address, port) for record in records]
         if not found:
             # A server that answers nothing is more worth telling than a family that is not there.
-            raise next((error for error in failures if isinstance(error, TransportError)), failures[-1])
+            raise next((error for error in failures if isinstance(error, TransportError)), failures[0])
         return alternating(found)
 
     def services(self, name: str) -> list[Place]:

@@ -28,7 +28,7 @@ from typing import Final
 
 from attrs import evolve
 
-from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError
+from ..errors import CreditOverrun, KcoroError, LinkLost, NotSupported, ProtocolError, TransportError
 from ..transport import RawFrame
 from .admission import Admission
 from .ahead import Ahead
@@ -95,6 +95,7 @@ class Connection(Asking, Answering):
         self.handshake = Handshake(side is Side.CONNECTING, self._hello)
         self.life = Life()
         self._deadline: float | None = None  # of the handshake, or of the farewell
+        self._connecting = False  # our HELLO waits for the medium
         self._liveness: Liveness | None = None
         self._report: LossReport | None = None
         self._bye_written = False
@@ -244,10 +245,22 @@ class Connection(Asking, Answering):
     # --- what the owner handles ---------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
-        """The medium is up: queue our HELLO, and give the peer ``hello_limit`` seconds for its own."""
+        """Queue our HELLO, which the medium takes when it is up: within ``connect_limit``, if it is not up by now."""
         self.life.step(Step.START)
-        self._deadline = now + self._config.hello_limit
+        limit = self._config.connect_limit
+        self._connecting = limit is not None
+        self._deadline = now + (self._config.hello_limit if limit is None else limit)
         self._control(Command.HELLO, self.handshake.hello)
+
+    def connected(self, now: float) -> None:
+        """The medium has taken our HELLO: from now on the peer has ``hello_limit`` seconds; harmless when it is known.
+
+        Until then the peer could not have answered, so the time that a slow look-up of its name took is not its own.
+        """
+        if self._connecting:
+            self._connecting = False
+            if self.life.state is State.HELLO:
+                self._deadline = now + self._config.hello_limit
 
     def receive(self, raw: RawFrame, now: float) -> list[Event]:
         """Take one frame as a transport delivered it. Returns what happened; never raises because of the peer."""
@@ -317,8 +330,7 @@ class Connection(Asking, Answering):
         """Do what is due: end a handshake or a silent peer, ask for a sign of life, give up cancelled requests."""
         events: list[Event] = []
         if self._deadline is not None and now >= self._deadline:
-            what = "the handshake" if self.life.state is State.HELLO else "the farewell"
-            events += self.lose(LinkLost(f"the peer did not finish {what} in time"))
+            events += self.lose(self._overdue())
         elif self._report is None and self._liveness is not None:
             self._opener.expire(now, events)
             if self._liveness.dead(now):
@@ -326,6 +338,14 @@ class Connection(Asking, Answering):
             elif (payload := self._liveness.due(now)) is not None and self.life.state is State.OPEN:
                 self._control(Command.PING, payload)
         return events
+
+    def _overdue(self) -> KcoroError:
+        """Who took too long, and for what."""
+        if self.life.state is not State.HELLO:
+            return LinkLost("the peer did not finish the farewell in time")
+        if self._connecting:
+            return TransportError(f"the medium did not connect within {self._config.connect_limit:g} s")
+        return LinkLost("the peer did not finish the handshake in time")
 
     def lose(self, cause: Exception) -> list[Event]:
         """The medium ended. Returns ConnectionEnded, or nothing when that was told before."""

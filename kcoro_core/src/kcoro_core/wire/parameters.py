@@ -24,7 +24,8 @@ class Side(enum.Enum):
 class ConnectionConfig:
     """What one end decides alone, in seconds of the clock that is passed in.
 
-    ``hello_limit``   how long the handshake may take
+    ``connect_limit``  how long the medium may take to connect, which is when it takes our HELLO; None: it has connected
+    ``hello_limit``   how long the handshake may take from then on
     ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
     ``bye_limit``     how long our BYE waits for room and for the peer's
     ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
@@ -32,6 +33,7 @@ class ConnectionConfig:
     ``software``      what HELLO tells people, at most 64 bytes
     """
 
+    connect_limit: float | None = None
     hello_limit: float = 5.0
     cancel_grace: float = 1.0
     bye_limit: float = 5.0
