@@ -23,7 +23,7 @@ from kcoro_core.wire.commands import Command
 from kcoro_core.wire.connection import Connection, ConnectionConfig, Side
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, OpenFlag, OpenRequest, Reason, Rights
+from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, Listed, OpenFlag, OpenRequest, Reason, Rights
 from kcoro_core.wire.remote_select import Readiness
 from kcoro_core.wire.states import State
 
@@ -43,6 +43,8 @@ ATTRIBUTES = [
     Attributes(Kind.CONFLATED, Overflow.SUSPEND, 1, Rights.RECV, 64),
 ]
 INFO = ChannelInfo(Kind.BUFFERED, Overflow.SUSPEND, False, 4, 0, 1, 0, 0, 1, 2, 0)
+LISTED = [Listed(f"jobs-{number:04}", Kind.BUFFERED, Rights(7)) for number in range(300)]
+"""More than one page."""
 REFUSALS = [code for code in WireCode if code]
 
 
@@ -144,6 +146,10 @@ class Talker:
     def open(self) -> None:
         """Ask for a channel."""
         self.command(lambda: self.wire.open(OpenRequest("jobs")), Command.OPEN)
+
+    def list(self) -> None:
+        """Ask what may be opened."""
+        self.command(lambda: self.wire.ask_names(self.choices.one_of(["", "jobs"])), Command.LIST)
 
     def open_lent(self) -> None:
         """Ask for a channel and for slots."""
@@ -381,6 +387,7 @@ STEPS: dict[int, Callable[[Talker], Any]] = {
     27: Talker.claim,
     28: Talker.notify,
     29: Talker.unregister,
+    30: Talker.list,
 }
 """What a talker can do, by number; numbers up to 31 are free for what comes."""
 
@@ -414,6 +421,7 @@ ANSWERS: dict[int, Callable[[Talker, int], object]] = {
     Command.SEND: _close,
     Command.RECV: _push,
     Command.INFO: lambda talker, number: talker.wire.inform(number, INFO),
+    Command.LIST: lambda talker, number: talker.wire.names(number, LISTED[: talker.choices.one_of([300, 0, 1])]),
     Command.CLOSE: _close,
     Command.SELECT_CLAIM: _close,  # one that takes is booked as a receive
     Command.SELECT_REGISTER: lambda talker, number: talker.wire.refuse(number, WireCode.ECANCELED),
@@ -507,12 +515,14 @@ BOOKING: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
     ev.SendRequested: _heard(Command.SEND),
     ev.RecvRequested: _heard(Command.RECV),
     ev.InfoRequested: _heard(Command.INFO),
+    ev.ListRequested: _heard(Command.LIST),
     ev.CloseRequested: _heard(Command.CLOSE),
     ev.ElementTaken: _taken,
     ev.ElementsReturned: _returned,
     ev.Opened: _opened,
     ev.ReplyReceived: _is_over,
     ev.InfoReceived: _is_over,
+    ev.NamesReceived: _is_over,
     ev.AheadReturned: lambda talker, event: talker.held_back.discard(event.channel_id),
     ev.DataInDoubt: _in_doubt_at_the_end_of_a_handle,
     ev.RegisterRequested: _stands,
@@ -559,6 +569,7 @@ REACTIONS: dict[type[ev.Event], Callable[[Talker, Any], None]] = {
             ev.SendRequested,
             ev.RecvRequested,
             ev.InfoRequested,
+            ev.ListRequested,
             ev.CloseRequested,
             ev.CallRequested,
             ev.ClaimRequested,

@@ -16,6 +16,7 @@ from ..wire.transcripts import TRANSCRIPTS
 from .datagrams import LEAPS, fuzz_datagrams
 from .decoders import NUMBERS, fuzz_frames, fuzz_handshake, fuzz_payloads
 from .links import fuzz_link
+from .stories import first_stories
 from .talk import fuzz_connection
 
 __all__ = ["TARGETS", "Target"]
@@ -56,7 +57,7 @@ def _first_steps() -> list[bytes]:
     """Open, answer, send, receive, settle, with crossings between."""
     lives = [[0, 200, 72, 8, 200, 129], [32, 200, 8, 200, 1, 2, 200], [0, 32, 200, 8, 72, 200, 1, 34, 2, 5, 200, 7]]
     lives.append([0, 200, 72, 8, 200, 26, 200, 28, 92, 200, 27, 200, 8, 72, 200, 29, 200])
-    return [bytes([side, *life * times]) for side in (0, 1) for life in lives for times in (1, 3)]
+    return [bytes([side, *life * times]) for side in (0, 1) for life in lives for times in (1, 3)] + first_stories()
 
 
 def _first_acts() -> list[bytes]:

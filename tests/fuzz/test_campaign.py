@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .planted import PLANTS
+from .planted import OUTDATED, PLANTS
 from .targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,3 +50,4 @@ def test_a_planted_defect_is_found_without_the_kept_inputs(name: str) -> None:
     done = campaign(PLANTS[name].target, "--empty", "--plant", name)
     assert done.returncode != 0
     assert f"replay: python -m tests.fuzz.campaign {PLANTS[name].target} --replay " in done.stderr
+    assert not any(f"{error}: " in done.stderr for error in OUTDATED)

@@ -17,7 +17,7 @@ from .bodies import BODIES
 from .decoders import DECODERS, NUMBERS, encoder
 from .kept import kept
 from .lies import LIES
-from .planted import PLANTS
+from .planted import OUTDATED, PLANTS
 from .talkers import LIMITS
 from .targets import TARGETS
 
@@ -72,6 +72,7 @@ def test_a_planted_defect_is_found_by_the_kept_inputs(name: str) -> None:
     finally:
         plant.remove()
     assert f"campaign {plant.target} --replay " in found
+    assert not found.startswith(OUTDATED)
     assert failure(plant.target) == ""
 
 
