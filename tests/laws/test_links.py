@@ -14,6 +14,7 @@ from typing import ClassVar
 import pytest
 
 from kcoro_core.testing.laws import LAWS, Group, Harness, Law, Need, local_only
+from kcoro_core.testing.laws.crossing import CrossingLinkHarness
 from kcoro_core.testing.laws.links import LinkHarness, ScriptLinkHarness, TrioLinkHarness
 from kcoro_core.testing.laws.registry import KNOWN_HERE
 
@@ -21,6 +22,12 @@ from .asyncio_harness import JumpingHarness
 
 TORN = "?short_reads=0.5&short_writes=0.5&seed=1"
 """Half of all reads and writes of the simulated line give or take only a part."""
+
+CROSSING = ("stdio",)
+"""Media that carry bytes while nobody in this process works."""
+
+NOT_CROSSED = "no bytes are under way in the clock of a loop of asyncio, nor of a script, so it cannot wait for them"
+"""Why laws over such a medium run on trio alone."""
 
 SELECTING = (Group.SELECT, Group.CLAUSE)
 
@@ -63,6 +70,9 @@ def harnesses(config: pytest.Config, *, mixed: bool = False) -> list[LinkHarness
             # Of the in-process ones mem has been on every host; here every frame is torn.
             found.append(ScriptLinkHarness(scheme, seed=0, address=TORN, mixed=mixed))
             continue
+        if scheme in CROSSING:
+            found += [CrossingLinkHarness(scheme, strict=strict, mixed=mixed) for strict in (True, False)]
+            continue
         found += [
             TrioLinkHarness(scheme, strict=True, mixed=mixed),
             TrioLinkHarness(scheme, strict=False, mixed=mixed),
@@ -102,6 +112,7 @@ def test_each_law_that_stays_local_says_why(capsys: pytest.CaptureFixture[str]) 
         print(f"\n{len(left_out)} of {len(channel_laws)} channel laws do not apply across a link:")  # noqa: T201
         for law_id, why in left_out.items():
             print(f"  {law_id}: {why}")  # noqa: T201
+        print(f"over {', '.join(CROSSING)} laws run on trio alone: {NOT_CROSSED}")  # noqa: T201
     assert all(len(why.split()) > 3 for why in left_out.values())
     assert len(left_out) <= MOST_LEFT_OUT
 

@@ -22,7 +22,7 @@ import attrs
 import trio
 import trio.testing
 
-from ... import config, plugins, run, sleep
+from ... import config, plugins, run
 from ...channel import Channel, channel
 from ...engine import ChannelSnapshot
 from ...hosts import script
@@ -39,7 +39,7 @@ from .shapes import Shape
 
 QUIET_SECONDS: Final = 500_000
 
-__all__ = ["LinkHarness", "RealLinkHarness", "ScriptLinkHarness", "TrioLinkHarness"]
+__all__ = ["LinkHarness", "ScriptLinkHarness", "TrioLinkHarness"]
 
 
 def _encode(value: Any) -> bytes:
@@ -210,7 +210,7 @@ class LinkHarness(Harness):
 class TrioLinkHarness(LinkHarness):
     """Trio under a mock clock: both ends are in one process, so the clock jumps only when nothing is under way.
 
-    Where something else carries the bytes, such as a process in between, that is not so: see ``RealLinkHarness``.
+    Where something else carries the bytes, such as a process in between, that is not so: see ``crossing``.
     """
 
     offers: ClassVar = frozenset({Need.VIRTUAL_TIME, Need.TRIO, Need.DESCRIPTORS, Need.SIGNALS})
@@ -226,25 +226,6 @@ class TrioLinkHarness(LinkHarness):
             trio.run(main, clock=clock)
         else:
             run(main, clock=clock)
-
-
-class RealLinkHarness(LinkHarness):
-    """Trio on the real clock, for media over which bytes are under way while nobody here works; few laws need more."""
-
-    offers: ClassVar = frozenset({Need.TRIO, Need.DESCRIPTORS, Need.SIGNALS})
-    tick: ClassVar[float] = 0.3
-    limit: ClassVar[float] = 60.0
-
-    def __init__(self, scheme: str, *, mixed: bool = False) -> None:
-        super().__init__(scheme, mixed=mixed)
-        self.name = f"{scheme}-trio-real{'-mixed' * mixed}"  # type: ignore[misc]
-
-    def run(self, main: Callable[[], Awaitable[None]]) -> None:
-        trio.run(main)
-
-    async def settle(self) -> None:
-        """Give the medium time to bring what is under way."""
-        await sleep(self.tick / 5)
 
 
 class ScriptLinkHarness(LinkHarness):
