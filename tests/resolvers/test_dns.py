@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -165,6 +166,15 @@ def test_a_server_that_never_answers_costs_no_more_time_than_was_allowed(zone: Z
     zone.lie = lambda _query, _tcp: None
     with pytest.raises(TransportError, match=f"asked {zone.place} for A of jobs.example: .*timed out"):
         resolver(zone).resolve(question(seconds=SOON))
+
+
+def test_the_server_of_these_tests_answers_whatever_strangers_send_it(zone: Zone) -> None:
+    """A port may have been somebody else's a moment ago. Row: X17."""
+    zone.records = {"jobs.example. A": ["10.0.0.1"]}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for data in (b"", b"x", bytes(1200)):
+            stranger.sendto(data, ("127.0.0.1", zone.port))
+    assert resolver(zone).resolve(question(seconds=2.0)) == [("10.0.0.1", 7000)]
 
 
 def test_a_family_that_is_never_answered_does_not_hide_the_other(zone: Zone) -> None:
