@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "coro.h"
 #include "kcoro/kcoro.h"
-#include "switch.h"
 
 static long count;
 
@@ -32,18 +32,19 @@ static void divide(void) {
 static void *thread_sp, *other_sp;
 
 static void comes_back(void *pass) {
+    (void)pass;
     for (;;)
-        pass = kci_switch(&other_sp, thread_sp, pass);
+        kci_switch(&other_sp, thread_sp, NULL, NULL);
 }
 
 static void bare(void) {
     static _Alignas(64) char stack[65536];
     feclearexcept(FE_ALL_EXCEPT);
-    other_sp = kci_switch_prepare(stack + sizeof stack, comes_back, abort);
-    kci_switch(&thread_sp, other_sp, NULL);
+    other_sp = kci_switch_prepare(stack + sizeof stack, comes_back, NULL);
+    kci_switch(&thread_sp, other_sp, NULL, NULL);
     divide();
     for (long i = 0; i < count; i++)
-        kci_switch(&thread_sp, other_sp, NULL);
+        kci_switch(&thread_sp, other_sp, NULL, NULL);
 }
 
 static void flags(void) {
@@ -88,11 +89,12 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*work)(void);
-    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"create", create}};
+    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"claimed", resume}, {"create", create}};
     if (argc != 3)
         return 2;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(argv[1], all[i].name) == 0) {
+            kci_here(); /* as each call of the library has done */
             count = 1000;
             all[i].work();
             count = atol(argv[2]);

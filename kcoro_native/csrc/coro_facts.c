@@ -63,6 +63,6 @@ int kc_coro_checks(void) {
 }
 
 int kc_stacks_trim(void) {
-    kci_stacks_leave(&kci_here()->near);
+    kci_stacks_leave(kci_here()->near);
     return kci_stacks_trim();
 }

@@ -3,9 +3,14 @@
 /*
 ** Coroutines: their life and their moves; contracts in kcoro/coroutine.h.
 **
-** Rule 1: whoever arrives says what became of the one that was left: before, another thread could resume it while its
-** registers are not yet on its stack.
+** Rule 1: what becomes of the one that was left is said behind the switch, by a function that the switch calls there:
+** before, another thread could resume it while its registers are not yet on its stack.
 ** Rule 2: behind the switch nothing is known but what it passed: the thread may be another one.
+** Rule 3: a move ends in the switch, and nothing of it is left to return through: a return to another place than its
+** call is mispredicted, which costs more than the switch.
+**
+** Kept out of optimisation at link time, as here.c: its functions look at the thread once, before they switch, and a
+** compiler that made them part of a body would keep the address for the next time.
 */
 
 #include "kcoro/coroutine.h"
@@ -15,26 +20,21 @@
 #include "coro.h"
 #include "switch.h"
 
-/* -- around a switch */
+/* -- behind a switch */
 
-static inline bool is_checked(const kc_coro_t *co) {
-    return KCORO_CTX_DIAGNOSTICS && co->stack != NULL && (!co->stack->has_guard || kci_checks_all());
+static void suspend(void *left) {
+    kc_coro_t *co = left;
+    kc_atomic_store(&co->state, KC_CORO_SUSPENDED);
 }
 
-#define USED_UP "more than its stack was used; create it with a larger stack_size"
-
-static inline void check(const kc_coro_t *co) {
-    const char *sp = co->sp;
-    if (!is_checked(co))
-        return;
-    if (sp < co->stack->low || sp >= co->stack->top)
-        kci_die(co, "its stack pointer is outside of its stack: " USED_UP);
-    if (!kci_canary_holds(co->stack))
-        kci_die(co, "the canary of its stack is gone: " USED_UP);
+static void finish(void *left) {
+    kc_coro_t *co = left;
+    kc_atomic_store(&co->state, KC_CORO_FINISHED);
 }
 
 /* An unpark may have come since its park began; then it is ready at once. */
-static void become_parked(kc_coro_t *co) {
+static void park(void *left) {
+    kc_coro_t *co = left;
     kc_atomic_store(&co->state, KC_CORO_PARKED);
     if (kc_atomic_swap_if(&co->permit, KCI_NONE, KCI_PARKED))
         return;
@@ -42,41 +42,35 @@ static void become_parked(kc_coro_t *co) {
     kc_atomic_store(&co->state, KC_CORO_READY);
 }
 
-static inline void arrive(kci_thread_t *thread, kc_coro_t *self) {
-    kc_coro_t *left = thread->left;
-    kci_fiber_arrive(&self->fiber, &left->fiber);
-    if (thread->becomes == KC_CORO_RUNNING)
-        return; /* it waits for `self` */
-    check(left);
-    if (thread->becomes == KC_CORO_PARKED)
-        become_parked(left);
-    else
-        kc_atomic_store(&left->state, thread->becomes);
-}
+/* -- a switch */
 
 /*
-** Leave `from`, the current one, which will be in state `becomes` then, for `to`, which is RUNNING already.
+** Leave `from`, the current one, for `to`, which is RUNNING already; `then` says there what becomes of `from`, and NULL
+** that it waits.
 **
-** Returns when somebody comes back to `from`. Inline, because a return behind a switch is mispredicted.
+** Returns 0 when somebody comes back to `from`.
 */
-static inline void go(kci_thread_t *thread, kc_coro_t *from, kc_coro_t *to, int becomes) {
-    check(to);
-    thread->left = from;
-    thread->becomes = becomes;
-    thread->current = to;
-    kci_fiber_leave(&from->fiber, &to->fiber, becomes == KC_CORO_FINISHED);
-    arrive(kci_switch(&from->sp, to->sp, thread), from);
+static inline int go(kci_thread_t *here, kc_coro_t *from, kc_coro_t *to, kci_then_t *then) {
+    if (from->is_watched || to->is_watched)
+        return kci_go_watched(here, from, to, then, false);
+    here->current = to;
+    return kci_switch(&from->sp, to->sp, then, from);
 }
 
-void kci_begin(void *pass) {
-    kci_thread_t *thread = pass;
-    kc_coro_t *self = thread->current;
-    arrive(thread, self);
+/* The same for ever. Returns if somebody comes back all the same. */
+static inline void end(kci_thread_t *here, kc_coro_t *from, kc_coro_t *to) {
+    if (from->is_watched || to->is_watched) {
+        kci_go_watched(here, from, to, finish, true);
+        return;
+    }
+    here->current = to;
+    kci_switch_last(&from->sp, to->sp, finish, from);
+}
+
+void kci_begin(void *co) {
+    kc_coro_t *self = co;
     self->result = self->fn(self->arg);
-    go(kci_here(), self, self->resumer, KC_CORO_FINISHED);
-}
-
-void kci_fell(void) {
+    end(kci_here(), self, self->resumer);
     kci_die(kci_here()->current, "it went on after its end: somebody switched to a coroutine that had finished");
 }
 
@@ -84,9 +78,14 @@ void kci_fell(void) {
 
 #ifdef KCI_SWITCH_NONE
 /* Never called: there is nothing to switch to. */
-void *kci_switch(void **save, void *to, void *pass) {
+int kci_switch(void **save, void *to, kci_then_t *then, void *left) {
+    (void)then, (void)left;
     *save = to;
-    return pass;
+    return 0;
+}
+
+int kci_switch_last(void **save, void *to, kci_then_t *then, void *left) {
+    return kci_switch(save, to, then, left);
 }
 
 int kc_coro_create(kc_coro_t **out, kc_coro_fn fn, void *arg, const kc_coro_options_t *options) {
@@ -99,63 +98,70 @@ static kc_coro_t *place(kci_stack_t *stack) {
     return (kc_coro_t *)(void *)(stack->top - (sizeof(kc_coro_t) + 63) / 64 * 64);
 }
 
-static void begin(kc_coro_t *co, kci_stack_t *stack) {
-    kc_atomic_store(&co->state, KC_CORO_CREATED);
-    kc_atomic_store(&co->permit, KCI_NONE);
-    co->resumer = NULL;
-    co->stack = stack;
-    kci_fiber_begin(&co->fiber, stack->low, (size_t)((char *)co - stack->low));
-    if (KCORO_CTX_DIAGNOSTICS && (!stack->has_guard || kci_checks_all()))
-        kci_canary_write(stack);
-    co->sp = kci_switch_prepare(co, kci_begin, kci_fell);
+static inline uint64_t number(kci_thread_t *here) {
+    if (here->next_id == here->last_id)
+        kci_more_ids(here);
+    return ++here->next_id;
 }
 
+static void begin(kc_coro_t *co, kci_thread_t *here) {
+    kc_atomic_store(&co->state, KC_CORO_CREATED);
+    kc_atomic_store(&co->permit, KCI_NONE);
+    co->id = number(here);
+    co->is_watched = here->watches_all || (KCORO_CTX_DIAGNOSTICS && !co->stack->has_guard);
+    if (co->is_watched)
+        kci_watch(co);
+    co->sp = kci_switch_prepare(co, kci_begin, co);
+}
+
+/* The index of the default, without a search. */
+#define USUAL 2
+_Static_assert((size_t)KC_STACK_LEAST << USUAL == KC_CORO_STACK, "another default has another index");
+
 int kc_coro_create(kc_coro_t **out, kc_coro_fn fn, void *arg, const kc_coro_options_t *options) {
-    size_t bytes = options != NULL && options->stack_size != 0 ? options->stack_size : KC_CORO_STACK;
-    if (out == NULL || fn == NULL || bytes > KC_STACK_MOST)
+    unsigned size = options != NULL && options->stack_size != 0 ? kci_stack_size(options->stack_size) : USUAL;
+    if (out == NULL || fn == NULL || size == KCI_STACK_SIZES)
         return -EINVAL;
     *out = NULL;
-    kci_thread_t *here = kci_here();
-    kci_stack_t *stack = kci_stack_take(&here->near, kci_stack_size(bytes));
+    kci_thread_t *here = kci_here_now();
+    kci_stack_t *stack = kci_stack_take(here->near, size);
     if (stack == NULL)
         return -ENOMEM;
     kc_coro_t *co = place(stack);
-    begin(co, stack);
+    co->stack = stack;
     co->fn = fn;
     co->arg = arg;
-    if (here->next_id == here->last_id)
-        kci_more_ids(here);
-    co->id = ++here->next_id;
-    kc_coro_rename(co, options != NULL ? options->name : NULL);
+    co->name[0] = '\0';
+    if (options != NULL)
+        kc_coro_rename(co, options->name);
+    begin(co, here);
     *out = co;
     return 0;
 }
 
 #endif
 
+/* Looking is enough: where another thread may resume it meanwhile, it may as well do so after this call. */
 int kc_coro_destroy(kc_coro_t *co) {
-    if (co == NULL)
+    if (co == NULL || kc_atomic_load(&co->state) == KC_CORO_RUNNING)
         return -EINVAL;
-    int state = kc_atomic_load(&co->state);
-    if (state == KC_CORO_RUNNING || !kc_atomic_swap_if(&co->state, state, KC_CORO_RUNNING))
-        return -EINVAL;
-    kci_stack_t *stack = co->stack;
+    kc_atomic_store(&co->state, KC_CORO_RUNNING); /* so that most who touch it all the same are refused */
     kci_fiber_end(&co->fiber);
-    kci_stack_give(&kci_here()->near, stack);
+    kci_stack_give(kci_here_now()->near, co->stack);
     return 0;
 }
 
 /* -- from outside */
 
+#define MAY_RUN (1U << KC_CORO_CREATED | 1U << KC_CORO_READY | 1U << KC_CORO_SUSPENDED)
+
 /* Take it, so that nobody else resumes it. */
-static int claim(kc_coro_t *co) {
+static inline int claim(kc_coro_t *co) {
     if (co == NULL)
         return -EINVAL;
     int state = kc_atomic_load(&co->state);
-    if (state == KC_CORO_PARKED)
-        return -EAGAIN;
-    if (state == KC_CORO_RUNNING || state == KC_CORO_FINISHED)
-        return -EINVAL;
+    if ((MAY_RUN >> state & 1) == 0)
+        return state == KC_CORO_PARKED ? -EAGAIN : -EINVAL;
     return kc_atomic_swap_if(&co->state, state, KC_CORO_RUNNING) ? 0 : -EINVAL;
 }
 
@@ -163,10 +169,9 @@ int kc_coro_resume(kc_coro_t *co) {
     int rc = claim(co);
     if (rc != 0)
         return rc;
-    kci_thread_t *here = kci_here();
+    kci_thread_t *here = kci_here_now();
     co->resumer = here->current;
-    go(here, here->current, co, KC_CORO_RUNNING);
-    return 0;
+    return go(here, here->current, co, NULL);
 }
 
 int kc_coro_unpark(kc_coro_t *co) {
@@ -187,16 +192,15 @@ int kc_coro_unpark(kc_coro_t *co) {
 /* -- from the body */
 
 int kc_coro_yield(void) {
-    kci_thread_t *here = kci_here();
+    kci_thread_t *here = kci_here_now();
     kc_coro_t *self = here->current;
     if (self == &here->main)
         return -EINVAL;
-    go(here, self, self->resumer, KC_CORO_SUSPENDED);
-    return 0;
+    return go(here, self, self->resumer, suspend);
 }
 
 int kc_coro_yield_to(kc_coro_t *co) {
-    kci_thread_t *here = kci_here();
+    kci_thread_t *here = kci_here_now();
     kc_coro_t *self = here->current;
     if (self == &here->main)
         return -EINVAL;
@@ -204,21 +208,20 @@ int kc_coro_yield_to(kc_coro_t *co) {
     if (rc != 0)
         return rc;
     co->resumer = self->resumer;
-    go(here, self, co, KC_CORO_SUSPENDED);
-    return 0;
+    return go(here, self, co, suspend);
 }
 
 int kc_coro_park(void) {
-    kci_thread_t *here = kci_here();
+    kci_thread_t *here = kci_here_now();
     kc_coro_t *self = here->current;
     if (self == &here->main)
         return -EINVAL;
-    if (!kc_atomic_swap_if(&self->permit, KCI_PERMIT, KCI_NONE))
-        go(here, self, self->resumer, KC_CORO_PARKED);
-    return 0;
+    if (kc_atomic_load(&self->permit) == KCI_PERMIT && kc_atomic_swap_if(&self->permit, KCI_PERMIT, KCI_NONE))
+        return 0;
+    return go(here, self, self->resumer, park);
 }
 
 kc_coro_t *kc_coro_current(void) {
-    kci_thread_t *here = kci_here();
+    kci_thread_t *here = kci_here_now();
     return here->current == &here->main ? NULL : here->current;
 }

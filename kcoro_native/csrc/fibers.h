@@ -27,6 +27,12 @@
 #endif
 #endif
 
+#if defined(KCI_ASAN) || defined(KCI_TSAN)
+#define KCI_FIBERS 1 /* somebody has to be told of each switch */
+#else
+#define KCI_FIBERS 0
+#endif
+
 #ifdef KCI_ASAN
 void __sanitizer_start_switch_fiber(void **fake_stack_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack_save, const void **bottom_old, size_t *size_old);
@@ -48,7 +54,8 @@ void kci_valgrind_end(unsigned stack);
 /* What the tools know of one stack. */
 typedef struct kci_fiber {
 #ifdef KCI_ASAN
-    void *fake; /* where it keeps locals while it is left, under detect_stack_use_after_return */
+    struct kci_fiber *to; /* who runs while this one is left */
+    void *fake;           /* where it keeps locals while it is left, under detect_stack_use_after_return */
 #endif
 #ifdef KCI_TSAN
     void *fiber;
@@ -84,17 +91,18 @@ static inline void kci_fiber_leave(kci_fiber_t *self, kci_fiber_t *to, bool ends
     __tsan_switch_to_fiber(to->fiber, 0);
 #endif
 #ifdef KCI_ASAN
+    self->to = to;
     __sanitizer_start_switch_fiber(ends ? NULL : &self->fake, to->low, to->size);
     if (ends)
         self->fake = NULL;
 #endif
 }
 
-/* `self` runs, and `left` was left for it. */
-static inline void kci_fiber_arrive(kci_fiber_t *self, kci_fiber_t *left) {
-    (void)self, (void)left;
+/* `left` was left, and who runs now is the one that it was left for. */
+static inline void kci_fiber_arrive(kci_fiber_t *left) {
+    (void)left;
 #ifdef KCI_ASAN
-    __sanitizer_finish_switch_fiber(self->fake, &left->low, &left->size);
+    __sanitizer_finish_switch_fiber(left->to->fake, &left->low, &left->size);
 #endif
 }
 

@@ -15,7 +15,7 @@
 
 #define IDS 1024 /* that a thread takes at once */
 
-static _Thread_local kci_thread_t here;
+_Thread_local kci_thread_t kci_thread;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -25,7 +25,7 @@ static bool checks_all;
 
 static void end(void *thread) {
     kci_thread_t *self = thread;
-    kci_stacks_leave(&self->near);
+    kci_stacks_leave(self->near);
     kci_signal_stack_end(self);
     self->is_known = false; /* what runs later in this thread, such as another destructor, begins anew */
 }
@@ -34,25 +34,28 @@ static void begin_process(void) {
     const char *wish = getenv("KCORO_DEBUG_CTX_CHECK");
     checks_all = KCORO_CTX_DIAGNOSTICS && wish != NULL && *wish != '\0' && strcmp(wish, "0") != 0;
     pthread_key_create(&key, end);
+    kci_switch_tune();
 }
 
 static void begin_thread(void) {
     pthread_once(&once, begin_process);
-    kc_atomic_store(&here.main.state, KC_CORO_RUNNING);
-    kci_fiber_of_thread(&here.main.fiber);
-    here.current = &here.main;
-    here.is_known = true;
-    pthread_setspecific(key, &here);
+    kc_atomic_store(&kci_thread.main.state, KC_CORO_RUNNING);
+    kci_fiber_of_thread(&kci_thread.main.fiber);
+    kci_thread.main.is_watched = KCI_FIBERS;
+    kci_thread.watches_all = KCI_FIBERS || checks_all;
+    kci_thread.current = &kci_thread.main;
+    kci_thread.is_known = true;
+    pthread_setspecific(key, &kci_thread);
 }
 
 kci_thread_t *kci_here(void) {
-    if (!here.is_known)
+    if (!kci_thread.is_known)
         begin_thread();
-    return &here;
+    return &kci_thread;
 }
 
 kci_thread_t *kci_here_if_known(void) {
-    return here.is_known ? &here : NULL;
+    return kci_thread.is_known ? &kci_thread : NULL;
 }
 
 bool kci_checks_all(void) {

@@ -26,11 +26,13 @@ static pool_t pools[KCI_STACK_SIZES];
 static kc_stack_counts_t counts;
 static kc_stack_rules_t rules;
 static bool has_rules;
+size_t kci_stacks_near; /* that of the rules */
 
 static void default_rules(void) {
     if (has_rules)
         return;
     rules = (kc_stack_rules_t){kci_guards_by_default(), 64, 1024};
+    kci_stacks_near = rules.near;
     has_rules = true;
 }
 
@@ -110,41 +112,28 @@ unsigned kci_stack_size(size_t bytes) {
     return size;
 }
 
-kci_stack_t *kci_stack_take(kci_near_t *near, unsigned size) {
-    kci_stack_t *stack = near->first[size];
-    if (stack != NULL) {
-        near->first[size] = stack->next;
-        near->count[size]--;
-        return stack;
-    }
+kci_stack_t *kci_stack_take_far(unsigned size) {
     pthread_mutex_lock(&lock);
-    stack = take(size);
+    kci_stack_t *stack = take(size);
     pthread_mutex_unlock(&lock);
     return stack;
 }
 
-void kci_stack_give(kci_near_t *near, kci_stack_t *stack) {
-    unsigned size = stack->size;
-    if (near->count[size] < rules.near) {
-        stack->next = near->first[size];
-        near->first[size] = stack;
-        near->count[size]++;
-        return;
-    }
+void kci_stack_give_far(kci_stack_t *stack) {
     pthread_mutex_lock(&lock);
     give(stack);
     pthread_mutex_unlock(&lock);
 }
 
-void kci_stacks_leave(kci_near_t *near) {
-    kci_stack_t *stack;
+void kci_stacks_leave(kci_near_t near_by_size[KCI_STACK_SIZES]) {
     pthread_mutex_lock(&lock);
     for (unsigned size = 0; size < KCI_STACK_SIZES; size++) {
-        while ((stack = near->first[size]) != NULL) {
-            near->first[size] = stack->next;
+        kci_stack_t *stack;
+        while ((stack = near_by_size[size].first) != NULL) {
+            near_by_size[size].first = stack->next;
             give(stack);
         }
-        near->count[size] = 0;
+        near_by_size[size].count = 0;
     }
     pthread_mutex_unlock(&lock);
 }
@@ -158,6 +147,7 @@ int kc_stacks_use(const kc_stack_rules_t *wanted) {
         rules = *wanted;
     else
         default_rules();
+    kci_stacks_near = rules.near;
     pthread_mutex_unlock(&lock);
     return 0;
 }

@@ -7,23 +7,46 @@
 #ifndef KCI_SWITCH_H
 #define KCI_SWITCH_H
 
+#include <stdint.h>
+
 #include "switch_abi.h"
 
-/*
-** Keep on this stack what a callee has to keep, put the stack pointer into *save, and go on where `to` was put.
-**
-** Returns, when somebody switches to *save, the `pass` of that switch.
-*/
-void *kci_switch(void **save, void *to, void *pass);
+/* What is done behind a switch, with the `left` of that switch. */
+typedef void kci_then_t(void *left);
 
 /*
-** Prepare a stack that ends below `top`, which is a multiple of 16.
+** Keep on this stack what a callee has to keep, put the stack pointer into *save, go over to the stack where `to` was
+** put, call then(left) there, unless it is NULL, and go on. From that call on another thread may switch to *save.
 **
-** entry  called there by the first switch, with its `pass`; floating point is set as it is now
-** fell   called if it returns
+** Returns 0 when somebody switches to *save.
+*/
+int kci_switch(void **save, void *to, kci_then_t *then, void *left);
+
+/* The same from a stack that nobody is to go on with: the control words of floating point need not be kept. */
+int kci_switch_last(void **save, void *to, kci_then_t *then, void *left);
+
+/*
+** Prepare a stack that ends below `top`, which is a multiple of 16. The first switch to it calls entry(arg), which must
+** not return; floating point is set as it is now.
 **
 ** Returns what to switch to. It lies on that stack.
 */
-void *kci_switch_prepare(void *top, void (*entry)(void *pass), void (*fell)(void));
+void *kci_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
+
+/*
+** A machine may have several ways to keep what is kept, and is asked once, before others switch, which is the fastest.
+** kci_switch_ways() says how many there are, at least 1; kci_switch_use(way) takes one, from 0; for tests.
+*/
+void kci_switch_tune(void);
+int kci_switch_ways(void);
+void kci_switch_use(int way);
+
+#ifdef KCI_SWITCH_X86_64
+/* 0: MXCSR is loaded; 1: only where its control bits differ. */
+extern int kci_switch_compares;
+
+/* Load words[0] and words[1] into MXCSR in turn, so often; it is as before then. */
+void kci_switch_load(const uint32_t words[2], unsigned times);
+#endif
 
 #endif

@@ -21,8 +21,11 @@
 
     .globl kci_switch
     .type kci_switch, %function
+    .globl kci_switch_last
+    .type kci_switch_last, %function
     .p2align 4
-kci_switch: /* x0 save, x1 to, x2 pass */
+kci_switch: /* x0 save, x1 to, x2 then, x3 left */
+kci_switch_last:
     .cfi_startproc
     hint #34 /* bti c */
     sub sp, sp, #FRAME
@@ -67,7 +70,7 @@ kci_switch: /* x0 save, x1 to, x2 pass */
     ldp x23, x24, [sp, #32]
     ldp x25, x26, [sp, #48]
     ldp x27, x28, [sp, #64]
-    ldp x29, x30, [sp, #80]
+    ldr x29, [sp, #80]
     .cfi_restore x19
     .cfi_restore x20
     .cfi_restore x21
@@ -79,18 +82,23 @@ kci_switch: /* x0 save, x1 to, x2 pass */
     .cfi_restore x27
     .cfi_restore x28
     .cfi_restore x29
+    cbz x2, 2f
+    mov x0, x3
+    blr x2
+2:  ldr x30, [sp, #88]
     .cfi_restore x30
     add sp, sp, #FRAME
     .cfi_def_cfa_offset 0
-    mov x0, x2
+    mov w0, #0
     ret
     .cfi_endproc
     .size kci_switch, . - kci_switch
+    .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_prepare
     .type kci_switch_prepare, %function
     .p2align 4
-kci_switch_prepare: /* x0 top, x1 entry, x2 fell */
+kci_switch_prepare: /* x0 top, x1 entry, x2 arg */
     .cfi_startproc
     hint #34
     sub x0, x0, #FRAME
@@ -105,12 +113,12 @@ kci_switch_prepare: /* x0 top, x1 entry, x2 fell */
 
     .type begin, %function
     .p2align 2
-begin: /* x0 pass */
+begin:
     .cfi_startproc
     .cfi_undefined x30 /* the outermost frame */
     hint #36 /* bti j */
+    mov x0, x20
     blr x19
-    blr x20
     brk #1
     .cfi_endproc
     .size begin, . - begin

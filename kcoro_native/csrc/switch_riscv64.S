@@ -19,8 +19,11 @@
 
     .globl kci_switch
     .type kci_switch, @function
+    .globl kci_switch_last
+    .type kci_switch_last, @function
     .p2align 2
-kci_switch: /* a0 save, a1 to, a2 pass */
+kci_switch: /* a0 save, a1 to, a2 then, a3 left */
+kci_switch_last:
     .cfi_startproc
     addi sp, sp, -FRAME
     .cfi_def_cfa_offset FRAME
@@ -85,8 +88,6 @@ kci_switch: /* a0 save, a1 to, a2 pass */
     fld fs10, 192(sp)
     fld fs11, 200(sp)
 #endif
-    ld t1, 0(sp)
-    .cfi_register ra, t1
     ld s0, 8(sp)
     ld s1, 16(sp)
     ld s2, 24(sp)
@@ -111,17 +112,23 @@ kci_switch: /* a0 save, a1 to, a2 pass */
     .cfi_restore s9
     .cfi_restore s10
     .cfi_restore s11
+    beqz a2, 2f
+    mv a0, a3
+    jalr a2
+2:  ld t1, 0(sp)
+    .cfi_register ra, t1
     addi sp, sp, FRAME
     .cfi_def_cfa_offset 0
-    mv a0, a2
+    li a0, 0
     jr t1
     .cfi_endproc
     .size kci_switch, . - kci_switch
+    .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 2
-kci_switch_prepare: /* a0 top, a1 entry, a2 fell */
+kci_switch_prepare: /* a0 top, a1 entry, a2 arg */
     .cfi_startproc
     addi a0, a0, -FRAME
     lla t0, begin
@@ -139,11 +146,11 @@ kci_switch_prepare: /* a0 top, a1 entry, a2 fell */
 
     .type begin, @function
     .p2align 2
-begin: /* a0 pass */
+begin:
     .cfi_startproc
     .cfi_undefined ra /* the outermost frame */
+    mv a0, s2
     jalr s1
-    jalr s2
     ebreak
     .cfi_endproc
     .size begin, . - begin

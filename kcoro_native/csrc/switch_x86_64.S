@@ -3,14 +3,14 @@
 /*
 ** The switcher of x86-64, System V ABI; contracts in switch.h.
 **
-**     offset from the saved stack pointer, which is 8 above a multiple of 16
+**     offset from the saved stack pointer, which is a multiple of 16
 **     0    MXCSR           4    x87 control word
 **     8    r15     16   r14     24   r13     32   r12     40   rbx     48   rbp
 **     56   where to go on
 **
 ** It ends in a jump: a `ret` to another place than its call would be mispredicted each time, which costs five switches.
-** MXCSR and the x87 word are loaded only where their control bits differ: on some processors a load costs more than all
-** the rest. The sticky flags of MXCSR belong to nobody, and stay as they are.
+** The x87 word is loaded only where it differs, MXCSR as kci_switch_compares says; switch_tune.c knows why. The sticky
+** flags of MXCSR belong to nobody.
 **
 ** CET: the jump is `notrack`, and shadow stacks are not kept, so that this file carries no property note. A linker then
 ** leaves both out of the program's.
@@ -24,13 +24,14 @@
 
     .globl kci_switch
     .type kci_switch, @function
-    .p2align 4
-kci_switch: /* rdi save, rsi to, rdx pass */
+    .p2align 5
+kci_switch: /* rdi save, rsi to, rdx then, rcx left */
     .cfi_startproc
     endbr64
     leaq -56(%rsp), %rsp
     .cfi_adjust_cfa_offset 56
     stmxcsr (%rsp)
+keep:
     fnstcw 4(%rsp)
     movq %r15, 8(%rsp)
     .cfi_rel_offset r15, 8
@@ -47,7 +48,7 @@ kci_switch: /* rdi save, rsi to, rdx pass */
     movq %rsp, %r10
     movq %rsp, (%rdi)
     movq %rsi, %rsp /* what is described above holds for the other stack as well */
-    movq 56(%rsp), %r9
+    cmpl $0, kci_switch_compares(%rip)
     movq 8(%rsp), %r15
     .cfi_restore r15
     movq 16(%rsp), %r14
@@ -60,38 +61,58 @@ kci_switch: /* rdi save, rsi to, rdx pass */
     .cfi_restore rbx
     movq 48(%rsp), %rbp
     .cfi_restore rbp
-    movl (%rsp), %eax
-    cmpl %eax, (%r10) /* late: what stmxcsr has written takes a while to be read */
-    jne 2f
-    movzwl 4(%rsp), %r8d
+    jne 4f
+    ldmxcsr (%rsp)
+1:  movzwl 4(%rsp), %r8d
     cmpw %r8w, 4(%r10)
-    jne 3f
-1:  leaq 64(%rsp), %rsp
+    jne 5f
+2:  testq %rdx, %rdx
+    jne 6f
+3:  movq 56(%rsp), %r9
+    leaq 64(%rsp), %rsp
     .cfi_remember_state
     .cfi_adjust_cfa_offset -64
     .cfi_register rip, r9
-    movq %rdx, %rax
+    xorl %eax, %eax
     notrack jmp *%r9
     .cfi_restore_state
-2:  movl (%r10), %ecx
-    xorl %ecx, %eax
+4:  movl (%rsp), %eax
+    movl (%r10), %r9d
+    xorl %r9d, %eax
     andl $0xffc0, %eax /* the control bits that differ */
-    je 4f
-    xorl %eax, %ecx
-    movl %ecx, (%rsp)
-    ldmxcsr (%rsp)
-4:  movzwl 4(%rsp), %r8d
-    cmpw %r8w, 4(%r10)
     je 1b
-3:  fldcw 4(%rsp)
+    xorl %r9d, %eax
+    movl %eax, (%rsp)
+    ldmxcsr (%rsp)
     jmp 1b
+5:  fldcw 4(%rsp)
+    jmp 2b
+6:  movq %rcx, %rdi
+    callq *%rdx
+    jmp 3b
     .cfi_endproc
     .size kci_switch, . - kci_switch
+
+    .globl kci_switch_last
+    .type kci_switch_last, @function
+    .p2align 4
+kci_switch_last: /* rdi save, rsi to, rdx then, rcx left */
+    .cfi_startproc
+    endbr64
+    leaq -56(%rsp), %rsp
+    .cfi_adjust_cfa_offset 56
+    movl $0x1f80, (%rsp) /* something that may be loaded */
+    cmpl $0, kci_switch_compares(%rip)
+    je keep
+    stmxcsr (%rsp)
+    jmp keep
+    .cfi_endproc
+    .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 4
-kci_switch_prepare: /* rdi top, rsi entry, rdx fell */
+kci_switch_prepare: /* rdi top, rsi entry, rdx arg */
     .cfi_startproc
     endbr64
     leaq -80(%rdi), %rax
@@ -108,16 +129,40 @@ kci_switch_prepare: /* rdi top, rsi entry, rdx fell */
     .size kci_switch_prepare, . - kci_switch_prepare
 
     .type begin, @function
-begin: /* rax pass */
+begin:
     .cfi_startproc
     .cfi_undefined rip /* the outermost frame */
     endbr64
-    movq %rax, %rdi
+    movq %r13, %rdi
     callq *%r12
-    callq *%r13
     ud2
     .cfi_endproc
     .size begin, . - begin
+
+    .globl kci_switch_load
+    .type kci_switch_load, @function
+    .p2align 4
+kci_switch_load: /* rdi words, esi times */
+    .cfi_startproc
+    endbr64
+    stmxcsr -4(%rsp)
+1:  ldmxcsr (%rdi)
+    ldmxcsr 4(%rdi)
+    subl $1, %esi
+    jne 1b
+    ldmxcsr -4(%rsp)
+    ret
+    .cfi_endproc
+    .size kci_switch_load, . - kci_switch_load
+
+    .data
+    .globl kci_switch_compares
+    .hidden kci_switch_compares /* it is read in code that may lie anywhere */
+    .type kci_switch_compares, @object
+    .size kci_switch_compares, 4
+    .p2align 2
+kci_switch_compares:
+    .long 1 /* until it is known to be slower */
 
 #endif
 

@@ -327,11 +327,10 @@ static void goes_on_after_the_end(void) {
     kci_thread_t *here = kci_here();
     kc_coro_resume(co);
     kc_coro_resume(co);
-    here->left = &here->main;
-    here->becomes = KC_CORO_RUNNING;
+    if (here->main.is_watched)
+        kci_go_watched(here, &here->main, co, NULL, false);
     here->current = co;
-    kci_fiber_leave(&here->main.fiber, &co->fiber, false);
-    kci_switch(&here->main.sp, co->sp, here);
+    kci_switch(&here->main.sp, co->sp, NULL, NULL);
 }
 
 TEST(who_goes_on_after_its_end_is_caught) {

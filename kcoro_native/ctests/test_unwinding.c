@@ -60,7 +60,8 @@ TEST(it_stops_at_the_entry) {
     int shallow[2], deep[2];
     frames_at(0, shallow);
     frames_at(20, deep);
-    CHECK(above, ==, strcmp(kc_coro_switcher(), "ucontext") == 0 ? 2 : 1);
+    CHECK(above, >=, 1);
+    CHECK(above, <=, strcmp(kc_coro_switcher(), "ucontext") == 0 ? 2 : 1);
     CHECK(shallow[0], >=, above + 3); /* deeper, looks, kci_begin */
     CHECK(shallow[0], <=, above + 4); /* and look, unless it is inline */
     CHECK(deep[0], ==, shallow[0] + 20);

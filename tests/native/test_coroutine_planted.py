@@ -22,15 +22,26 @@ pytestmark = pytest.mark.long
 MODEL = "the model"
 # What is changed, and who has to see it.
 FAULTS = {
-    "one that runs is destroyed": (MODEL, "coroutine.c", "state == KC_CORO_RUNNING || !kc_atomic", "!kc_atomic"),
+    "one that runs is destroyed": (MODEL, "coroutine.c", " || kc_atomic_load(&co->state) == KC_CORO_RUNNING", ""),
     "one that runs is resumed": (
         MODEL,
         "coroutine.c",
-        "state == KC_CORO_RUNNING || state == KC_CORO_F",
-        "state == KC_CORO_F",
+        "#define MAY_RUN (",
+        "#define MAY_RUN (1U << KC_CORO_RUNNING | ",
     ),
-    "one that has finished is resumed": (MODEL, "coroutine.c", " || state == KC_CORO_FINISHED)", ")"),
-    "one that is parked is resumed": (MODEL, "coroutine.c", "if (state == KC_CORO_PARKED)", "if (0)"),
+    "one that has finished is resumed": (
+        MODEL,
+        "coroutine.c",
+        "#define MAY_RUN (",
+        "#define MAY_RUN (1U << KC_CORO_FINISHED | ",
+    ),
+    "one that is parked is resumed": (
+        MODEL,
+        "coroutine.c",
+        "#define MAY_RUN (",
+        "#define MAY_RUN (1U << KC_CORO_PARKED | ",
+    ),
+    "one that is parked is called finished": (MODEL, "coroutine.c", "? -EAGAIN : -EINVAL", "? -EINVAL : -EINVAL"),
     "who is yielded to forgets whose turn it was": (
         MODEL,
         "coroutine.c",
@@ -46,8 +57,8 @@ FAULTS = {
     "a park does not look for a permit": (
         MODEL,
         "coroutine.c",
-        "if (!kc_atomic_swap_if(&self->permit, KCI_PERMIT, KCI_NONE))",
-        "",
+        "if (kc_atomic_load(&self->permit) == KCI_PERMIT && ",
+        "if (0 && ",
     ),
     "a permit is good for ever": (
         MODEL,
@@ -58,8 +69,13 @@ FAULTS = {
     "an unpark is forgotten": (MODEL, "coroutine.c", "permit == KCI_PARKED ? KCI_NONE : KCI_PERMIT", "KCI_NONE"),
     "two coroutines share a stack": (MODEL, "slabs.c", "slab->fresh++", "slab->fresh"),
     "the result is lost": (MODEL, "coroutine.c", "self->result = self->fn", "self->fn"),
-    "a stack has the size of another": ("test_stacks", "stacks.c", "near->first[size]", "near->first[2]"),
-    "a thread keeps its stacks for ever": ("test_stacks", "here.c", "kci_stacks_leave(&self->near);", ""),
+    "a stack has the size of another": (
+        "test_stacks",
+        "coroutine.c",
+        "kci_stack_take(here->near, size)",
+        "kci_stack_take(here->near, USUAL)",
+    ),
+    "a thread keeps its stacks for ever": ("test_stacks", "here.c", "kci_stacks_leave(self->near);", ""),
     "the mark is not looked at": ("test_stacks", "stacks.c", "if (pool->free <= rules.high_water)", "if (1)"),
     "guards are not counted": ("test_stacks", "stacks.c", "counts.guarded += slab->guarded", "counts.guarded += 0"),
     "a refused allocation is not seen": (
@@ -74,26 +90,33 @@ FAULTS = {
         "return mprotect(at, length, PROT_NONE) == 0",
         "return at != NULL && length",
     ),
-    "the canary is not looked at": ("test_coroutine_dying", "coroutine.c", "!kci_canary_holds(co->stack)", "0"),
+    "the canary is not looked at": ("test_coroutine_dying", "watched.c", "!kci_canary_holds(co->stack)", "0"),
     "the stack pointer is not looked at": (
         "test_coroutine_dying",
-        "coroutine.c",
+        "watched.c",
         "sp < co->stack->low || sp >= co->stack->top",
         "0",
     ),
     "stacks without a guard are not checked": (
         "test_coroutine_dying",
-        "coroutine.c",
+        "watched.c",
         "!co->stack->has_guard || kci",
         "kci",
     ),
+    "stacks without a guard are not watched": (
+        "test_coroutine_dying",
+        "coroutine.c",
+        " || (KCORO_CTX_DIAGNOSTICS && !co->stack->has_guard)",
+        "",
+    ),
+    "stacks are not watched when asked": ("test_coroutine_dying", "here.c", "KCI_FIBERS || checks_all", "KCI_FIBERS"),
     "stacks are checked unasked": (
         "test_coroutine_dying",
         "here.c",
         "checks_all = KCORO_CTX_DIAGNOSTICS && ",
         "checks_all = 1 || ",
     ),
-    "who leaves is not looked at": ("test_coroutine_dying", "coroutine.c", "    check(left);\n", ""),
+    "who leaves is not looked at": ("test_coroutine_dying", "watched.c", "    check(left);\n", ""),
     "an end is no end": ("test_coroutine_dying", "dying.c", "    abort();\n", ""),
     "any fault is called an overflow": (
         "test_coroutine_dying",
@@ -110,8 +133,8 @@ FAULTS = {
     "it may be resumed before it has left": (
         "test_coroutine_threads",
         "coroutine.c",
-        "    check(to);\n",
-        "    check(to);\n    if (becomes == KC_CORO_PARKED)\n        become_parked(from);\n",
+        "    return kci_switch(&from->sp",
+        "    if (then == park)\n        park(from);\n    return kci_switch(&from->sp",
     ),
     "of two that resume none is refused": (
         "test_coroutine_threads",
@@ -125,13 +148,15 @@ X86_64 = {
     "r15 is not kept": ("test_registers", "    movq 8(%rsp), %r15\n", ""),
     "rbx is not kept": ("test_registers", "    movq 40(%rsp), %rbx\n", ""),
     "rbp is not kept": ("test_registers", "    movq 48(%rsp), %rbp\n", ""),
-    "MXCSR is not kept": ("test_registers", "cmpl %eax, (%r10)", "cmpl %eax, %eax"),
+    "MXCSR is not kept": ("test_registers", "    ldmxcsr (%rsp)\n1:", "1:"),
+    "MXCSR is not kept where it is compared": ("test_registers", "andl $0xffc0, %eax", "xorl %eax, %eax"),
     "only how MXCSR rounds is kept": ("test_registers", "andl $0xffc0, %eax", "andl $0x6000, %eax"),
-    "the control word of x87 is not kept": ("test_registers", "jne 3f", "nop"),
+    "MXCSR is forgotten by the last switch": ("test_registers", "    je keep\n    stmxcsr (%rsp)\n", ""),
+    "the control word of x87 is not kept": ("test_registers", "jne 5f", "nop"),
     "where MXCSR differs, x87 is forgotten": (
         "test_registers",
-        "4:  movzwl 4(%rsp), %r8d\n    cmpw %r8w, 4(%r10)\n    je 1b\n",
-        "4:  jmp 1b\n",
+        "    ldmxcsr (%rsp)\n    jmp 1b\n",
+        "    ldmxcsr (%rsp)\n    jmp 2b\n",
     ),
     "a new one rounds as ever": ("test_registers", "stmxcsr (%rax)", "movl $0x1f80, (%rax)"),
     "frames go on above the entry": (

@@ -18,34 +18,46 @@
 /* Lies on the stack that it belongs to, so that the address of one is as good as a stack pointer. */
 typedef struct box {
     ucontext_t context;
-    void *pass;
-    void (*entry)(void *pass);
-    void (*fell)(void);
+    kci_then_t *then; /* to be called by whoever goes on here, and ... */
+    void *left;       /* ... its argument */
+    void (*entry)(void *arg);
+    void *arg;
 } box_t;
 
-void *kci_switch(void **save, void *to, void *pass) {
+static void arrive(const box_t *box) {
+    if (box->then != NULL)
+        box->then(box->left);
+}
+
+int kci_switch(void **save, void *to, kci_then_t *then, void *left) {
     box_t mine;
     box_t *other = to;
     *save = &mine;
-    other->pass = pass;
+    other->then = then;
+    other->left = left;
     swapcontext(&mine.context, &other->context);
-    return mine.pass;
+    arrive(&mine);
+    return 0;
+}
+
+int kci_switch_last(void **save, void *to, kci_then_t *then, void *left) {
+    return kci_switch(save, to, then, left);
 }
 
 /* makecontext passes integers of the size of int; a pointer comes in two. */
 static void begin(unsigned high, unsigned low) {
     box_t *box = (box_t *)(uintptr_t)((uint64_t)high << 32 | low);
-    box->entry(box->pass);
-    box->fell();
+    arrive(box);
+    box->entry(box->arg);
 }
 
-void *kci_switch_prepare(void *top, void (*entry)(void *pass), void (*fell)(void)) {
+void *kci_switch_prepare(void *top, void (*entry)(void *arg), void *arg) {
     enum { LEAST = 8192 }; /* makecontext wants to know a size, and uses the high end only */
     box_t *box = (box_t *)(((uintptr_t)top - sizeof(box_t)) & ~(uintptr_t)63);
     uint64_t where = (uintptr_t)box;
     getcontext(&box->context);
     box->entry = entry;
-    box->fell = fell;
+    box->arg = arg;
     box->context.uc_link = NULL;
     box->context.uc_stack.ss_sp = (char *)box - LEAST;
     box->context.uc_stack.ss_size = LEAST;
