@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Coroutines of libkcoro beside Boost.Context, and beside its own switcher by ucontext: programs in C, compiled here.
+"""Coroutines of libkcoro beside Boost.Context, its own switcher by ucontext, and goroutines: programs, compiled here.
 
 Each sample is a process of its own; a figure is the processor time of the peer over ours. Boost is measured as its
-headers and library are found (Debian: libboost-context-dev).
+headers and library are found (Debian: libboost-context-dev), and Go where there is a compiler.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -33,6 +34,9 @@ FLAGS = [
     f"-I{CSRC / 'include'}",
 ]
 NOTHING = (0.0, 0.0)
+PROGRAM = "PROGRAM"
+"""Where the name of the program goes in a command that makes it."""
+LINKED = ["-o", PROGRAM, "-lpthread", "-lm"]
 
 
 @frozen
@@ -52,8 +56,9 @@ class Row:
 ROWS = [
     Row("switch there and back, alone", "bare", 5_000_000, {"Boost": (1, 1 / 0.75), "ucontext": NOTHING}),
     Row("the same, where one side has divided", "flags", 5_000_000, {"Boost": NOTHING}),
-    Row("resume and yield", "resume", 5_000_000, {"Boost": NOTHING, "ucontext": NOTHING}),
-    Row("create, run and destroy", "create", 1_000_000, {"Boost": (1, 2), "ucontext": NOTHING}),
+    Row("resume and yield", "resume", 5_000_000, {"Boost": NOTHING, "ucontext": NOTHING, "Go": NOTHING}),
+    Row("the same, where Boost claims too", "claimed", 5_000_000, {"Boost": NOTHING}),
+    Row("create, run and destroy", "create", 1_000_000, {"Boost": (1, 2), "ucontext": NOTHING, "Go": NOTHING}),
 ]
 
 
@@ -62,9 +67,8 @@ def compiled(folder: Path, name: str, *command: str | Path) -> Path | None:
     if shutil.which(str(command[0])) is None:
         return None
     program = folder / name
-    done = subprocess.run(
-        [*map(str, command), "-o", str(program), "-lpthread", "-lm"], capture_output=True, check=False
-    )
+    at = [str(program) if part == PROGRAM else str(part) for part in command]
+    done = subprocess.run(at, capture_output=True, check=False, env=os.environ | {"GOCACHE": str(folder / "cache")})
     return program if done.returncode == 0 else None
 
 
@@ -73,9 +77,10 @@ def programs(folder: Path) -> dict[str, Path | None]:
     by_ucontext = [*OURS, CSRC / "port" / "switch_ucontext.c", "-DKC_USE_UCONTEXT"]
     boost = ["-std=c++17", "-O2", HERE / "coroutines_boost.cpp", "-lboost_context"]
     return {
-        "libkcoro": compiled(folder, "ours", "cc", *FLAGS, *OURS),
-        "ucontext": compiled(folder, "ucontext", "cc", *FLAGS, *by_ucontext),
-        "Boost": compiled(folder, "boost", "c++", *boost),
+        "libkcoro": compiled(folder, "ours", "cc", *FLAGS, *OURS, *LINKED),
+        "ucontext": compiled(folder, "ucontext", "cc", *FLAGS, *by_ucontext, *LINKED),
+        "Boost": compiled(folder, "boost", "c++", *boost, *LINKED),
+        "Go": compiled(folder, "go", "go", "build", "-o", PROGRAM, HERE / "coroutines.go"),
     }
 
 

@@ -2,6 +2,7 @@
 /* Copyright (c) the kcoro authors */
 /* Boost.Context's side of bench/coroutines.py; the same programs as coroutines.c. */
 
+#include <atomic>
 #include <boost/context/detail/fcontext.hpp>
 #include <boost/context/fiber.hpp>
 #include <boost/context/pooled_fixedsize_stack.hpp>
@@ -63,6 +64,27 @@ static void resume() {
     other = std::move(other).resume();
 }
 
+/* The same where several threads may try, and one is to win: as libkcoro has it. */
+static void claimed() {
+    enum { SUSPENDED, RUNNING };
+    std::atomic<int> state{SUSPENDED};
+    bool ends = false;
+    context::fiber other{[&ends](context::fiber &&from) {
+        while (!ends)
+            from = std::move(from).resume();
+        return std::move(from);
+    }};
+    for (long i = 0; i < count; i++) {
+        int was = SUSPENDED;
+        if (!state.compare_exchange_strong(was, RUNNING, std::memory_order_acq_rel, std::memory_order_acquire))
+            exit(1);
+        other = std::move(other).resume();
+        state.store(SUSPENDED, std::memory_order_release);
+    }
+    ends = true;
+    other = std::move(other).resume();
+}
+
 static void create() {
     static context::pooled_fixedsize_stack stacks{65536};
     long ran = 0;
@@ -81,7 +103,7 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*work)();
-    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"create", create}};
+    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"claimed", claimed}, {"create", create}};
     if (argc != 3)
         return 2;
     for (const auto &one : all)
