@@ -44,10 +44,26 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_misuse.py",
         "hosts/test_native_misuse_random.py",
         "hosts/test_native_outside.py",
+        "hosts/test_stackful.py",
+        "hosts/test_stackful_ends.py",
+        "hosts/test_stackful_manual.py",
+        "hosts/test_stackful_memory.py",
+        "hosts/test_stackful_state.py",
+        "hosts/test_stackful_refused.py",
         "laws/test_native.py",
         "laws/test_native_links.py",
         "link/test_native_ways.py",
         "sim/test_native.py",
+    ]
+
+# On a version of Python without them, test_stackful_refused.py is all that there is.
+elif importlib.import_module("kcoro_native._native")._no_stackful() is not None:
+    collect_ignore = [
+        "hosts/test_stackful.py",
+        "hosts/test_stackful_ends.py",
+        "hosts/test_stackful_manual.py",
+        "hosts/test_stackful_memory.py",
+        "hosts/test_stackful_state.py",
     ]
 
 # Ends with CPython 3.11.7: there all calls of ast.parse share one counter of depth (gh-106905). A finaliser that the

@@ -137,7 +137,7 @@ enum kpy_handle_slot {
 /* What the files of the loop share in one interpreter. */
 struct kpy_loops {
     PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
-    PyTypeObject *launcher;
+    PyTypeObject *launcher, *stackful;
     PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange, *plan; /* awaitables */
     /* From core: what schedulers share, classes, exceptions, functions. */
     PyObject *park_trap, *task_states;

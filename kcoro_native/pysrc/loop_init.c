@@ -3,6 +3,7 @@
 /* What the files of the loop need of core, and of each other, in one interpreter; see loop.h. */
 
 #include "loop.h"
+#include "stackful.h"
 
 #include <stddef.h>
 
@@ -78,7 +79,7 @@ static int borrow(struct kpy_loops *loops) {
 static const size_t types[] = {
     AT(task), AT(scheduler), AT(loop),         AT(scope), AT(nursery), AT(timer), AT(watch),
     AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),   AT(exchange),
-    AT(checkpoint), AT(plan), AT(launcher),
+    AT(checkpoint), AT(plan), AT(launcher), AT(stackful),
 };
 
 static const size_t of_face[] = {
@@ -120,7 +121,7 @@ int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
         kpy_init_task, kpy_init_scheduler, kpy_init_time,  kpy_init_scope, kpy_init_nursery,  kpy_init_host,
         kpy_init_wait, kpy_init_turn,      kpy_init_sleep, kpy_init_poll,  kpy_init_exchange, kpy_init_choice,
-        kpy_init_launch,
+        kpy_init_launch, kpy_init_stackful,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

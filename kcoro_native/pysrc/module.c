@@ -8,6 +8,7 @@
 
 #include "loop.h"
 #include "module.h"
+#include "stackful.h"
 
 static struct PyModuleDef definition;
 
@@ -44,6 +45,10 @@ static PyMethodDef functions[] = {
     {"compiled", compiled, METH_NOARGS,
      "compiled($module, /)\n--\n\n"
      "What was compiled in: the versions, how atomics are made and stacks are switched, and the pollers."},
+    {"_no_stackful", kpy_no_stackful, METH_NOARGS,
+     "_no_stackful($module, /)\n--\n\nWhy there are no stackful functions here, or None."},
+    {"wait", kpy_wait, METH_O,
+     "wait($module, awaitable, /)\n--\n\nIn a stackful function: what `await` is in an async one."},
     {"_quicken", FAST(kpy_quicken), METH_FASTCALL,
      KPY_DOC("_quicken($module, channel, selected, recv, send, /)",
              "Give a class of channels methods that are fast on a native loop, and select the other classes.")},

@@ -11,6 +11,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdbool.h>
 #include <structmember.h>
 
 /* Tests pretend to be another version. */
@@ -27,6 +28,19 @@
 #if defined(Py_GIL_DISABLED) || defined(KPY_PRETEND_FREE_THREADED)
 #error "kcoro-native needs the GIL; on a free-threaded Python use the reference engine (KCORO_ENGINE=reference)"
 #endif
+
+/*
+** What the interpreter keeps of the stack that a thread runs on differs from version to version; see private_stack.h.
+** A version without KPY_HAS_PRIVATE_STACKS runs `async def` only: it looks at the addresses of the C stack, or nobody
+** has tested it.
+*/
+#ifndef KPY_HAS_PRIVATE_STACKS /* tests leave them out */
+#define KPY_HAS_PRIVATE_STACKS (KPY_VERSION_HEX < 0x030e0000)
+#endif
+#define KPY_HAS_CFRAME (KPY_VERSION_HEX < 0x030d0000)      /* frames hang on a struct of the C stack */
+#define KPY_HAS_USE_TRACING (KPY_VERSION_HEX < 0x030c0000) /* which says as well whether the thread is traced */
+#define KPY_HAS_C_RECURSION (KPY_VERSION_HEX >= 0x030c0000) /* calls of C are counted apart */
+#define KPY_HAS_CRITICAL_SECTION (KPY_VERSION_HEX >= 0x030d0000)
 
 /* The exception being raised, taken out of the thread as an instance; NULL when there is none. */
 static inline PyObject *kpy_take_exception(void) {
@@ -55,6 +69,20 @@ static inline void kpy_raise(PyObject *error) {
         PyErr_Clear();
     else
         PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
+/* Whether the interpreter is ending; nothing is to be run for the sake of order then. */
+static inline bool kpy_is_finalizing(void) {
+#if KPY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing() != 0;
+#else
+    PyObject *ask = PySys_GetObject("is_finalizing"); /* borrowed; gone when the modules are */
+    PyObject *answer = ask == NULL ? NULL : PyObject_CallNoArgs(ask);
+    bool is = answer != Py_False;
+    Py_XDECREF(answer);
+    PyErr_Clear();
+    return is;
 #endif
 }
 

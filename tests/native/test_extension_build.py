@@ -45,6 +45,22 @@ def test_the_sources_compile_as_an_earlier_version_would_have_them(native: Any, 
     assert compile_as(f"-DKPY_VERSION_HEX={version}", "-Wno-deprecated-declarations") == ""
 
 
+def test_a_version_without_private_stacks_says_so_and_runs_async_functions(native: Any, build_dir: Path) -> None:
+    """Compiled as for a version that nobody has tested with them. Row: C9."""
+    folder = build_dir / "stackless"
+    folder.mkdir(exist_ok=True)
+    module = load_module(NAME, build_extension(folder, "-DKPY_HAS_PRIVATE_STACKS=0", "-O0"))
+    assert "need CPython 3.11, 3.12 or 3.13; this version runs `async def` only" in module._no_stackful()
+
+    async def work() -> int:
+        return 1
+
+    scheduler = module.Scheduler()
+    task = scheduler.spawn(work())
+    scheduler.drain()
+    assert task.take() == 1
+
+
 def test_nothing_of_the_library_is_visible(native: Any) -> None:
     """Another copy of libkcoro in the process is not mistaken for the one inside."""
     shared = ctypes.CDLL(native.__file__)

@@ -16,6 +16,11 @@ SOURCES = sorted((NATIVE / "pysrc").glob("*.[ch]"))
 VERSIONS = re.compile(r"PY_VERSION_HEX|PY_(?:MAJOR|MINOR)_VERSION|Py_GIL_DISABLED|PYPY_VERSION")
 # Interfaces of the interpreter that may change with any release; without them a new version is a matter of testing.
 PRIVATE = re.compile(r"\b_Py[A-Z]\w*|\bPyUnstable_\w+|pycore_\w+|Py_BUILD_CORE")
+# What carries the state of a stack has to name what it carries; the struct that these types are for is public.
+NAMED = {
+    "private_stack.h": {"_PyCFrame", "_PyErr_StackItem", "_PyInterpreterFrame", "_PyStackChunk"},
+    "private_stack.c": {"_PyCFrame", "_PyInterpreterFrame"},
+}
 # Objects in variables of the file would be shared by interpreters, and outlive the module.
 SHARED = re.compile(r"^static (?:Py\w+|kpy_\w+_t) \*\w+(?: = NULL)?;", re.MULTILINE)
 
@@ -31,7 +36,7 @@ def found(pattern: re.Pattern[str], text: str) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_a_source_of_the_extension_is_portable_and_quiet(path: Path) -> None:
     text = path.read_text()
-    assert found(PRIVATE, text) == []
+    assert set(found(PRIVATE, text)) == NAMED.get(path.name, set())
     assert found(ENDS_OR_PRINTS, text) == []
     assert found(SHARED, text) == KNOWN.get(path.name, [])
     assert path.name == "python.h" or found(VERSIONS, text.replace("KPY_VERSION_HEX", "")) == []

@@ -4,7 +4,8 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
 from contextvars import Context
-from typing import Any, Final, TypedDict, final
+from types import FrameType
+from typing import Any, Final, Generic, TypedDict, TypeVar, final
 
 from kcoro_core.engine import Borrower, ChannelSnapshot, Keeper, SchedulerStats, Sentinel
 from kcoro_core.hosts.port import Handle, Launcher
@@ -12,6 +13,8 @@ from kcoro_core.reference.scheduler import TaskState
 from kcoro_core.reference.waiter import Parker
 from kcoro_core.semantics import ClosedRule, Kind, Overflow, Undelivered
 from kcoro_core.transport import PollSpec
+
+_T = TypeVar("_T")
 
 class Compiled(TypedDict):
     """What was compiled in."""
@@ -27,6 +30,14 @@ VERSION: Final[str]
 
 def compiled() -> Compiled:
     """What was compiled in: the versions, how atomics are made and stacks are switched, and the pollers."""
+
+def _no_stackful() -> str | None: ...
+def wait(awaitable: Awaitable[_T], /) -> _T:
+    """Wait for something in a stackful function, as ``await`` does in an async one; see ``kcoro_native.stackful``.
+
+    :raises RuntimeError: outside of a stackful function, in a finalizer, or in a function that traces.
+    :raises TypeError: it cannot be awaited.
+    """
 
 def _quicken(channel: type, selected: type, recv: type, send: type, /) -> None: ...
 def _quicken_scopes(task: type, scope: type, numbers: Iterator[int], pending: object, /) -> None: ...
@@ -274,3 +285,22 @@ class Nursery:
     def cancel_scope(self) -> Any: ...
     def start_soon(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> None: ...
     def _fail(self, error: BaseException) -> None: ...
+
+@final
+class Stackful(Coroutine[Any, Any, _T], Generic[_T]):
+    """One call of a plain function on a stack of its own; ``kcoro_native.stackful`` makes it."""
+
+    __qualname__: str
+    def __init__(
+        self, fn: Callable[..., _T], args: tuple[Any, ...], kwargs: dict[str, Any], qualname: str, stack_size: int
+    ) -> None: ...
+    def __await__(self) -> Generator[Any, Any, _T]: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Any: ...
+    def close(self) -> None: ...
+    @property
+    def cr_frame(self) -> FrameType | None: ...
+    @property
+    def cr_await(self) -> Any: ...
+    @property
+    def cr_running(self) -> bool: ...

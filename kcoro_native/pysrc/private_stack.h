@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** Python on private stacks: what the interpreter keeps in its thread state about the C stack that it runs on, and how
+** that is changed together with the stack.
+**
+**                            3.11                        3.12                       3.13
+**     the running frame      in a _PyCFrame, on the C stack  as 3.11                in the thread state
+**     whether it is traced   in the same _PyCFrame           of the interpreter     as 3.12
+**     recursion              one counter                     Python's, and C's      as 3.12
+**     frames of Python       chunks of memory, the first of which is never freed by who leaves a frame
+**     exception handled      a list of items, the first in the thread state
+**     context                of the thread; the cache of context variables goes by its version
+**     trashcan               nesting and list                as 3.11                a list
+**     critical section       -                               -                      one word
+**
+** Only fields of the public struct are touched, and no function of the interpreter that is not public is called.
+**
+** Rule 1: whoever leaves a stack keeps these fields on it, and takes them up again when it is come back to; so nobody
+** else has to know them.
+** Rule 2: a stack belongs to the thread that began it: the frames of its base hang on that thread's state.
+** Rule 3: the first chunk for frames lies on the private stack itself, so that a stack which is used again costs no
+** call of the system, and one that is thrown away leaves nothing behind.
+** Rule 4: what is being raised is taken out before a switch; the field is the same for all stacks.
+*/
+#ifndef KPY_PRIVATE_STACK_H
+#define KPY_PRIVATE_STACK_H
+
+#include <kcoro/coroutine.h>
+#include <stdbool.h>
+
+#include "python.h"
+
+/*
+** The bytes of a private stack for Python where nothing else is asked for, in address space: what the first thread of a
+** process has nearly everywhere, and what the interpreter's own limits of recursion are made for. What is not touched
+** costs no memory.
+*/
+#define KPY_STACK_BYTES ((size_t)8 << 20)
+#define KPY_STACK_LEAST ((size_t)256 << 10) /* less is refused */
+
+/* As the interpreter makes them; only the first pages are touched by frames that are few and small. */
+#define KPY_CHUNK_BYTES 16384
+
+#if KPY_HAS_PRIVATE_STACKS
+
+/* What is kept on a stack while it is left. */
+typedef struct kpy_stack_state {
+#if KPY_HAS_CFRAME
+    _PyCFrame *frames;
+    int trash_nesting;
+#else
+    struct _PyInterpreterFrame *frames;
+#endif
+#if KPY_HAS_C_RECURSION
+    int c_remaining;
+#endif
+#if KPY_HAS_CRITICAL_SECTION
+    uintptr_t critical_section;
+#endif
+    int depth;    /* of Python's recursion: its limit may change meanwhile */
+    int headroom; /* beyond the limit, while a RecursionError is made */
+    _PyStackChunk *chunk;
+    PyObject **chunk_top, **chunk_limit;
+    _PyErr_StackItem *handled;
+    PyObject *context; /* a reference */
+    PyObject *trash;
+} kpy_stack_state_t;
+
+/* The lowest things on a private stack. */
+typedef struct kpy_stack_base {
+    union {
+        _PyStackChunk chunk;
+        char bytes[KPY_CHUNK_BYTES];
+    };
+    _PyErr_StackItem handled;
+#if KPY_HAS_CFRAME
+    _PyCFrame frames;
+#endif
+} kpy_stack_base_t;
+
+#if KPY_HAS_C_RECURSION
+#define KPY_DEPTH_LEFT py_recursion_remaining
+#define KPY_DEPTH_MOST py_recursion_limit
+#else
+#define KPY_DEPTH_LEFT recursion_remaining
+#define KPY_DEPTH_MOST recursion_limit
+#endif
+
+/* Keep what belongs to the stack that runs, before it is left. */
+static inline void kpy_stack_leave(PyThreadState *thread, kpy_stack_state_t *mine) {
+#if KPY_HAS_CFRAME
+    mine->frames = thread->cframe;
+#else
+    mine->frames = thread->current_frame;
+#endif
+#if KPY_HAS_CFRAME && KPY_HAS_USE_TRACING
+    mine->trash_nesting = thread->trash_delete_nesting;
+    mine->trash = thread->trash_delete_later;
+#elif KPY_HAS_CFRAME
+    mine->trash_nesting = thread->trash.delete_nesting;
+    mine->trash = thread->trash.delete_later;
+#else
+    mine->trash = thread->delete_later;
+#endif
+#if KPY_HAS_C_RECURSION
+    mine->c_remaining = thread->c_recursion_remaining;
+#endif
+#if KPY_HAS_CRITICAL_SECTION
+    mine->critical_section = thread->critical_section;
+#endif
+    mine->depth = thread->KPY_DEPTH_MOST - thread->KPY_DEPTH_LEFT;
+    mine->headroom = thread->recursion_headroom;
+    mine->chunk = thread->datastack_chunk;
+    mine->chunk_top = thread->datastack_top;
+    mine->chunk_limit = thread->datastack_limit;
+    mine->handled = thread->exc_info;
+    mine->context = thread->context;
+}
+
+/* Take it up again, when it has been come back to. */
+static inline void kpy_stack_return(PyThreadState *thread, const kpy_stack_state_t *mine) {
+#if KPY_HAS_CFRAME && KPY_HAS_USE_TRACING
+    mine->frames->use_tracing = thread->cframe->use_tracing; /* as it is now; it may have been switched on meanwhile */
+    thread->trash_delete_nesting = mine->trash_nesting;
+    thread->trash_delete_later = mine->trash;
+#elif KPY_HAS_CFRAME
+    thread->trash.delete_nesting = mine->trash_nesting;
+    thread->trash.delete_later = mine->trash;
+#else
+    thread->delete_later = mine->trash;
+#endif
+#if KPY_HAS_CFRAME
+    thread->cframe = mine->frames;
+#else
+    thread->current_frame = mine->frames;
+#endif
+#if KPY_HAS_C_RECURSION
+    thread->c_recursion_remaining = mine->c_remaining;
+#endif
+#if KPY_HAS_CRITICAL_SECTION
+    thread->critical_section = mine->critical_section;
+#endif
+    thread->KPY_DEPTH_LEFT = thread->KPY_DEPTH_MOST - mine->depth;
+    thread->recursion_headroom = mine->headroom;
+    thread->datastack_chunk = mine->chunk;
+    thread->datastack_top = mine->chunk_top;
+    thread->datastack_limit = mine->chunk_limit;
+    thread->exc_info = mine->handled;
+    if (thread->context != mine->context) {
+        thread->context = mine->context;
+        thread->context_ver++;
+    }
+}
+
+#else /* nothing of this is ever called */
+
+typedef struct kpy_stack_state {
+    char none;
+} kpy_stack_state_t;
+
+static inline void kpy_stack_leave(PyThreadState *thread, kpy_stack_state_t *mine) {
+    (void)thread, (void)mine;
+}
+
+static inline void kpy_stack_return(PyThreadState *thread, const kpy_stack_state_t *mine) {
+    (void)thread, (void)mine;
+}
+
+#endif
+
+/* -- one private stack */
+
+/*
+** A function of Python's on a stack of its own. Its owner is some object, which embeds it.
+**
+** Between two calls of kpy_private_enter it is left: then `left` is where its state is kept.
+*/
+typedef struct kpy_private {
+    kc_coro_t *co;         /* NULL before it has begun and when it has ended */
+    PyThreadState *thread; /* which began it */
+    kpy_stack_state_t *left;
+    void (*body)(void *owner);
+    void *owner;
+    PyObject *context; /* which it begins in */
+    int c_calls;       /* of C that may be nested on it */
+} kpy_private_t;
+
+/* Why this build cannot have private stacks, for NotSupported; NULL: it can. */
+const char *kpy_private_missing(void);
+
+/*
+** Give it a stack, in this thread; its body begins when it is entered for the first time.
+**
+** bytes    of the stack, 0 for KPY_STACK_BYTES
+** name     borrowed, for the words of a process that dies of an overflow
+** context  taken over; NULL: the one of the thread, shared
+**
+** Returns 0, or -1 and MemoryError or RuntimeError; then the context is still the caller's.
+*/
+int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObject *context);
+
+/* Have it run until it leaves or ends. Its thread is the one that runs; nothing is being raised. */
+static inline void kpy_private_enter(kpy_private_t *self) {
+    kpy_stack_state_t mine;
+    PyThreadState *thread = self->thread;
+    kpy_stack_leave(thread, &mine);
+    kc_coro_resume(self->co);
+    kpy_stack_return(thread, &mine);
+}
+
+/* Go back to whoever entered. It runs on its own stack; nothing is being raised. */
+static inline void kpy_private_leave(kpy_private_t *self) {
+    kpy_stack_state_t mine;
+    PyThreadState *thread = self->thread;
+    kpy_stack_leave(thread, &mine);
+    self->left = &mine;
+    kc_coro_yield();
+    self->left = NULL;
+    kpy_stack_return(thread, &mine);
+}
+
+/* The same, but go on in `other`, which comes back to whoever entered this one. */
+static inline void kpy_private_pass(kpy_private_t *self, kpy_private_t *other) {
+    kpy_stack_state_t mine;
+    PyThreadState *thread = self->thread;
+    kpy_stack_leave(thread, &mine);
+    self->left = &mine;
+    kc_coro_yield_to(other->co);
+    self->left = NULL;
+    kpy_stack_return(thread, &mine);
+}
+
+/* Whether its body has returned. It has begun. */
+static inline bool kpy_private_is_over(const kpy_private_t *self) {
+    return kc_coro_state(self->co) == KC_CORO_FINISHED;
+}
+
+/* Give the stack of a body that has returned back. */
+void kpy_private_end(kpy_private_t *self);
+
+/* The frame in which it was left, a new reference, or NULL without an exception: it is not left. */
+PyObject *kpy_private_frame(const kpy_private_t *self);
+
+/*
+** Whether the stack that runs may be left here: 0; or -1 and RuntimeError, inside of a finalizer or a function that
+** traces, which have to come to their end before anything else runs.
+*/
+int kpy_private_may_leave(const kpy_private_t *self);
+
+#endif

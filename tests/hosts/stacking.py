@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""What the tests of stackful functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio.testing
+
+from kcoro_core import open_scope, plugins, sleep
+from kcoro_native.stackful import stackful, wait
+
+__all__ = ["native_run", "others", "stackful", "together", "wait"]
+
+
+def native_run(main: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """On the native host, with a clock that jumps."""
+    return plugins.host("native").run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def others() -> None:
+    """Let the other tasks run, from any depth of a stackful function."""
+    wait(sleep(1))
+
+
+def together(*functions: Callable[[], Any]) -> list[Any]:
+    """What each returns, as stackful tasks of one scope."""
+
+    async def main() -> list[Any]:
+        async with open_scope() as scope:
+            tasks = [scope.launch(stackful(function)) for function in functions]
+        return [task.result() for task in tasks]
+
+    return native_run(main)  # type: ignore[no-any-return]
