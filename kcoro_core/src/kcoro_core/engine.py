@@ -11,14 +11,18 @@ Rule 2: ENGINE_API counts incompatible changes of this surface; an engine of ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Final, Protocol
+import collections.abc
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import frozen
 
 from .reference.waiter import Operation, Parker, SelectOperation, Waiter
 from .semantics import ClosedRule, Kind, Overflow, Undelivered
 from .transport import PollSpec
+
+if TYPE_CHECKING:
+    from .coroutine import Coroutine
 
 __all__ = [
     "CLOSED",
@@ -30,6 +34,7 @@ __all__ = [
     "ChannelCore",
     "ChannelFactory",
     "ChannelSnapshot",
+    "CoroutineFactory",
     "Engine",
     "Keeper",
     "Rates",
@@ -394,7 +399,7 @@ class SchedulerStats:
 class Scheduler(Protocol):
     """Steps coroutines; what a ``kcoro_scheduler`` factory makes. Any loop can drive it by ``poll_handle``."""
 
-    def spawn(self, coro: Coroutine[Any, Any, Any], name: str | None = None) -> Any:
+    def spawn(self, coro: collections.abc.Coroutine[Any, Any, Any], name: str | None = None) -> Any:
         """Accept a coroutine; it is runnable, and takes its first step in a later ``drain``."""
         ...
 
@@ -426,12 +431,50 @@ class SchedulerFactory(Protocol):
         ...
 
 
+class CoroutineFactory(Protocol):
+    """Makes functions with stacks of their own; what ``kcoro_coroutine`` returns. Arguments were checked by the face.
+
+    ``switcher`` says how it gets from one stack to another, for people: ``"threads"``, ``"x86-64"``.
+
+    What it makes are objects of a subclass of ``kcoro_core.Coroutine`` that has all of its methods. The four functions
+    are about the coroutine that runs in the calling thread, and only about those of this factory.
+    """
+
+    engine: str
+    api: int
+    switcher: str
+
+    def __call__(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Coroutine:
+        """A coroutine whose body is ``fn(*args)``, in a copy of the context of this call; it has not begun."""
+        ...
+
+    def current(self) -> Coroutine | None:
+        """The coroutine that runs in this thread."""
+        ...
+
+    def yield_(self, value: Any = None) -> Any:
+        """As ``Coroutine.yield_``, for the coroutine that runs."""
+        ...
+
+    def yield_to(self, other: Coroutine, value: Any = None) -> Any:
+        """As ``Coroutine.yield_to``, for the coroutine that runs."""
+        ...
+
+    def park(self) -> Any:
+        """As ``Coroutine.park``, for the coroutine that runs."""
+        ...
+
+
 @frozen
 class Engine:
-    """An engine that was found, checked and accepted: the three factories, all of one distribution."""
+    """An engine that was found, checked and accepted: its factories, all of one distribution.
+
+    ``coroutine`` is None for an engine that has none; the other three are always there.
+    """
 
     name: str
     distribution: str
     channel: ChannelFactory
     select: SelectFactory
     scheduler: SchedulerFactory
+    coroutine: CoroutineFactory | None = None

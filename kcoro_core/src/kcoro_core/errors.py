@@ -23,6 +23,7 @@ __all__ = [
     "AccessDenied",
     "AlreadyExists",
     "ChannelClosed",
+    "CoroutineExit",
     "CreditOverrun",
     "DeadlineExceeded",
     "Fault",
@@ -39,6 +40,7 @@ __all__ = [
     "TransportError",
     "WouldBlock",
     "WrongLoop",
+    "WrongState",
 ]
 
 
@@ -250,7 +252,7 @@ class PluginError(KcoroError):
 
 
 class WrongLoop(KcoroError, RuntimeError):
-    """A channel, token or task was used from another thread or run than the one it belongs to.
+    """A channel, token, task or coroutine was used from another thread or run than the one it belongs to.
 
     Raised before any state is touched. ``portal()`` is the way in from another thread.
     """
@@ -258,3 +260,21 @@ class WrongLoop(KcoroError, RuntimeError):
     errno = _errno.EINVAL
     code = "KC-WRONG-LOOP"
     holds = "nothing was changed; call through portal(), or make the channel in this run"
+
+
+class WrongState(KcoroError, RuntimeError):
+    """A coroutine cannot do that in the state in which it is, or there is none where one is needed.
+
+    The message names both states. ``Coroutine.state`` tells beforehand, in the thread to which the coroutine belongs.
+    """
+
+    errno = _errno.EINVAL
+    code = "KC-WRONG-STATE"
+    holds = "nothing was changed; the coroutine stays in the state that the message names"
+
+
+class CoroutineExit(BaseException):
+    """Raised in the body of a coroutine that is destroyed, at the call in which it waits; so ``finally`` blocks run.
+
+    Never catch it for good: clean up and let it go on. It is no error, so that ``except Exception`` leaves it alone.
+    """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pluggy
 
 if TYPE_CHECKING:
-    from .engine import ChannelFactory, SchedulerFactory, SelectFactory
+    from .engine import ChannelFactory, CoroutineFactory, SchedulerFactory, SelectFactory
     from .resolvers.protocol import Resolver
     from .transport import Identity, PollSpec, RawFrame, TransportInfo
 
@@ -49,9 +49,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class EngineHooks(Protocol):
-    """The three parts of an engine; it is accepted only when all three come from one distribution and one API.
+    """The parts of an engine; it is accepted only when all that it has come from one distribution and one API.
 
-    An engine answers at least to the name of its entry point.
+    Channels, select and schedulers belong to every engine, coroutines to those that have a switcher. An engine answers
+    at least to the name of its entry point.
     """
 
     @hookspec(firstresult=True)
@@ -83,6 +84,17 @@ class EngineHooks(Protocol):
 
         :param engine: as for ``kcoro_channel``.
         :returns: a factory whose ``api`` is ``ENGINE_API``; ``None`` when the engine is not yours.
+        """
+
+    @hookspec(firstresult=True)
+    def kcoro_coroutine(self, engine: str) -> CoroutineFactory | None:
+        """Give the factory of the coroutines of ``engine``, functions with stacks of their own, or leave it to another.
+
+        Called together with ``kcoro_channel`` and under the same rules; an engine may do without. Programs make their
+        coroutines with ``kcoro_core.Coroutine``.
+
+        :param engine: as for ``kcoro_channel``.
+        :returns: a factory whose ``api`` is ``ENGINE_API``; ``None`` when the engine is not yours, or has none here.
         """
 
 

@@ -5,7 +5,7 @@
 Plugins are loaded when the first of these functions is called, once, and never by ``import kcoro_core``. One that
 cannot be used is kept as a report; its error is raised when somebody asks for what it would have served.
 
-Rule 1: an engine is accepted only when its three parts come from one distribution and are of our ENGINE_API.
+Rule 1: an engine is accepted only when all of its parts come from one distribution and are of our ENGINE_API.
 Rule 2: a scheme or engine that two distributions claim belongs to neither, until one of them is blocked.
 Rule 3: every refusal names the distribution, the reason and what to type next.
 """
@@ -21,16 +21,32 @@ import pluggy
 from attrs import define, evolve, field, frozen
 
 from .config import settings
-from .engine import ENGINE_API, Engine
+from .engine import ENGINE_API, CoroutineFactory, Engine
 from .errors import KcoroError, NotSupported, PluginError
 from .hookspecs import HostFactory
 from .plugin_loading import Incompatible, Plugin, PluginReport, Policy, canonical, check_api, load_plugins
 from .resolvers.protocol import Resolver
 from .transport import Vtable
 
-__all__ = ["EngineChoice", "PluginReport", "choice", "engine", "host", "reports", "reset", "resolver", "transport"]
+__all__ = [
+    "EngineChoice",
+    "PluginReport",
+    "can_switch",
+    "choice",
+    "coroutine",
+    "engine",
+    "host",
+    "reports",
+    "reset",
+    "resolver",
+    "switchers",
+    "transport",
+]
 
 ENGINE_HOOKS: Final = ("kcoro_channel", "kcoro_select", "kcoro_scheduler")
+"""The parts that every engine has."""
+OPTIONAL_HOOKS: Final = ("kcoro_coroutine",)
+"""The parts that an engine may have as well."""
 PACKAGES: Final = {
     "uds": "kcoro-transport-uds",
     "tcp": "kcoro-transport-tcp",
@@ -209,7 +225,8 @@ def _why_not(name: str) -> str:
 
 def _accept(registry: _Registry, name: str) -> Engine:
     """Ask every engine plugin for its parts, and take them if one distribution gives all of them."""
-    answers = {hook: list(_answers(registry, hook, engine=name)) for hook in ENGINE_HOOKS}
+    asked = (*ENGINE_HOOKS, *OPTIONAL_HOOKS)
+    answers = {hook: list(_answers(registry, hook, engine=name)) for hook in asked}
     claims: dict[str, PluginReport] = {}
     for report, _ in (answer for given in answers.values() for answer in given):
         claims.setdefault(report.distribution, report)
@@ -218,13 +235,17 @@ def _accept(registry: _Registry, name: str) -> Engine:
     if len(claims) > 1:
         raise _contested(f"engine {name!r}", list(claims.values()))
     (distribution, report) = claims.popitem()
-    parts: list[Any] = [next((part for _, part in answers[hook]), None) for hook in ENGINE_HOOKS]
-    for hook, part in zip(ENGINE_HOOKS, parts, strict=True):
+    parts: list[Any] = [next((part for _, part in answers[hook]), None) for hook in asked]
+    for hook, part in zip(asked, parts, strict=True):
         _check_part(report, name, hook, part)
-    return Engine(name, distribution, *parts)
+    accepted = Engine(name, distribution, *parts)
+    _note_switcher(accepted)
+    return accepted
 
 
 def _check_part(report: PluginReport, name: str, hook: str, part: Any) -> None:
+    if part is None and hook in OPTIONAL_HOOKS:
+        return
     if part is None:
         raise PluginError(f"{report.origin} gives engine {name!r} without {hook}; an engine has all of its parts")
     check_api(report, "engine", getattr(part, "api", -1), ENGINE_API)
@@ -243,6 +264,48 @@ def _no_engine(registry: _Registry, name: str) -> KcoroError:
 def _native_remedy(name: str) -> str:
     """What to install, if it is the engine or the host of this project that is not there."""
     return f". Or run: pip install kcoro-core {NATIVE_PACKAGE}" if name == "native" else ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Coroutines
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Of every engine that was ever accepted here. Not part of the registry, which may be forgotten: coroutines go on.
+_switchers: list[CoroutineFactory] = []
+
+
+def _note_switcher(accepted: Engine) -> None:
+    if accepted.coroutine is not None and accepted.coroutine not in _switchers:
+        _switchers.append(accepted.coroutine)
+
+
+def switchers() -> list[CoroutineFactory]:
+    """The factories of coroutines that can have made one in this process."""
+    return _switchers
+
+
+def coroutine() -> CoroutineFactory:
+    """Give the factory of coroutines of the engine that is used by default.
+
+    Where ``auto`` has chosen an engine that cannot switch stacks here, it is that of the reference engine.
+
+    :raises NotSupported: the engine was named, and has no coroutines; the message says what to name instead.
+    :raises PluginError: as ``engine``.
+    """
+    chosen = engine()
+    if can_switch(chosen):
+        assert chosen.coroutine is not None
+        return chosen.coroutine
+    if _asked_engine() == "auto":
+        chosen = engine("reference")
+    if chosen.coroutine is None:
+        raise NotSupported(f"engine {chosen.name!r} has no coroutines; set KCORO_ENGINE to reference, or to auto")
+    return chosen.coroutine
+
+
+def can_switch(chosen: Engine) -> bool:
+    """Whether an engine has coroutines that work on this machine and Python."""
+    return chosen.coroutine is not None and chosen.coroutine.switcher != "none"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -320,7 +383,7 @@ def _completed(registry: _Registry, plugin: Plugin) -> PluginReport:
         engines = tuple(_offers(registry, plugin, "kcoro_channel"))
         report = evolve(report, engines=engines, api=ENGINE_API if engines else report.api)
         for name in engines:
-            for hook in ENGINE_HOOKS:
+            for hook in (*ENGINE_HOOKS, *OPTIONAL_HOOKS):
                 if plugin.implements(hook):
                     _check_part(report, name, hook, getattr(plugin.hooks, hook)(engine=name))
     except Incompatible as error:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attrs import frozen
 
@@ -25,6 +26,7 @@ __all__ = [
     "CLAIMING",
     "CLOSED",
     "CONFLATED",
+    "COROUTINE_MOVES",
     "DROP_LATEST",
     "DROP_OLDEST",
     "RAISE",
@@ -39,6 +41,7 @@ __all__ = [
     "WAITING",
     "ChannelState",
     "ClosedRule",
+    "CoroutineState",
     "Direction",
     "Kind",
     "Overflow",
@@ -148,6 +151,37 @@ class ChannelState(enum.Enum):
     """Closed and drained: every operation answers ChannelClosed."""
 
 
+class CoroutineState(enum.Enum):
+    """What becomes of a coroutine with a stack of its own; ``Coroutine.state`` says where it is."""
+
+    CREATED = 0
+    """It was made, and its body has not begun. Resume it to begin it; destroying it now never runs the body."""
+    READY = 1
+    """It was parked and may go on. Whoever unparked it, or saw it come back like this, resumes it."""
+    RUNNING = 2
+    """Its body runs now, or waits until a coroutine that it resumed comes back; it can be left alone only."""
+    SUSPENDED = 3
+    """It has yielded, for others to have their turn. It waits for nothing: whoever likes may resume it."""
+    PARKED = 4
+    """It has parked, and waits for ``unpark``. Resuming it is too early: WouldBlock."""
+    FINISHED = 5
+    """Its body has ended, or it was destroyed. All that is left to do is to ask for its result."""
+
+
+def _moves() -> dict[str, tuple[frozenset[CoroutineState], CoroutineState]]:
+    created, ready, running, suspended, parked, finished = CoroutineState
+    may_run = frozenset({created, ready, suspended})
+    return {
+        "resume": (may_run, running),
+        "yield_to": (may_run, running),
+        "throw": (may_run | {parked}, running),
+        "yield_": (frozenset({running}), suspended),
+        "park": (frozenset({running}), parked),
+        "unpark": (frozenset({parked}), ready),
+        "destroy": (frozenset(CoroutineState) - {running}, finished),
+    }
+
+
 # Short names, as users write them.
 RENDEZVOUS, BUFFERED, CONFLATED, UNLIMITED = Kind
 SUSPEND, DROP_OLDEST, DROP_LATEST = Overflow
@@ -165,6 +199,9 @@ CLOSED = -4
 """Its channel closed, or all channels of a select did."""
 CLAIMING = -16
 """A clause of another process is being asked for, revocably; clause i is ``CLAIMING - i``. Partners skip it."""
+
+COROUTINE_MOVES: Final[Mapping[str, tuple[frozenset[CoroutineState], CoroutineState]]] = _moves()
+"""Which call takes a coroutine out of which states, and into which; from any other state it is refused."""
 
 
 def limit_of(kind: Kind, capacity: int | None) -> float:
