@@ -201,6 +201,7 @@ SUBJECTS = {
     "select": "select try_select Selector Selected SelectMode ClosedRule Clause",
     "clauses": "Recv Send After Triggered Done Readable Writable Signal",
     "cancellation": "CancelToken open_scope Scope Task",
+    "coroutines": "Coroutine CoroutineState CoroutineExit",
     "running": "run sleep portal Portal settings Settings",
     "links": "serve Server dial Link RemoteChannel ChannelInfo Listed Rights Redelivered CallFuture Call Peer Identity "
     "Joined Lost LinkReport DrainReport LinkSnapshot PeerError",

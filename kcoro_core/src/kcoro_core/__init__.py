@@ -8,11 +8,13 @@ from .cancel import CancelToken
 from .channel import Channel, channel
 from .clauses import After, Clause, Done, Readable, Recv, Send, Signal, Triggered, Writable
 from .config import Settings, settings
+from .coroutine import Coroutine
 from .engine import ENGINE_API, ChannelSnapshot, Rates
 from .errors import (
     AccessDenied,
     AlreadyExists,
     ChannelClosed,
+    CoroutineExit,
     CreditOverrun,
     DeadlineExceeded,
     Fault,
@@ -29,6 +31,7 @@ from .errors import (
     TransportError,
     WouldBlock,
     WrongLoop,
+    WrongState,
 )
 from .halves import Receiver, Sender
 from .hosts import trio as _trio  # noqa: F401 - registers itself, so that plain trio.run(main) works
@@ -61,6 +64,7 @@ from .semantics import (
     UNBIASED,
     UNLIMITED,
     ClosedRule,
+    CoroutineState,
     Kind,
     Overflow,
     SelectMode,
@@ -99,6 +103,9 @@ __all__ = [
     "ChannelSnapshot",
     "Clause",
     "ClosedRule",
+    "Coroutine",
+    "CoroutineExit",
+    "CoroutineState",
     "CreditOverrun",
     "DeadlineExceeded",
     "Done",
@@ -149,6 +156,7 @@ __all__ = [
     "WouldBlock",
     "Writable",
     "WrongLoop",
+    "WrongState",
     "channel",
     "dial",
     "open_scope",

@@ -6,7 +6,8 @@
                                 --park--> PARKED --unpark--> READY --resume--> RUNNING
                                 --its body ends--> FINISHED
 
-Here stand the face that programs use and the words of its errors; an engine does the rest (``CoroutineFactory``).
+Here stands the face that programs use; an engine does the rest (``CoroutineFactory`` in ``engine.py``), and
+``refusals.py`` has the words of its errors.
 
 Rule 1: whoever resumes a coroutine waits until it yields, parks or ends; there is no scheduler here. It stays RUNNING
 meanwhile, if it is a coroutine itself.
@@ -20,18 +21,17 @@ Twin: kcoro/coroutine.h of libkcoro, whose 0, -EAGAIN and -EINVAL are here a ret
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from . import plugins
-from .errors import KcoroError, WouldBlock, WrongLoop, WrongState
-from .semantics import COROUTINE_MOVES, CoroutineState
+from .errors import WrongState
+from .refusals import outside
 
 if TYPE_CHECKING:
     from .engine import CoroutineFactory
+    from .semantics import CoroutineState
 
 __all__ = ["Coroutine"]
-
-_OUTSIDE: Final = "is for the body of a coroutine, and none runs in this thread; Coroutine(fn).resume() runs one"
 
 
 class Coroutine:
@@ -201,49 +201,3 @@ def _own(verb: str) -> CoroutineFactory:
     if running is None:
         raise outside(verb)
     return running
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What engines say when they refuse; one place, so that all say it alike
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def refusal(verb: str, co: Coroutine, state: CoroutineState) -> KcoroError:
-    """Why ``verb``, a key of COROUTINE_MOVES, is refused by ``co`` that is in ``state``."""
-    before, after = COROUTINE_MOVES[verb]
-    start = f"cannot {verb} {_who(co)}: it is {state.name}"
-    if state is CoroutineState.PARKED:
-        return WouldBlock(f"{start}, and becomes {after.name} only after somebody has called its unpark()")
-    able = ", ".join(each.name for each in CoroutineState if each in before)
-    return WrongState(f"{start}, and only {able} becomes {after.name}")
-
-
-def outside(verb: str) -> WrongState:
-    """Why ``verb`` is refused where no coroutine runs."""
-    return WrongState(f"{verb} {_OUTSIDE}")
-
-
-def foreign(co: Coroutine) -> WrongLoop:
-    """Why a thread is refused that did not first resume ``co``."""
-    return WrongLoop(f"{_who(co)} belongs to the thread that first resumed it; from here, only unpark() reaches it")
-
-
-def early(co: Coroutine) -> ValueError:
-    """Why a value is refused by ``co``, whose body has not begun."""
-    return ValueError(f"the first resume begins {_who(co)}, whose body is given Coroutine(fn, *args) and no value")
-
-
-def clung(co: Coroutine) -> RuntimeError:
-    """What became of ``co`` that was destroyed, and waits again."""
-    return RuntimeError(f"{_who(co)} was to end, but its body went on after CoroutineExit and is {co.state.name} now")
-
-
-def no_result(co: Coroutine) -> KcoroError:
-    """Why ``co`` has no result: it has not ended, or it was destroyed."""
-    if co.state is CoroutineState.FINISHED:
-        return WrongState(f"{_who(co)} was destroyed before its body returned; it has no result")
-    return WouldBlock(f"{_who(co)} has not ended: it is {co.state.name}, and has a result when it is FINISHED")
-
-
-def _who(co: Coroutine) -> str:
-    return f"coroutine {co.id} {co.name!r}"

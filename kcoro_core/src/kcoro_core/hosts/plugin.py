@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""The hosts of core as a plugin: trio, and the seeded script host."""
+"""The hosts of core as a plugin, and the stacks of the reference engine, which need threads as hosts do."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..engine import CoroutineFactory
 from ..hookspecs import hookimpl
 
 
@@ -21,3 +22,13 @@ def kcoro_host(name: str) -> Any:
 
         return script_factory
     return None
+
+
+@hookimpl
+def kcoro_coroutine(engine: str) -> CoroutineFactory | None:
+    """Coroutines of the engine named ``reference``; its other parts know no thread and stand in ``reference``."""
+    if engine != "reference":
+        return None
+    from .strands import coroutine_factory
+
+    return coroutine_factory

@@ -16,6 +16,9 @@ from . import (  # noqa: F401 - for the laws that they register
     claims,
     clause_cases,
     closing,
+    coroutine_ends,
+    coroutine_states,
+    coroutines,
     counters,
     halves,
     interop,
@@ -35,7 +38,7 @@ from . import (  # noqa: F401 - for the laws that they register
     undelivered,
 )
 from .clause_kit import ClauseCase, clause_laws
-from .harness import Harness, ScriptHarness, TrioHarness, TrioRealHarness
+from .harness import Harness, PlainHarness, ScriptHarness, TrioHarness, TrioRealHarness
 from .registry import LAWS, Group, Law, Need, local_only
 from .runner import LawResult, hosts, run_engine
 
@@ -47,6 +50,7 @@ __all__ = [
     "Law",
     "LawResult",
     "Need",
+    "PlainHarness",
     "ScriptHarness",
     "TrioHarness",
     "TrioRealHarness",

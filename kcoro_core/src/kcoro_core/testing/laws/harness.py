@@ -33,6 +33,7 @@ __all__ = [
     "Call",
     "Harness",
     "LawHung",
+    "PlainHarness",
     "ScriptHarness",
     "Tasks",
     "TrioHarness",
@@ -249,6 +250,29 @@ class ScriptHarness(Harness):
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
         script.run(main, seed=self.seed)
+
+
+class PlainHarness(Harness):
+    """No host at all: what functions do in a thread, with the coroutines of the engine in use."""
+
+    name: ClassVar[str] = "plain"
+    offers: ClassVar = frozenset({Need.NO_HOST})
+
+    def missing(self, law: Law) -> list[str]:
+        if Need.NO_HOST not in law.needs:
+            return ["it has tasks, which need a host"]
+        try:
+            able = plugins.coroutine().switcher != "none"
+        except KcoroError:
+            able = False
+        return [] if able else ["the engine in use has no coroutines"]
+
+    def check(self, law: Law, case: Any = None) -> None:
+        try:
+            law.fn(self, *(() if set(law.cases) == {""} else (case,))).__await__().send(None)
+        except StopIteration:
+            return
+        raise AssertionError(f"{law.id} awaits something; a law without a host cannot")
 
 
 async def collect(ch: Any, into: list[Any]) -> None:

@@ -69,6 +69,8 @@ class Group(enum.Enum):
     """What scopes and their tasks do, failures and results included."""
     LOOP = "loop"
     """What belongs to one run: threads, portals, wrong loops, checkpoints."""
+    COROUTINE = "coroutine"
+    """What functions with stacks of their own do; for engines that have them. No host takes part."""
 
 
 class Need(enum.Enum):
@@ -86,6 +88,8 @@ class Need(enum.Enum):
     """Signals of the operating system, in the main thread."""
     WAKE_UPS = "it counts how often the loop woke up"
     """A loop that can say how often it woke up."""
+    NO_HOST = "it is about functions that run on no host"
+    """A thread without a loop; the function of the law is ``async`` like all, and awaits nothing."""
 
 
 @frozen

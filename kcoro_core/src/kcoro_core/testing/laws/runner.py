@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .harness import Harness, ScriptHarness, TrioHarness, TrioRealHarness, using_engine
+from .harness import Harness, PlainHarness, ScriptHarness, TrioHarness, TrioRealHarness, using_engine
 from .registry import LAWS, Law
 
 __all__ = ["LawResult", "hosts", "run_engine"]
@@ -26,13 +26,14 @@ class LawResult:
 
 
 def hosts() -> list[Harness]:
-    """The harnesses of core's own hosts: trio strict, budgeted and on the real clock, and the script host twice."""
+    """The harnesses of core: trio strict, budgeted and on the real clock, the script host twice, and no host."""
     return [
         TrioHarness(strict=True),
         TrioHarness(strict=False),
         TrioRealHarness(),
         ScriptHarness(seed=0),
         ScriptHarness(seed=1),
+        PlainHarness(),
     ]
 
 
