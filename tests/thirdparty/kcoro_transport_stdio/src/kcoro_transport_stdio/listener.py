@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""A listener waits at a socket of its machine, to which the command's ``relay.py`` brings those who come."""
+"""A listener waits at a socket of its machine, to which the command's ``relay.py`` brings those who come.
+
+Whoever dials is given the command that the listener was given, or one that leads there from the same machine.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from kcoro_core.errors import AccessDenied, AlreadyExists, TransportError
 from kcoro_core.transport import READ, PollSpec
 
 from . import relay
-from .address import path_of
+from .address import command_of, path_of
 from .link import Connection
 
 __all__ = ["Listener"]
@@ -41,7 +44,9 @@ class Listener:
                     f"somebody listens at {self.path}; stop that server or take another path"
                 ) from error
             raise AccessDenied(f"{self.path}: {error.strerror}") from error
-        self.uri = f"stdio:{shlex.join([sys.executable, '-I', '-S', str(relay.__file__), self.path])}"
+        given = command_of(uri) if uri.partition(":")[2] else []
+        here = [sys.executable, "-I", "-S", str(relay.__file__), self.path]
+        self.uri = f"stdio:{shlex.join(given if len(given) > 1 else here)}"
         self._waiting = PollSpec(fd=self.sock.fileno(), want=READ)
 
     def _fresh_path(self) -> str:
