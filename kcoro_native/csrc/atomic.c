@@ -31,14 +31,6 @@ bool kc_atomic_swap_if(kc_atomic_int *a, int from, int to) {
     return same;
 }
 
-int kc_atomic_swap(kc_atomic_int *a, int to) {
-    pthread_mutex_lock(&lock);
-    int was = a->word;
-    a->word = to;
-    pthread_mutex_unlock(&lock);
-    return was;
-}
-
 /* What a mutex guards is in one order anyway. */
 int kc_atomic_load_sc(kc_atomic_int *a) {
     return kc_atomic_load(a);
@@ -66,17 +58,12 @@ void *kc_atomic_load_ptr(kc_atomic_ptr *a) {
     return word;
 }
 
-void kc_atomic_store_ptr(kc_atomic_ptr *a, void *to) {
-    kc_atomic_swap_ptr_sc(a, to);
+void *kc_atomic_load_ptr_sc(kc_atomic_ptr *a) {
+    return kc_atomic_load_ptr(a);
 }
 
-bool kc_atomic_swap_ptr_if_sc(kc_atomic_ptr *a, void *from, void *to) {
-    pthread_mutex_lock(&lock);
-    bool same = a->word == from;
-    if (same)
-        a->word = to;
-    pthread_mutex_unlock(&lock);
-    return same;
+void kc_atomic_store_ptr(kc_atomic_ptr *a, void *to) {
+    kc_atomic_swap_ptr_sc(a, to);
 }
 
 void *kc_atomic_swap_ptr_sc(kc_atomic_ptr *a, void *to) {

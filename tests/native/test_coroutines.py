@@ -16,6 +16,11 @@ from .library import CORE, CSRC, CTESTS, HERE, NATIVE, PORT, PORT_FLAGS, build, 
 OF_COROUTINES = [
     path for path in CTESTS if re.search(r"coroutine|registers|stacks|unwinding|deque|scheduler", path.stem)
 ]
+OF_THREADS = [
+    "test_coroutine",
+    "test_coroutine_threads",
+    *(path.stem for path in CTESTS if re.search("deque|scheduler", path.stem)),
+]
 RACED = ["-g", "-O1", "-fsanitize=thread", *PORT_FLAGS]
 WATCHED = ["-g", "-O1", "-DKC_HAVE_VALGRIND", "-DROUNDS=20000", *PORT_FLAGS]
 EMULATED = ["-O1", "-funwind-tables", *PORT_FLAGS]
@@ -114,7 +119,7 @@ def raced(build_dir: Path) -> Path:
     return build(build_dir / "raced.o", [*CORE, *PORT], *RACED, f"-I{CSRC}", "-r", "-nostdlib")
 
 
-@pytest.mark.parametrize("name", ["test_coroutine", "test_coroutine_threads", "test_deque"])
+@pytest.mark.parametrize("name", OF_THREADS)
 def test_a_c_test_passes_under_the_thread_sanitizer(name: str, raced: Path, tmp_path: Path) -> None:
     """It is told of each switch, and then sees no race. Row: Q5."""
     done = run(build(tmp_path / name, [NATIVE / "ctests" / f"{name}.c", raced], *RACED, BESIDE))

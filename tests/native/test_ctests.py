@@ -21,7 +21,7 @@ STRICTEST = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1", "
 def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_path: Path) -> None:
     """No leak, no access out of bounds or after free, no undefined behaviour.
 
-    Rows: CH6, CH9, C1, C2, C3, C5, C6, C8, DG1, Q5.
+    Rows: CH6, CH9, C1, C2, C3, C5, C6, C8, DG1, Q5, SC1, SC2, SC3, SC4, SC6, SC7, SC11, SC12.
     """
     program = build(tmp_path / source.stem, [*parts(source), sanitized], *SANITIZED, f"-I{NATIVE / 'ctests'}")
     done = run(program, env=STRICTEST)
@@ -38,6 +38,7 @@ def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_pat
         "test_coroutine_threads",
         "test_stacks",
         "test_deque",
+        "test_scheduler",
     ],
 )
 def test_a_build_with_ports_and_without_c11_atomics_passes_too(name: str, ported: Path, tmp_path: Path) -> None:

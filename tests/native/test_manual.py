@@ -11,7 +11,7 @@ from .library import SANITIZED, build, run
 
 PROGRAMS = [
     (block, answer)
-    for page in [DOCS / "native.md", DOCS / "COROUTINE_DESIGN.md"]
+    for page in [DOCS / "native.md", DOCS / "COROUTINE_DESIGN.md", DOCS / "SCHEDULER_DESIGN.md"]
     for block, answer in zip(blocks(page), blocks(page)[1:], strict=False)
     if block.language == "c" and answer.language == "text"
 ]

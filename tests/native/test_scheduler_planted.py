@@ -14,6 +14,12 @@ from .library import CORE, CSRC, NATIVE, PORT, PORT_FLAGS, build
 pytestmark = pytest.mark.long
 
 LONGEST = 20  # seconds: whoever waits longer was left waiting
+# Where a fault shows only if two threads come at once, what is between them is made slow as well.
+SLOWLY = "    for (volatile int i = 0; i < 50000; i++)\n        ;\n"
+STOPPED = (
+    "    if (kc_atomic_swap_if(&task->word, KCI_GOES_ON, KCI_WAITS))\n"
+    "        return; /* from here on it may be anywhere, and gone */\n"
+)
 # Which test has to see it, and what is changed.
 FAULTS = {
     "the last item is popped without a swap": (
@@ -34,6 +40,106 @@ FAULTS = {
         "deque.h",
         "    return (int)((unsigned)b - (unsigned)t);",
         "    return b < t ? -1 : (int)((unsigned)b - (unsigned)t);",
+    ),
+    "who is woken before it has stopped is forgotten": (
+        "test_scheduler",
+        "worker.c",
+        STOPPED + "    kc_atomic_store(&task->word, KCI_GOES_ON);\n    kci_task_ready(task, false);",
+        SLOWLY + STOPPED + "    kc_atomic_store(&task->word, KCI_GOES_ON);",
+    ),
+    "an unpark before a park is forgotten": ("test_scheduler", "task.c", "task->may_go_on = true;", ";"),
+    "a shutdown wakes nobody": (
+        "test_scheduler",
+        "scheduler.c",
+        "kc_op_revoke(kc_atomic_load_ptr_sc(&task->op));",
+        ";",
+    ),
+    "who waits after a shutdown waits": (
+        "test_scheduler",
+        "wait.c",
+        "if (kc_atomic_load_sc(&s->is_stopping) != 0) {\n        kc_op_revoke",
+        "if (0) {\n        kc_op_revoke",
+    ),
+    "what never began begins after a shutdown": (
+        "test_scheduler",
+        "scheduler.c",
+        "    for (kc_task_t *task; (task = kci_inject_pull(s)) != NULL;)\n        kci_task_finish(task, -ECANCELED);",
+        "    for (kc_task_t *task; (task = kci_inject_pull(s)) != NULL;)\n        kci_task_finish(task, 0);",
+    ),
+    "a stack is not given back": (
+        "test_scheduler",
+        "task.c",
+        "    kc_coro_destroy(task->co);\n    task->co = NULL;",
+        "",
+    ),
+    "a timer is started by nobody": (
+        "test_scheduler",
+        "wait.c",
+        "        if (timeout_ns >= 0)\n            start",
+        "if (0) start",
+    ),
+    "sleepers are not told of an earlier time": (
+        "test_scheduler",
+        "idle.c",
+        "if (is_earlier && keeper != NULL)",
+        "if (0 && is_earlier && keeper != NULL)",
+    ),
+    "new work wakes nobody": ("test_scheduler", "idle.c", "pthread_cond_signal(&chosen->bell);", ";"),
+    "who goes to sleep does not look once more": (
+        "test_scheduler",
+        "idle.c",
+        "        lie_down(self);\n        if (sees_work(self))",
+        SLOWLY + "        lie_down(self);\n        if (0)",
+    ),
+    "a searcher wakes another for nothing": (
+        "test_scheduler_counts",
+        "idle.c",
+        " && found && sees_work(self)",
+        " && found",
+    ),
+    "a worker asks one too many": (
+        "test_scheduler_counts",
+        "worker.c",
+        "probes < s->options.steal_scan",
+        "probes <= s->options.steal_scan",
+    ),
+    "the slot is never given up": (
+        "test_scheduler_turns",
+        "worker.c",
+        "self->in_a_row >= self",
+        "0 && self->in_a_row >= self",
+    ),
+    "the slot is always used": (
+        "test_scheduler_counts",
+        "worker.c",
+        " && self->sched->options.resume == KC_RESUME_INLINE",
+        "",
+    ),
+    "a yield goes to the slot": (
+        "test_scheduler_turns",
+        "worker.c",
+        "        kc_atomic_count_add(&self->counts.yields, 1);\n        queue(self, task);",
+        "        kc_atomic_count_add(&self->counts.yields, 1);\n        self->slot = task;",
+    ),
+    "a busy worker does not look outside": (
+        "test_scheduler_turns",
+        "worker.c",
+        "if (++self->ticks % s->options.inject_every == 0)",
+        "if (0)",
+    ),
+    "there is always room": ("test_scheduler_turns", "inject.c", ">= s->options.inject_room", ">= SIZE_MAX"),
+    "room that was made is told to nobody": (
+        "test_scheduler_turns",
+        "inject.c",
+        "pthread_cond_signal(&q->has_room);",
+        "",
+    ),
+    "nobody steals": ("test_scheduler_turns", "worker.c", "if (s->options.workers == 1)", "if (1)"),
+    "the oldest half is donated in reverse": (
+        "test_scheduler_counts",
+        "worker.c",
+        "count <= KC_SCHED_DEQUE_ROOM / 2",
+        "count <= KC_SCHED_DEQUE_ROOM",
     ),
 }
 

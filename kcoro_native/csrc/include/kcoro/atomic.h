@@ -29,8 +29,6 @@ int kc_atomic_load(kc_atomic_int *a);
 void kc_atomic_store(kc_atomic_int *a, int to);
 /* Set the word to `to` if it is `from`; whether that happened. */
 bool kc_atomic_swap_if(kc_atomic_int *a, int from, int to);
-/* Set the word; what it was. */
-int kc_atomic_swap(kc_atomic_int *a, int to);
 /* The word as it is now, in the one order. */
 int kc_atomic_load_sc(kc_atomic_int *a);
 /* Set the word, in the one order. */
@@ -47,10 +45,10 @@ typedef struct kc_atomic_ptr {
 
 /* The pointer as it is now. */
 void *kc_atomic_load_ptr(kc_atomic_ptr *a);
+/* The pointer as it is now, in the one order. */
+void *kc_atomic_load_ptr_sc(kc_atomic_ptr *a);
 /* Set the pointer; what was written before is seen by whoever loads it. */
 void kc_atomic_store_ptr(kc_atomic_ptr *a, void *to);
-/* Set the pointer to `to` if it is `from`, in the one order; whether that happened. */
-bool kc_atomic_swap_ptr_if_sc(kc_atomic_ptr *a, void *from, void *to);
 /* Set the pointer, in the one order; what it was. */
 void *kc_atomic_swap_ptr_sc(kc_atomic_ptr *a, void *to);
 
@@ -85,11 +83,6 @@ static inline bool kc_atomic_swap_if(kc_atomic_int *a, int from, int to) {
     return atomic_compare_exchange_strong_explicit(a, &from, to, memory_order_acq_rel, memory_order_acquire);
 }
 
-/* Set the word; what it was. */
-static inline int kc_atomic_swap(kc_atomic_int *a, int to) {
-    return atomic_exchange_explicit(a, to, memory_order_acq_rel);
-}
-
 /* The word as it is now, in the one order. */
 static inline int kc_atomic_load_sc(kc_atomic_int *a) {
     return atomic_load_explicit(a, memory_order_seq_cst);
@@ -118,14 +111,14 @@ static inline void *kc_atomic_load_ptr(kc_atomic_ptr *a) {
     return atomic_load_explicit(a, memory_order_acquire);
 }
 
+/* The pointer as it is now, in the one order. */
+static inline void *kc_atomic_load_ptr_sc(kc_atomic_ptr *a) {
+    return atomic_load_explicit(a, memory_order_seq_cst);
+}
+
 /* Set the pointer; what was written before is seen by whoever loads it. */
 static inline void kc_atomic_store_ptr(kc_atomic_ptr *a, void *to) {
     atomic_store_explicit(a, to, memory_order_release);
-}
-
-/* Set the pointer to `to` if it is `from`, in the one order; whether that happened. */
-static inline bool kc_atomic_swap_ptr_if_sc(kc_atomic_ptr *a, void *from, void *to) {
-    return atomic_compare_exchange_strong_explicit(a, &from, to, memory_order_seq_cst, memory_order_seq_cst);
 }
 
 /* Set the pointer, in the one order; what it was. */

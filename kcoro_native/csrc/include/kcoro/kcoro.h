@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; and coroutines. It knows no
-** Python. */
+/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; coroutines, and a scheduler
+** that runs them in many threads. It knows no Python. */
 #ifndef KCORO_KCORO_H
 #define KCORO_KCORO_H
 
@@ -18,6 +18,7 @@
 #include "log.h"
 #include "memory.h"
 #include "poller.h"
+#include "scheduler.h"
 #include "scope.h"
 #include "select.h"
 #include "semantics.h"

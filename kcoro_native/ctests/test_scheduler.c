@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/* Tasks on one, two and eight workers: their life, results, waits and end. Rows: SC3, SC6, SC7, C6. */
+
+#include "workers.h"
+
+#include "kcoro/stack.h"
+
+#if defined(ROUNDS)
+/* Whoever compiles it has said how many. */
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROUNDS 2000
+#else
+#define ROUNDS 20000
+#endif
+
+static kc_atomic_int counter;
+
+static int adds_one(void *arg) {
+    (void)arg;
+    kc_atomic_add_sc(&counter, 1);
+    return 0;
+}
+
+static int returns(void *number) {
+    return (int)VALUE(number);
+}
+
+static int waits_for_ever(void *arg) {
+    (void)arg;
+    int rc = kc_task_park(-1);
+    kc_atomic_add_sc(&counter, 1);
+    return rc;
+}
+
+/* -- beginning and end */
+
+TEST(every_task_runs_once) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&counter, 0);
+        spawn_many(s, 1000, adds_one, NULL);
+        CHECK(kc_sched_drain(s, LONG), ==, 0);
+        CHECK(kc_atomic_load(&counter), ==, 1000);
+        end(s);
+    }
+}
+
+TEST(whoever_joins_gets_the_result) {
+    EACH(n) {
+        kc_task_t *tasks[100];
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        for (int i = 0; i < 100; i++)
+            tasks[i] = spawn(s, returns, ELEMENT(i));
+        for (int i = 99; i >= 0; i--)
+            CHECK(joined(tasks[i]), ==, i);
+        end(s);
+    }
+}
+
+static int spawns_and_joins(void *depth) {
+    kc_task_t *left, *right;
+    if (depth == NULL)
+        return 1;
+    left = spawn(kc_sched_current(), spawns_and_joins, ELEMENT(VALUE(depth) - 1));
+    right = spawn(kc_sched_current(), spawns_and_joins, ELEMENT(VALUE(depth) - 1));
+    int sum = joined(left);
+    return sum + joined(right);
+}
+
+TEST(tasks_join_tasks) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        CHECK(joined(spawn(s, spawns_and_joins, ELEMENT(9))), ==, 512);
+        end(s);
+    }
+}
+
+TEST(what_was_spawned_before_the_start_waits_for_it) {
+    kc_sched_t *s = made((kc_sched_options_t){.workers = 2, .inject_room = 3});
+    kc_task_t *task;
+    kc_atomic_store(&counter, 0);
+    spawn_many(s, 3, adds_one, NULL);
+    CHECK(kc_sched_spawn(s, &task, adds_one, NULL, NULL, LONG), ==, -EAGAIN);
+    CHECK(task == NULL, ==, 1);
+    CHECK(kc_sched_start(s), ==, 0);
+    CHECK(kc_sched_start(s), ==, -EINVAL);
+    CHECK(kc_sched_drain(s, LONG), ==, 0);
+    CHECK(kc_atomic_load(&counter), ==, 3);
+    end(s);
+}
+
+TEST(what_never_began_is_told_to_whoever_joins) {
+    kc_sched_t *s = made((kc_sched_options_t){.workers = 1});
+    kc_atomic_store(&counter, 0);
+    kc_task_t *task = spawn(s, adds_one, NULL);
+    CHECK(kc_sched_destroy(s), ==, -EINVAL);
+    CHECK(kc_sched_shutdown(s, 0), ==, 0);
+    CHECK(kc_sched_spawn(s, NULL, adds_one, NULL, NULL, 0), ==, -ECANCELED);
+    CHECK(kc_sched_destroy(s), ==, 0);
+    CHECK(joined(task), ==, -ECANCELED); /* the handle outlives the scheduler */
+    CHECK(kc_atomic_load(&counter), ==, 0);
+}
+
+TEST(a_shutdown_has_the_tasks_that_wait_clean_up) {
+    EACH(n) {
+        kc_task_t *task;
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&counter, 0);
+        spawn_many(s, 99, waits_for_ever, NULL);
+        task = spawn(s, waits_for_ever, NULL);
+        CHECK(kc_sched_drain(s, LONG), ==, 100);
+        CHECK(kc_task_join(task, NULL, 0), ==, -EAGAIN);
+        CHECK(kc_task_join(task, NULL, MS), ==, -ETIME);
+        CHECK(kc_sched_shutdown(s, LONG), ==, 0);
+        CHECK(kc_atomic_load(&counter), ==, 100);
+        CHECK(joined(task), ==, -ECANCELED);
+        CHECK(kc_sched_destroy(s), ==, 0);
+    }
+}
+
+static int waits_again_and_again(void *arg) {
+    (void)arg;
+    CHECK(kc_task_park(-1), ==, -ECANCELED);
+    CHECK(kc_task_park(-1), ==, -ECANCELED);
+    CHECK(kc_task_sleep(LONG), ==, -ECANCELED);
+    CHECK(kc_task_yield(), ==, -ECANCELED);
+    CHECK(kc_sched_spawn(kc_sched_current(), NULL, adds_one, NULL, NULL, 0), ==, -ECANCELED);
+    return 7;
+}
+
+TEST(after_a_shutdown_no_wait_holds_a_task_up) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *task = spawn(s, waits_again_and_again, NULL);
+        CHECK(kc_sched_drain(s, LONG), ==, 1);
+        CHECK(kc_sched_shutdown(s, LONG), ==, 0);
+        CHECK(joined(task), ==, 7);
+        CHECK(kc_sched_destroy(s), ==, 0);
+    }
+}
+
+static int yields_until_told(void *arg) {
+    while (kc_atomic_load(arg) == 0)
+        kc_task_yield();
+    return 0;
+}
+
+TEST(a_shutdown_that_is_not_over_says_so_and_can_be_repeated) {
+    EACH(n) {
+        kc_atomic_int told;
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&told, 0);
+        spawn_many(s, 1, yields_until_told, &told);
+        while (stats_of(s).yields == 0)
+            ;
+        CHECK(kc_sched_drain(s, 0), ==, -ETIME);
+        CHECK(kc_sched_shutdown(s, MS), ==, -ETIME);
+        CHECK(kc_sched_destroy(s), ==, -EINVAL);
+        kc_atomic_store(&told, 1);
+        end(s);
+    }
+}
+
+TEST(nothing_is_left_behind) {
+    kc_stack_counts_t before, after;
+    kc_stacks_trim();
+    kc_stacks_count(&before);
+    for (int i = 0; i < 3; i++) {
+        kc_sched_t *s = started(8, KC_RESUME_INLINE);
+        spawn_many(s, 500, i == 1 ? adds_one : waits_for_ever, NULL);
+        end(s);
+    }
+    kc_stacks_trim();
+    kc_stacks_count(&after);
+    CHECK(after.used, ==, before.used);
+    CHECK(after.slabs, ==, before.slabs);
+}
+
+/* -- waiting */
+
+static int parks_often(void *arg) {
+    (void)arg;
+    for (int i = 1; kc_task_park(-1) == 0; i++)
+        kc_atomic_store(&counter, i);
+    return kc_atomic_load(&counter);
+}
+
+static int unparks_often(void *task) {
+    for (int i = 1; i <= ROUNDS; i++) {
+        kc_task_unpark(task);
+        while (kc_atomic_load(&counter) != i)
+            kc_task_yield();
+    }
+    return 0;
+}
+
+TEST(no_unpark_is_lost) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&counter, 0);
+        kc_task_t *parks = spawn(s, parks_often, NULL);
+        CHECK(joined(spawn(s, unparks_often, parks)), ==, 0);
+        end(s);
+        CHECK(joined(parks), ==, ROUNDS);
+    }
+}
+
+TEST(a_thread_may_unpark_a_task) {
+    kc_sched_t *s = started(2, KC_RESUME_INLINE);
+    kc_atomic_store(&counter, 0);
+    kc_task_t *parks = spawn(s, parks_often, NULL);
+    for (int i = 1; i <= ROUNDS / 10; i++) {
+        kc_task_unpark(parks);
+        while (kc_atomic_load(&counter) != i)
+            ;
+    }
+    end(s);
+    CHECK(joined(parks), ==, ROUNDS / 10);
+}
+
+static int parks_in_time(void *arg) {
+    (void)arg;
+    kc_task_unpark(kc_task_current());
+    kc_task_unpark(kc_task_current());
+    CHECK(kc_task_park(-1), ==, 0); /* several are one */
+    CHECK(kc_task_park(0), ==, -EAGAIN);
+    CHECK(kc_task_park(MS), ==, -ETIME);
+    CHECK(kc_task_sleep(MS), ==, 0);
+    CHECK(kc_task_sleep(0), ==, 0);
+    CHECK(kc_task_join(kc_task_current(), NULL, -1), ==, -EINVAL);
+    CHECK(kc_sched_shutdown(kc_sched_current(), 0), ==, -EINVAL);
+    CHECK(kc_sched_drain(kc_sched_current(), 0), ==, -EINVAL);
+    return 0;
+}
+
+TEST(waits_end_in_time) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        CHECK(joined(spawn(s, parks_in_time, NULL)), ==, 0);
+        CHECK(kc_sched_drain(s, LONG), ==, 0);
+        end(s);
+    }
+}
+
+static int sleeps(void *ms) {
+    return kc_task_sleep(VALUE(ms) * MS);
+}
+
+TEST(whoever_keeps_the_time_is_told_of_an_earlier_one) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *late = spawn(s, sleeps, ELEMENT(LONG / MS));
+        CHECK(kc_task_join(late, NULL, 2 * MS), ==, -ETIME); /* by now somebody keeps the time for it */
+        CHECK(joined(spawn(s, sleeps, ELEMENT(1))), ==, 0);
+        end(s);
+        CHECK(joined(late), ==, -ECANCELED);
+    }
+}
+
+TEST(outside_of_a_task_there_is_nothing_to_stop) {
+    CHECK(kc_task_current() == NULL, ==, 1);
+    CHECK(kc_task_park(-1), ==, -EINVAL);
+    CHECK(kc_task_yield(), ==, -EINVAL);
+    CHECK(kc_task_sleep(0), ==, -EINVAL);
+    CHECK(kc_sched_create(NULL, NULL), ==, -EINVAL);
+    kc_sched_t *s;
+    kc_sched_options_t wrong = {.workers = KC_SCHED_WORKERS_MOST + 1};
+    CHECK(kc_sched_create(&s, &wrong), ==, -EINVAL);
+    wrong = (kc_sched_options_t){.resume = (kc_resume_t)2};
+    CHECK(kc_sched_create(&s, &wrong), ==, -EINVAL);
+    CHECK(kc_sched_create(&s, NULL), ==, 0);
+    CHECK(kc_sched_workers(s), >=, 1);
+    CHECK(kc_sched_drain(s, 0), ==, -EINVAL);
+    CHECK(kc_sched_destroy(s), ==, 0);
+}
+
+int main(void) {
+    RUN(every_task_runs_once);
+    RUN(whoever_joins_gets_the_result);
+    RUN(tasks_join_tasks);
+    RUN(what_was_spawned_before_the_start_waits_for_it);
+    RUN(what_never_began_is_told_to_whoever_joins);
+    RUN(a_shutdown_has_the_tasks_that_wait_clean_up);
+    RUN(after_a_shutdown_no_wait_holds_a_task_up);
+    RUN(a_shutdown_that_is_not_over_says_so_and_can_be_repeated);
+    RUN(nothing_is_left_behind);
+    RUN(no_unpark_is_lost);
+    RUN(a_thread_may_unpark_a_task);
+    RUN(waits_end_in_time);
+    RUN(whoever_keeps_the_time_is_told_of_an_earlier_one);
+    RUN(outside_of_a_task_there_is_nothing_to_stop);
+    return DONE;
+}
