@@ -191,9 +191,11 @@ int kc_task_detach(kc_task_t *task) {
 
 /* -- parking */
 
+/* A coroutine that a task has resumed itself is not the task: it could not be left for the worker. */
 kc_task_t *kc_task_current(void) {
     kci_worker_t *worker = kci_seat()->worker;
-    return worker != NULL ? worker->task : NULL;
+    kc_task_t *task = worker != NULL ? worker->task : NULL;
+    return task != NULL && task->co == kc_coro_current() ? task : NULL;
 }
 
 kc_sched_t *kc_sched_current(void) {

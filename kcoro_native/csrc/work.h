@@ -81,6 +81,7 @@ struct kci_worker {
     kc_task_t *slot; /* that was woken just now, and runs next */
     int why;         /* an enum kci_why: the task's last words */
     size_t ticks, in_a_row;
+    size_t spent; /* calls of the task that did not have to wait, in a row */
     uint64_t chance;
     pthread_t thread;
     pthread_cond_t bell;

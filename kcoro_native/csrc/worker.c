@@ -145,6 +145,7 @@ static void run(kci_worker_t *self, kc_task_t *task) {
     }
     self->task = task;
     self->why = KCI_YIELDED;
+    self->spent = 0;
     kc_coro_resume(task->co);
     self->task = NULL;
     if (self->why == KCI_STOPPED) {

@@ -141,6 +141,37 @@ FAULTS = {
         "count <= KC_SCHED_DEQUE_ROOM / 2",
         "count <= KC_SCHED_DEQUE_ROOM",
     ),
+    "a select holds one lock only": (
+        "test_shared_scheduler",
+        "shared_select.c",
+        "ch != NULL; ch = behind(s, ch))\n        pthread_mutex_lock(&ch->lock);",
+        "ch != NULL; ch = NULL)\n        pthread_mutex_lock(&ch->lock);",
+    ),
+    "who gave up stays in its queue": ("test_shared_scheduler", "shared.c", "    kc_waiter_leave(&w);\n", ""),
+    "what is dropped is told with the lock": (
+        "test_shared_scheduler",
+        "shared.c",
+        "    kci_leave(&ch->lock);\n    kci_share_tell(ch, &dropped);",
+        "    kci_share_tell(ch, &dropped);\n    kci_leave(&ch->lock);",
+    ),
+    "what was dropped by a select is forgotten": (
+        "test_shared_scheduler",
+        "shared_select.c",
+        "        kci_share_tell(by, &dropped);",
+        ";",
+    ),
+    "a task that need not wait goes on for ever": (
+        "test_shared_scheduler",
+        "shared.c",
+        ">= KC_SCHED_BUDGET",
+        ">= SIZE_MAX",
+    ),
+    "a failure is in no book": (
+        "test_shared_scheduler",
+        "shared.c",
+        "    book(ch, rc);\n    kci_share_leave(ch);",
+        "    kci_share_leave(ch);",
+    ),
 }
 
 

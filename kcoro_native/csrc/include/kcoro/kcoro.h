@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; coroutines, and a scheduler
-** that runs them in many threads. It knows no Python. */
+/* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; coroutines, a scheduler that
+** runs them in many threads, and channels that they share. It knows no Python. */
 #ifndef KCORO_KCORO_H
 #define KCORO_KCORO_H
 
@@ -22,6 +22,7 @@
 #include "scope.h"
 #include "select.h"
 #include "semantics.h"
+#include "shared.h"
 #include "stack.h"
 #include "timer.h"
 #include "version.h"

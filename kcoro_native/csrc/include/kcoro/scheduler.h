@@ -148,7 +148,8 @@ int kc_task_unpark(kc_task_t *task);
 
 /* -- from the body of a task */
 
-/* The task that runs in this thread, or NULL; no handle: it need not be given up. */
+/* The task that runs in this thread, or NULL, also in a coroutine that a task has resumed itself. It is no handle: it
+** need not be given up. */
 kc_task_t *kc_task_current(void);
 
 /* The scheduler whose worker this thread is, or NULL. */

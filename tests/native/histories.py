@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Whether calls that were made at once could have been made one after the other: linearizability.
+
+The sequential model is the reference engine. Each call takes effect at one point between its beginning and its end:
+there it is decided, or begins to wait; one that waits is decided by a later one. The search is Wing and Gong's (1993):
+begin, in every way that the times allow, one call after the other, and give up where an outcome differs from what was
+seen.
+``histories.c`` makes histories.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+
+from kcoro_core.engine import CLOSED, WOULD_BLOCK
+from kcoro_core.reference.channel import Channel
+from kcoro_core.reference.waiter import Arm, SelectOperation
+from kcoro_core.semantics import WAITING, ClosedRule, Kind, Overflow
+
+CHANNELS = 2
+Outcome = tuple[int, int]
+
+
+@frozen
+class Call:
+    """One call: its times, what it asked for, what became of it; a close has no arms, and its value is the channel."""
+
+    began: int
+    ended: int
+    is_try: bool
+    outcome: Outcome
+    arms: tuple[tuple[int, bool, int], ...]
+
+
+@frozen
+class History:
+    """What tasks did at once on channels of one kind."""
+
+    kind: Kind
+    capacity: int | None
+    overflow: Overflow
+    calls: list[Call]
+
+
+def read(text: str) -> Iterator[History]:
+    """What ``histories.c`` has printed."""
+    history: History | None = None
+    for line in text.splitlines():
+        what, *words = line.split()
+        numbers = [int(word) for word in words]
+        if what == "H":
+            if history is not None:
+                yield history
+            kind = list(Kind)[numbers[0]]
+            history = History(kind, numbers[1] or None, list(Overflow)[numbers[2]], [])
+        elif history is not None:
+            arms = tuple((at, bool(way), value) for at, way, value in zip(*[iter(numbers[5:])] * 3, strict=True))
+            history.calls.append(Call(numbers[0], numbers[1], bool(numbers[2]), (numbers[3], numbers[4]), arms))
+    if history is not None:
+        yield history
+
+
+def begin(call: Call, channels: list[Channel]) -> Outcome | SelectOperation:
+    """Make one call on the model: its outcome, or the operation by which it waits."""
+    if not call.arms:
+        channels[call.outcome[1]].close()
+        return call.outcome
+    for index, (at, is_sending, value) in enumerate(call.arms):
+        answer = channels[at].send_now(value) if is_sending else channels[at].recv_now()
+        if answer is CLOSED:
+            return -errno.EPIPE, 0
+        if answer is not WOULD_BLOCK:
+            return index, 0 if is_sending else answer
+    if call.is_try:
+        return -errno.EAGAIN, 0
+    op = SelectOperation(ClosedRule.RAISE, len(call.arms))
+    for index, (at, is_sending, value) in enumerate(call.arms):
+        channels[at].enqueue(Arm(op, index, is_sending, value))
+    return op
+
+
+def outcome_of(begun: Outcome | SelectOperation) -> Outcome | None:
+    """What has become of a call by now; None: it waits."""
+    if isinstance(begun, tuple):
+        return begun
+    if begun.claim == WAITING:
+        return None
+    return (-errno.EPIPE, 0) if begun.error is not None else (begun.claim, begun.value or 0)
+
+
+def replayed(history: History, order: list[int]) -> tuple[dict[int, Outcome], Any] | None:
+    """The outcomes after some calls in an order, and the state; None: one is not what was seen."""
+    channels = [Channel(history.kind, history.capacity, history.overflow) for _ in range(CHANNELS)]
+    begun = {at: begin(history.calls[at], channels) for at in order}
+    outcomes = {at: outcome for at, call in begun.items() if (outcome := outcome_of(call)) is not None}
+    if any(history.calls[at].outcome != outcome for at, outcome in outcomes.items()):
+        return None
+    waits = [at for at in order if at not in outcomes]
+    return outcomes, (frozenset(order), tuple(tuple(ch.queue) for ch in channels), tuple(waits))
+
+
+def order_of(history: History) -> list[int] | None:
+    """An order in which the calls could have been made one after the other; None: there is none."""
+    calls, seen = history.calls, set[Any]()
+    first = sorted(range(len(calls)), key=lambda at: calls[at].began)
+
+    def search(order: list[int], done: dict[int, Outcome]) -> list[int] | None:
+        if len(done) == len(calls):
+            return order
+        earliest = min(calls[at].ended for at in first if at not in done)
+        for at in first:
+            if at in order or calls[at].began > earliest:
+                continue
+            after = replayed(history, [*order, at])
+            if after is None or after[1] in seen:
+                continue
+            seen.add(after[1])
+            if (found := search([*order, at], after[0])) is not None:
+                return found
+        return None
+
+    return search([], {})
