@@ -184,36 +184,36 @@ TEST(a_shutdown_lets_go_of_threads_that_are_held_up) {
 #define JOBS 1000
 #define AT_ONCE 200 /* so many fit into the queue of one worker: none is donated */
 
-/* They are as long as each other on any machine: two run at a time, and wait for each other. */
-static int works(void *arg) {
-    (void)arg;
-    int arrived = kc_atomic_add_sc(&counter, 1);
-    while (kc_atomic_load(&counter) < arrived + arrived % 2)
+/* They are as long as each other on any machine: as many as there are workers run at a time, and wait for each other. */
+static int works(void *workers) {
+    int group = (int)VALUE(workers), arrived = kc_atomic_add_sc(&counter, 1);
+    while (kc_atomic_load(&counter) < (arrived + group - 1) / group * group)
         sched_yield();
     return 0;
 }
 
-static int spawns_jobs(void *arg) {
-    (void)arg;
-    spawn_many(kc_sched_current(), AT_ONCE, works, NULL);
+static int spawns_jobs(void *workers) {
+    spawn_many(kc_sched_current(), AT_ONCE, works, workers);
     return 0;
 }
 
-TEST(two_workers_share_what_one_was_given) {
-    kc_sched_stats_t each;
-    kc_sched_t *s = started(2, KC_RESUME_INLINE);
-    kc_atomic_store(&counter, 0);
-    for (int jobs = 0; jobs < JOBS; jobs += AT_ONCE) {
-        spawn_many(s, 1, spawns_jobs, NULL);
-        CHECK(kc_sched_drain(s, LONG), ==, 0);
+TEST(all_workers_share_what_one_was_given) {
+    EACH(n) {
+        kc_sched_stats_t each;
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&counter, 0);
+        for (int jobs = 0; jobs < JOBS; jobs += AT_ONCE) {
+            spawn_many(s, 1, spawns_jobs, ELEMENT(n));
+            CHECK(kc_sched_drain(s, LONG), ==, 0);
+        }
+        CHECK(stats_of(s).steals_succeeded, >=, n == 1 ? 0 : JOBS / 10);
+        CHECK(stats_of(s).donations, ==, 0);
+        for (size_t i = 0; i < n; i++) {
+            kc_sched_worker_stats(s, i, &each);
+            CHECK(each.tasks_completed, >=, JOBS / n);
+        }
+        end(s);
     }
-    CHECK(stats_of(s).steals_succeeded, >, JOBS / 10);
-    CHECK(stats_of(s).donations, ==, 0);
-    for (size_t i = 0; i < 2; i++) {
-        kc_sched_worker_stats(s, i, &each);
-        CHECK(each.tasks_completed, >=, JOBS * 3 / 10);
-    }
-    end(s);
 }
 
 /* -- chains */
@@ -253,7 +253,7 @@ int main(void) {
     RUN(a_busy_worker_looks_outside_every_so_many_steps);
     RUN(a_thread_that_spawns_too_much_is_held_up);
     RUN(a_shutdown_lets_go_of_threads_that_are_held_up);
-    RUN(two_workers_share_what_one_was_given);
+    RUN(all_workers_share_what_one_was_given);
     RUN(a_long_chain_of_wakes_uses_up_no_stack_and_nobodys_patience);
     return DONE;
 }

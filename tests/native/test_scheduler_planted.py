@@ -141,11 +141,11 @@ FAULTS = {
         "count <= KC_SCHED_DEQUE_ROOM / 2",
         "count <= KC_SCHED_DEQUE_ROOM",
     ),
-    "a select holds one lock only": (
+    "somebody comes between the poll and the wait of a select": (
         "test_shared_scheduler",
         "shared_select.c",
-        "ch != NULL; ch = behind(s, ch))\n        pthread_mutex_lock(&ch->lock);",
-        "ch != NULL; ch = NULL)\n        pthread_mutex_lock(&ch->lock);",
+        "    rc = kci_wait_begin(&wait, &s->op);",
+        "    leave_all(s);\n" + SLOWLY + "    lock_all(s);\n    rc = kci_wait_begin(&wait, &s->op);",
     ),
     "who gave up stays in its queue": ("test_shared_scheduler", "shared.c", "    kc_waiter_leave(&w);\n", ""),
     "what is dropped is told with the lock": (
