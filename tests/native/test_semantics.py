@@ -54,6 +54,12 @@ def test_the_header_has_the_numbers_of_the_reference_and_no_others() -> None:
     assert enumerators(HEADER) == EXPECTED
 
 
+def test_coroutines_have_the_same_states_in_both() -> None:
+    """Row: C5."""
+    header = (INCLUDE / "kcoro" / "coroutine.h").read_text()
+    assert enumerators(header) == {"kc_coro_state": of(semantics.CoroutineState, "KC_CORO_")}
+
+
 def test_the_comparison_sees_a_wrong_number() -> None:
     assert enumerators(HEADER.replace("KC_CLOSED = -4", "KC_CLOSED = -5")) != EXPECTED
 
