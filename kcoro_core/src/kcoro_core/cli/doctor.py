@@ -28,6 +28,12 @@ kcoro doctor
 kcoro doctor --json > doctor.json      # to attach to a report
 """
 
+SWITCHERS = {
+    "threads": "an OS thread for each stack",
+    "ucontext": "of the C library",
+    "none": "it cannot switch stacks here",
+}
+"""What is to be said of how stacks are switched; others are the names of processors."""
 Question = tuple[Callable[[str], object], str]
 DEFAULT_HOST = "trio"
 DISTRIBUTIONS = ("kcoro-core", "kcoro-native", "pluggy", "attrs", "trio", "rich", "dnspython")
@@ -63,6 +69,7 @@ def examine() -> dict[str, Any]:
         "versions": {name: _version(name) for name in DISTRIBUTIONS},
         "apis": {"engine": ENGINE_API, "transport": TRANSPORT_API},
         "engine": engine,
+        "coroutines": _coroutines(problems),
         "compiled": _compiled(reports),
         "host": {"name": DEFAULT_HOST, "why": "a program runs on it unless run(host=...) names another"},
         "hosts": sorted({host for report in reports for host in report.hosts}),
@@ -108,6 +115,21 @@ def _engine(problems: list[str]) -> dict[str, str]:
         problems.append(f"engine: {error}")
         return {"name": "none", "why": str(error)}
     return {"name": choice.name, "why": choice.why}
+
+
+def _coroutines(problems: list[str]) -> dict[str, str]:
+    """Whose stacks programs get, and how it gets from one to another."""
+    try:
+        factory = plugins.coroutine()
+    except KcoroError as error:
+        if not problems:  # or the engine itself is one, and told already
+            return {"engine": "none", "switcher": "none", "why": str(error)}
+        return {"engine": "none", "switcher": "none", "why": "there is no engine"}
+    return {
+        "engine": factory.engine,
+        "switcher": factory.switcher,
+        "why": SWITCHERS.get(factory.switcher, "its own code"),
+    }
 
 
 def _compiled(reports: list[plugins.PluginReport]) -> dict[str, dict[str, Any]]:
@@ -161,6 +183,8 @@ def _lines(findings: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(f"{name} {v or 'not installed'}" for name, v in findings["versions"].items())
     yield "APIs", ", ".join(f"{name} {number}" for name, number in findings["apis"].items())
     yield "engine", f"{findings['engine']['name']} ({findings['engine']['why']})"
+    coroutines = findings["coroutines"]
+    yield "coroutines", f"{coroutines['engine']}: {coroutines['switcher']} ({coroutines['why']})"
     for name, parts in findings["compiled"].items():
         yield "compiled", f"{name}: " + ", ".join(f"{key} {_text(part)}" for key, part in parts.items())
     yield "host", f"{findings['host']['name']} ({findings['host']['why']})"

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import frozen
 
@@ -22,8 +21,8 @@ from kcoro_core.engine import (
     WOULD_BLOCK,
     ChannelCore,
     ChannelFactory,
+    CoroutineFactory,
     OnUndelivered,
-    Scheduler,
     SchedulerFactory,
     SelectFactory,
 )
@@ -104,24 +103,25 @@ class _Channels:
         return RecordingChannel(plugins.engine("reference").channel(kind, capacity, overflow, on_undelivered))
 
 
-class _Selects:
-    """The operations of the reference engine, under this engine's name."""
+class _Same:
+    """A part of the reference engine, under this engine's name."""
 
     engine = NAME
     api = ENGINE_API
+
+    def __init__(self, part: str) -> None:
+        self._part = part
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(plugins.engine("reference").select, name)
+        return getattr(getattr(plugins.engine("reference"), self._part), name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return getattr(plugins.engine("reference"), self._part)(*args, **options)
 
 
-class _Schedulers:
-    """The schedulers of the reference engine, under this engine's name."""
-
-    engine = NAME
-    api = ENGINE_API
-
-    def __call__(self, *, now: Callable[[], float], pick: Callable[[int], int] | None = None) -> Scheduler:
-        return plugins.engine("reference").scheduler(now=now, pick=pick)
+_select: Final = cast(SelectFactory, _Same("select"))
+_scheduler: Final = cast(SchedulerFactory, _Same("scheduler"))
+_coroutine: Final = cast(CoroutineFactory, _Same("coroutine"))
 
 
 @hookimpl
@@ -133,10 +133,16 @@ def kcoro_channel(engine: str) -> ChannelFactory | None:
 @hookimpl
 def kcoro_select(engine: str) -> SelectFactory | None:
     """The reference engine's operations."""
-    return _Selects() if engine == NAME else None
+    return _select if engine == NAME else None
 
 
 @hookimpl
 def kcoro_scheduler(engine: str) -> SchedulerFactory | None:
     """The reference engine's schedulers."""
-    return _Schedulers() if engine == NAME else None
+    return _scheduler if engine == NAME else None
+
+
+@hookimpl
+def kcoro_coroutine(engine: str) -> CoroutineFactory | None:
+    """The reference engine's coroutines."""
+    return _coroutine if engine == NAME else None

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Which engine's coroutines a program gets, and what it is told where there are none. Rows: C1, H1."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from kcoro_core import Coroutine, NotSupported, PluginError, WrongState, plugins
+from kcoro_core.cli import doctor
+from kcoro_core.engine import ENGINE_API
+from kcoro_core.hosts.strands import StrandCoroutine
+
+
+class Wooden:
+    """A factory that has no switcher here."""
+
+    engine = "reference"
+    api = ENGINE_API
+    switcher = "none"
+
+    def __call__(self, fn: Any, args: Any, name: Any) -> Any:
+        raise NotSupported("this processor has no switcher")
+
+    def current(self) -> None:
+        return None
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have programs ask for an engine by that name, and get the reference engine with those coroutines."""
+    reference = plugins.engine("reference")
+
+    def put(asked: str, coroutine: Any) -> None:
+        changed = evolve(reference, coroutine=coroutine)
+        monkeypatch.setattr(plugins, "_asked_engine", lambda: asked)
+        monkeypatch.setattr(plugins, "engine", lambda name=None: reference if name == "reference" else changed)
+
+    return put
+
+
+def test_a_program_gets_the_coroutines_of_its_engine(use: Any) -> None:
+    """Row: C1."""
+    use("reference", plugins.engine("reference").coroutine)
+    co = Coroutine(len, "abc")
+    assert isinstance(co, StrandCoroutine)
+    assert isinstance(co, Coroutine)
+    assert co.resume() == 3
+
+
+@pytest.mark.parametrize("coroutine", [None, Wooden()])
+def test_under_auto_an_engine_without_a_switcher_leaves_coroutines_to_the_reference(use: Any, coroutine: Any) -> None:
+    """Row: C1."""
+    use("auto", coroutine)
+    assert Coroutine(len, "abc").resume() == 3
+    assert doctor.examine()["coroutines"]["engine"] == "reference"
+
+
+def test_an_engine_that_was_named_and_has_none_says_what_to_name_instead(use: Any) -> None:
+    """Row: C1."""
+    use("wooden", None)
+    with pytest.raises(NotSupported, match="has no coroutines; set KCORO_ENGINE to reference, or to auto"):
+        Coroutine(len, "abc")
+    use("wooden", Wooden())
+    with pytest.raises(NotSupported, match="this processor has no switcher"):
+        Coroutine(len, "abc")
+
+
+def test_doctor_says_how_stacks_are_switched(use: Any) -> None:
+    """Row: X6."""
+    use("reference", plugins.engine("reference").coroutine)
+    found = doctor.examine()
+    assert found["coroutines"] == {"engine": "reference", "switcher": "threads", "why": "an OS thread for each stack"}
+    assert ("coroutines", "reference: threads (an OS thread for each stack)") in list(doctor._lines(found))
+    use("wooden", None)
+    assert "has no coroutines" in doctor.examine()["coroutines"]["why"]
+
+
+def test_a_factory_of_another_api_or_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row: H1."""
+    [report] = [report for report in plugins.reports() if report.name == "reference"]
+    for wrong, words in (
+        (SimpleNamespace(engine="reference", api=99), "99"),
+        (SimpleNamespace(engine="x", api=1), "x"),
+    ):
+        with pytest.raises(PluginError, match=words):
+            plugins._check_part(report, "reference", "kcoro_coroutine", wrong)
+    plugins._check_part(report, "reference", "kcoro_coroutine", None)
+
+
+class Beside:
+    """A factory of another engine, whose coroutine runs in the thread of one of ours."""
+
+    engine = "beside"
+
+    def __init__(self) -> None:
+        self.running: object = object()
+
+    def current(self) -> object:
+        return self.running
+
+
+def test_where_those_of_two_engines_run_a_call_has_to_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrapper's answer, which is the same object, does no harm. Row: C1."""
+    ours = plugins.engine("reference").coroutine
+    assert ours is not None
+    other = Beside()
+    monkeypatch.setattr(plugins, "_switchers", [ours, other])
+
+    def body() -> object:
+        me = Coroutine.current
+        with pytest.raises(WrongState, match="engines beside and reference run in this thread"):
+            me()
+        other.running = ours.current()
+        assert Coroutine.current() is other.running
+        other.running = None
+        return Coroutine.yield_("ours")
+
+    co = ours(body, (), None)
+    assert co.resume() == "ours"
+    co.destroy()
+
+
+def test_a_subclass_of_a_program_is_told_who_makes_coroutines() -> None:
+    """Row: C5."""
+
+    class Mine(Coroutine):
+        """A program's idea of one."""
+
+    with pytest.raises(TypeError, match="is made by its engine"):
+        Mine(len, "abc")
