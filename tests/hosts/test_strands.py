@@ -194,6 +194,7 @@ def test_a_signal_that_raises_raises_in_the_body_that_runs() -> None:
 def test_a_signal_handler_may_unpark_and_must_not_switch() -> None:
     """While a coroutine runs, its resumer's thread is not at rest: it only looks so. Row: C5."""
     log: list[object] = []
+    main = threading.get_ident()
     parked = make(Coroutine.park)
     parked.resume()
 
@@ -206,10 +207,11 @@ def test_a_signal_handler_may_unpark_and_must_not_switch() -> None:
             log.append("signal handler" in str(error))
 
     def body() -> str:
-        os.kill(os.getpid(), signal.SIGUSR1)
         deadline = time.monotonic() + 20
         while len(log) < 3 and time.monotonic() < deadline:
-            pass
+            # To the thread that waits, and again: one that came just before it began to would not wake it.
+            signal.pthread_kill(main, signal.SIGUSR1)
+            time.sleep(0)
         return "went on"
 
     before = signal.signal(signal.SIGUSR1, handler)
@@ -217,7 +219,33 @@ def test_a_signal_handler_may_unpark_and_must_not_switch() -> None:
         assert make(body).resume() == "went on"
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert log == [True, None, True]
+    assert log[:3] == [True, None, True]
+    parked.destroy()
+
+
+@POSIX
+def test_a_signal_handler_between_two_stacks_does_not_switch() -> None:
+    """One that runs when a coroutine has just come back finds a switch that is not over. Row: C5."""
+    log: list[object] = []
+    parked = make(Coroutine.park)
+    parked.resume()
+    parked.unpark()
+
+    def handler(*_: object) -> None:
+        with pytest.raises(WrongState, match="signal handler"):
+            parked.resume()
+        log.append("was refused")
+
+    def body() -> str:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # the main thread sees it when it goes on
+        return "result"
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        assert make(body).resume() == "result"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert log == ["was refused"]
     parked.destroy()
 
 

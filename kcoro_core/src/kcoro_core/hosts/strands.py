@@ -139,7 +139,7 @@ def _moving() -> Here:
     :raises WrongState: a signal handler of a thread whose coroutine runs meanwhile on a stack of its own.
     """
     here = _here()
-    if here.current is not _local.fiber:
+    if here.current is not _local.fiber or here.switching:
         raise WrongState("a signal handler cannot switch while a coroutine runs; it may call unpark()")
     return here
 

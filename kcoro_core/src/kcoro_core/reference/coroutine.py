@@ -156,11 +156,15 @@ class Here:
         """Stop ``me`` and let ``to`` go on, None being the thread itself; returns, or raises, when ``me`` goes on."""
         own = self.baton if me is None else me.stack_in_use().baton
         self.depart(me, to, letter)
-        interrupted = own.wait()
-        here = self if me is None else me.home()  # it may be another's by now, if this thread has ended
-        if interrupted is not None:
-            here._letter = Letter(error=interrupted)
-        return here.arrive()
+        here = self
+        try:
+            interrupted = own.wait()
+            here = self if me is None else me.home()  # it may be another's by now, if this thread has ended
+            if interrupted is not None:
+                here._letter = Letter(error=interrupted)
+            return here.arrive()
+        finally:
+            here.switching = False  # also when a signal handler has raised in between
 
     def depart(self, me: Fiber | None, to: Fiber | None, letter: Letter) -> None:
         """Let ``to`` go on. Whoever calls this waits, or ends, at once."""
