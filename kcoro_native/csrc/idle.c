@@ -5,7 +5,8 @@
 **
 ** Rule 1: no wake-up is lost. Whoever makes work visible does so by an _sc operation, and then looks who sleeps;
 ** whoever goes to sleep counts itself among the sleepers by an _sc operation, and then looks for work once more. One of
-** the two sees the other. The same holds for searchers: one that gives up counts itself out before it looks.
+** the two sees the other. The same holds for searchers: one that gives up counts itself out before it looks, and is one
+** again if it sees something, because what it finds need not be all.
 ** Rule 2: one is woken for new work, and none while another one searches already; a searcher that was the last one, has
 ** found work and sees more of it wakes the next.
 ** Rule 3: one of the sleepers keeps the time, the others sleep without an end. It is woken for work last of all.
@@ -139,10 +140,12 @@ bool kci_idle(kci_worker_t *self) {
     bool goes_on = !s->is_over;
     if (goes_on) {
         lie_down(self);
-        if (sees_work(self))
+        if (sees_work(self)) {
             get_up(self);
-        else
+            kci_search_begin(self); /* again: others may have relied on it */
+        } else {
             is_time = sleep_on(self);
+        }
     }
     pthread_mutex_unlock(&s->idle_lock);
     if (is_time) {

@@ -88,8 +88,8 @@ FAULTS = {
     "who goes to sleep does not look once more": (
         "test_scheduler",
         "idle.c",
-        "        lie_down(self);\n        if (sees_work(self))",
-        SLOWLY + "        lie_down(self);\n        if (0)",
+        "        lie_down(self);\n        if (sees_work(self)) {",
+        SLOWLY + "        lie_down(self);\n        if (0) {",
     ),
     "a searcher wakes another for nothing": (
         "test_scheduler_counts",

@@ -46,6 +46,16 @@ FAULTS = {
         "RECEIVERS_ARE_NOT_TOLD": WAITS_FOR_EVER,
     },
 }
+FAULTS["sleepers"] = dict.fromkeys(
+    [
+        "SEES_WORK_AND_NOT_AS_A_SEARCHER",
+        "SEARCHER_THAT_FOUND_WAKES_NOBODY",
+        "SEARCHES_WHILE_IT_LOOKS",
+        "LOOKS_BEFORE_IT_LIES_DOWN",
+        "NOTIFIED_BEFORE_IT_IS_THERE",
+    ],
+    WRONG,
+)
 PLANTED = [(model, fault) for model, faults in FAULTS.items() for fault in faults]
 
 
