@@ -266,6 +266,7 @@ def makers() -> dict[str, Callable[[], str]]:
         "hooks host": lambda: hooks(hookspecs.HostHooks),
         "hooks resolver": lambda: hooks(hookspecs.ResolverHooks),
         "hooks transport": lambda: hooks(hookspecs.TransportHooks),
+        "hooks datagrams": lambda: hooks(hookspecs.DatagramHooks),
     }
     for subject in SUBJECTS:
         made[f"names {subject}"] = lambda s=subject: reference(s)

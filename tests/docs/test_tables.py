@@ -60,9 +60,16 @@ def test_every_setting_stands_with_its_variable_its_default_and_its_purpose() ->
         assert field.metadata["purpose"] in page
 
 
-@pytest.mark.parametrize(
-    "group", [hookspecs.EngineHooks, hookspecs.HostHooks, hookspecs.ResolverHooks, hookspecs.TransportHooks]
+GROUPS = (
+    hookspecs.EngineHooks,
+    hookspecs.HostHooks,
+    hookspecs.ResolverHooks,
+    hookspecs.TransportHooks,
+    hookspecs.DatagramHooks,
 )
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_the_signature_of_every_hook_stands_in_the_manual(group: type) -> None:
     """Rows: H1, H2."""
     page = (DOCS / "plugins.md").read_text()

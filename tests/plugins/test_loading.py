@@ -16,11 +16,13 @@ import pytest
 
 from kcoro_core import config, plugin_loading, plugins
 from kcoro_core.errors import NotSupported, PluginError
-from kcoro_core.hookspecs import EngineHooks, HostHooks, TransportHooks, hookimpl
+from kcoro_core.hookspecs import DatagramHooks, EngineHooks, HostHooks, TransportHooks, hookimpl
 from kcoro_core.plugin_loading import Policy
-from kcoro_core.transports import mem
+from kcoro_core.transport import Capability
+from kcoro_core.transports import mem, sim
 
 HOOKS = [name for name in vars(TransportHooks) if name.startswith("kcoro_")]
+DATAGRAM_HOOKS = [name for name in vars(DatagramHooks) if name.startswith("kcoro_")]
 
 
 class Point:
@@ -336,6 +338,41 @@ def test_a_host_that_nobody_gives_is_not_supported_and_one_given_twice_is_contes
         plugins.host("a")
 
 
+# -- datagrams
+
+
+def with_datagrams(scheme: str, *, declared: bool = True, without: str = "") -> ModuleType:
+    """The simulated transport under another scheme, which carries datagrams."""
+    capabilities = sim.INFO.capabilities if declared else sim.INFO.capabilities & ~Capability.DATAGRAMS
+    info = attrs.evolve(sim.INFO, schemes=(scheme,), capabilities=capabilities)
+    functions = {name: getattr(sim, name) for name in (*HOOKS, *DATAGRAM_HOOKS) if name != without}
+    return module(**{**functions, "kcoro_transport_info": hookimpl(lambda: info)})
+
+
+def test_a_transport_with_datagrams_has_three_functions_more_and_any_other_has_none(install: Any) -> None:
+    """What was written before there were any is as good as it was. Rows: H1, H2, T8."""
+    able, plain = with_datagrams("able"), sound_transport("plain")
+    install(Point("able", lambda: able), Point("plain", lambda: plain))
+    for hook in DATAGRAM_HOOKS:
+        name = hook.removeprefix("kcoro_")
+        assert getattr(plugins.transport("able"), name) is getattr(able, hook)
+        assert getattr(plugins.transport("plain"), name) is None
+    assert "DATAGRAMS" in report_of("able").capabilities
+
+
+@pytest.mark.parametrize("hook", DATAGRAM_HOOKS)
+def test_a_transport_that_declares_datagrams_has_all_three(install: Any, hook: str) -> None:
+    """The missing one is named. Rows: H1, T8."""
+    install(Point("half", lambda: with_datagrams("half", without=hook)))
+    assert f"declares DATAGRAMS implements {hook}, too" in report_of("half").error
+
+
+def test_a_transport_that_has_them_and_does_not_say_so_is_refused(install: Any) -> None:
+    """Nobody would ever call them. Rows: H1, T8."""
+    install(Point("shy", lambda: with_datagrams("shy", declared=False)))
+    assert "does not declare DATAGRAMS" in report_of("shy").error
+
+
 # -- policy and contracts
 
 
@@ -354,8 +391,10 @@ def test_every_hookspec_is_implemented_by_something_that_is_shipped() -> None:
     from kcoro_core.hosts import plugin as hosts
     from kcoro_core.reference import plugin as reference
 
-    specified = {n for specs in (EngineHooks, HostHooks, TransportHooks) for n in vars(specs) if n.startswith("kcoro_")}
-    implemented = {name for shipped in (reference, hosts, mem) for name in dir(shipped) if name.startswith("kcoro_")}
+    groups = (EngineHooks, HostHooks, TransportHooks, DatagramHooks)
+    specified = {name for specs in groups for name in vars(specs) if name.startswith("kcoro_")}
+    shipped = (reference, hosts, mem, sim)
+    implemented = {name for plugin in shipped for name in dir(plugin) if name.startswith("kcoro_")}
     assert specified == implemented
 
 

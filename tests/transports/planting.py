@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """How faults are planted: one function of a transport that works is changed, and the kit has to notice (row T4).
 
-``GOOD`` is the in-process transport, ``SOCKETS`` one over stream sockets, whose bytes the kit can get at.
+``GOOD`` is the in-process transport, ``SOCKETS`` one over stream sockets, whose bytes the kit can get at,
+``SIMULATED`` the one that carries datagrams beside its frames.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kcoro_core.transports.mem import Connection, Listener
 
 GOOD = plugins.transport("mem")
 SOCKETS = plugins.transport("tcp")
+SIMULATED = plugins.transport("sim")
 
 Change = dict[str, Any]
 Fault = tuple[str, Change]

@@ -21,6 +21,7 @@ from kcoro_core.transports import mem
 from . import (
     planted_basics,
     planted_connections,
+    planted_datagrams,
     planted_ends,
     planted_frames,
     planted_leaks,
@@ -33,6 +34,7 @@ from .planting import GOOD, SOCKETS, Fault, forget, planted
 TABLES = (
     planted_basics,
     planted_connections,
+    planted_datagrams,
     planted_ends,
     planted_frames,
     planted_leaks,
@@ -41,7 +43,7 @@ TABLES = (
     planted_strangers,
 )
 FAULTS: dict[str, list[Fault]] = {number: faults for table in TABLES for number, faults in table.FAULTS.items()}
-MEDIA = {"mem": Medium(), "tcp": Medium(stream=True, frames=True, network=True, door=True)}
+MEDIA = {"mem": Medium(), "sim": Medium(), "tcp": Medium(stream=True, frames=True, network=True, door=True)}
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROJECT",
+    "DatagramHooks",
     "EngineHooks",
     "HostFactory",
     "HostHooks",
@@ -334,3 +335,48 @@ class TransportHooks(Protocol):
     @hookspec
     def kcoro_abort(self, conn: Any) -> None:
         """End at once and give back every resource; what was not written yet is lost. May be repeated."""
+
+
+class DatagramHooks(Protocol):
+    """What a transport implements beside ``TransportHooks`` if it declares DATAGRAMS; all three, or none.
+
+    A datagram is one frame that arrives whole or not at all, possibly twice, in no order among themselves or with the
+    frames of the connection. Nothing waits for one that is lost, and none is ever sent again. An end of a connection
+    and a misuse raise as for ``TransportHooks``.
+    """
+
+    @hookspec
+    def kcoro_send_datagram(self, conn: Any, header: bytes, parts: Sequence[bytes]) -> bool:
+        """Take one datagram whole, or refuse it whole; what was taken may still get lost.
+
+        Called by a link for each element that may be lost. It goes out with the next ``kcoro_pump`` with WRITE, and
+        yields to the congestion of the line as frames do.
+
+        :param header: the 20 bytes of the header.
+        :param parts: the payload in pieces, as for ``kcoro_send_frame``.
+        :returns: True when taken; False when there is no room now or the connection is still being made: the link is
+            woken as after a frame that was refused.
+        :raises MessageTooLong: it is longer than ``kcoro_datagram_limit`` allows.
+        :raises TransportError: the connection has ended.
+        """
+        ...
+
+    @hookspec
+    def kcoro_recv_datagram(self, conn: Any) -> RawFrame | None:
+        """Hand out one datagram that has arrived.
+
+        Called in a loop after each ``kcoro_pump``, behind ``kcoro_recv_frame``, until it answers ``None``. What nobody
+        takes is bounded by the transport, which throws the oldest away; what is no frame of its length is never handed
+        out.
+
+        :returns: the datagram; ``None`` when there is none, also after the end.
+        """
+        ...
+
+    @hookspec
+    def kcoro_datagram_limit(self, conn: Any) -> int:
+        """Say how many bytes the largest datagram has that can be sent now, header included; 0 where none can.
+
+        Called before each datagram; it may change with the path. What is longer goes as a frame.
+        """
+        ...

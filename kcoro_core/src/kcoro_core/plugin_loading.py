@@ -24,7 +24,7 @@ from attrs import define, evolve, frozen
 from pluggy import HookImpl
 
 from .errors import KcoroError, PluginError
-from .hookspecs import PROJECT, EngineHooks, HostHooks, ResolverHooks, TransportHooks
+from .hookspecs import PROJECT, DatagramHooks, EngineHooks, HostHooks, ResolverHooks, TransportHooks
 from .transport import TRANSPORT_API, Capability, TransportInfo, Vtable
 
 __all__ = ["Incompatible", "Plugin", "PluginReport", "Policy", "canonical", "load_plugins", "upgrade_command"]
@@ -196,7 +196,7 @@ def _load(point: EntryPoint, policy: Policy) -> Plugin:
 def _fill(plugin: Plugin, point: EntryPoint) -> None:
     module = point.load()
     manager = pluggy.PluginManager(PROJECT)
-    for specs in (EngineHooks, HostHooks, ResolverHooks, TransportHooks):
+    for specs in (EngineHooks, HostHooks, ResolverHooks, TransportHooks, DatagramHooks):
         manager.add_hookspecs(specs)
     _check_spelling(plugin, module, manager)
     try:
@@ -207,7 +207,7 @@ def _fill(plugin: Plugin, point: EntryPoint) -> None:
     for caller in manager.get_hookcallers(module) or ():
         _check_arguments(plugin, manager, caller.name, caller.get_hookimpls()[0])
     plugin.hooks = manager.hook
-    if any(plugin.implements(hook) for hook in _hooks_of(TransportHooks)):
+    if any(plugin.implements(hook) for hook in (*_hooks_of(TransportHooks), *_hooks_of(DatagramHooks))):
         _fill_transport(plugin, module)
     elif not any(caller.get_hookimpls() for caller in vars(manager.hook).values()):
         raise _unfit(plugin, "it implements no hook; mark its functions with @hookimpl")
@@ -227,8 +227,21 @@ def _fill_transport(plugin: Plugin, module: Any) -> None:
     names = tuple(flag.name for flag in Capability if flag in info.capabilities and flag.name)
     plugin.report = evolve(plugin.report, schemes=tuple(info.schemes), api=info.api, capabilities=names)
     check_api(plugin.report, "transport", info.api, TRANSPORT_API)
+    functions |= _datagram_functions(plugin, info)
     plain: dict[str, Any] = {hook.removeprefix("kcoro_"): function for hook, function in functions.items()}
     plugin.vtable = Vtable(info=info, distribution=plugin.report.distribution, **plain)
+
+
+def _datagram_functions(plugin: Plugin, info: TransportInfo) -> dict[str, Callable[..., Any]]:
+    """The three functions of a transport that carries datagrams, none of any other; it has to say which it is."""
+    hooks = _hooks_of(DatagramHooks)
+    has = [hook for hook in hooks if plugin.implements(hook)]
+    if Capability.DATAGRAMS in info.capabilities:
+        if missing := [hook for hook in hooks if hook not in has]:
+            raise _unfit(plugin, f"a transport that declares DATAGRAMS implements {', '.join(missing)}, too")
+    elif has:
+        raise _unfit(plugin, f"it implements {', '.join(has)} and does not declare DATAGRAMS")
+    return {hook: _function(plugin, hook) for hook in has}
 
 
 def _function(plugin: Plugin, hook: str) -> Callable[..., Any]:

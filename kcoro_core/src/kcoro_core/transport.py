@@ -69,6 +69,9 @@ class Capability(enum.Flag):
     """``peer`` returns an identity that the medium has verified; without it a listener needs ``authorize=``."""
     CONFIDENTIAL = enum.auto()
     """Nobody but the peer can read the bytes: encryption, or a medium that does not leave the machine."""
+    DATAGRAMS = enum.auto()
+    """Beside its frames the connection carries datagrams, of which any may be lost, doubled or late: for elements of
+    channels whose openers have agreed to that (RFC 9221). The plugin implements ``DatagramHooks`` then."""
 
 
 class Certificates(enum.Enum):
@@ -164,6 +167,9 @@ class Vtable:
     ``local_uri(listener) -> str``: the address that others can connect to.
     ``close(conn_or_listener)`` orderly; ``abort(conn)`` at once; both may be repeated.
     After the end of a connection every data call raises the same TransportError.
+
+    Only with DATAGRAMS: ``send_datagram(conn, header, parts) -> bool`` · ``recv_datagram(conn) -> RawFrame | None``
+    · ``datagram_limit(conn) -> int`` bytes of the largest one that can be sent now, header included.
     """
 
     info: TransportInfo
@@ -182,3 +188,6 @@ class Vtable:
     close: Callable[[Any], None]
     abort: Callable[[Any], None]
     load_seconds: float = field(default=0.0, eq=False)
+    send_datagram: Callable[[Any, bytes, Sequence[bytes]], bool] | None = None
+    recv_datagram: Callable[[Any], RawFrame | None] | None = None
+    datagram_limit: Callable[[Any], int] | None = None

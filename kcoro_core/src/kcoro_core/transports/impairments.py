@@ -21,8 +21,6 @@ from typing import Any, Final
 import attrs
 from attrs import define, evolve, field, frozen
 
-from .faults import Direction
-
 __all__ = ["CHANCES", "KINDS", "Draws", "Impairments", "default_seed", "impairments_of"]
 
 CHANCES: Final = ("loss", "duplicate", "reorder", "partition", "half_open", "cut", "short_reads", "short_writes")
@@ -152,7 +150,7 @@ class Draws:
 
     seed: int
     connection: int
-    direction: Direction
+    direction: str
     counts: Counter[str]
     _streams: dict[str, random.Random] = field(factory=dict)
 

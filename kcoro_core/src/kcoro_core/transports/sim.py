@@ -3,9 +3,10 @@
 """``sim:NAME?latency=20ms&loss=0.01&seed=7``: connections inside one thread, as bad as one asks for (rows N7, T6, L2).
 
 The line is a stream, as a socket is one: frames are torn by short reads and writes and put together again, and what a
-network would lose, double or mix up is late instead. ``sim-datagram:`` is its sibling that loses. Time is the host's:
-the simulation moves when it is pumped, and announces by ``poll_handle`` when that is worth while; so it runs in
-virtual time on the script host, on trio under a mock clock, and in real time.
+network would lose, double or mix up is late instead. Beside it go datagrams, which are really lost, doubled and mixed
+up, by the same chances; ``sim-datagram:`` is the sibling that has nothing else. Time is the host's: the simulation
+moves when it is pumped, and announces by ``poll_handle`` when that is worth while; so it runs in virtual time on the
+script host, on trio under a mock clock, and in real time.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["TO_DIALER", "TO_LISTENER", "network"]
 
+BESIDE_BYTES: Final = 1200
+"""The largest datagram beside the stream, header of the frame included: about what one packet on the Internet holds."""
+
 INFO: Final = TransportInfo(
     name="sim",
     schemes=("sim",),
     api=TRANSPORT_API,
-    capabilities=STREAM | Capability.PEER_IDENTITY | Capability.CONFIDENTIAL,
+    capabilities=STREAM | Capability.PEER_IDENTITY | Capability.CONFIDENTIAL | Capability.DATAGRAMS,
 )
 
 
@@ -39,7 +43,7 @@ def _medium() -> Medium:
     """Made when it is first asked for: every process loads this plugin, and few simulate."""
     from .sim_network import Medium
 
-    return Medium("sim")
+    return Medium("sim", beside=BESIDE_BYTES)
 
 
 def network(name: str, **impairments: float) -> Network:
@@ -136,3 +140,21 @@ def kcoro_close(endpoint: Connection | Listener) -> None:
 def kcoro_abort(conn: Connection) -> None:
     """End at once; what has not left is lost."""
     conn.abort()
+
+
+@hookimpl
+def kcoro_send_datagram(conn: Connection, header: bytes, parts: Sequence[bytes]) -> bool:
+    """Queue a datagram; ``pump`` sends it, and it may get lost."""
+    return conn.send_beside(header, parts)
+
+
+@hookimpl
+def kcoro_recv_datagram(conn: Connection) -> RawFrame | None:
+    """Take a datagram that has arrived."""
+    return conn.receive_beside()
+
+
+@hookimpl
+def kcoro_datagram_limit(conn: Connection) -> int:
+    """The same on every simulated line."""
+    return conn.pair.beside

@@ -122,10 +122,14 @@ class Listener:
 
 @define(eq=False)
 class Medium:
-    """One scheme: its networks and listeners by name. ``max_datagram`` is None where lines are streams."""
+    """One scheme: its networks and listeners by name. ``max_datagram`` is None where lines are streams.
+
+    ``beside``: bytes of the largest datagram that goes beside a stream; 0 where none does.
+    """
 
     scheme: str
     max_datagram: int | None = None
+    beside: int = 0
     networks: dict[str, Network] = field(factory=dict)
     listeners: dict[str, Listener] = field(factory=dict)
     _fresh: itertools.count[int] = field(factory=lambda: itertools.count(1))
@@ -169,7 +173,7 @@ class Medium:
         if query and listener is not None and asked != listener.asked:
             raise ValueError(f"{self.scheme}:{name} is served as {listener.uri}; dial that, or the bare name")
         network = self._known(name) or Network(name, asked)
-        return Pair(network, listener, f"{self.scheme}:{name}", self.max_datagram).dialer
+        return Pair(network, listener, f"{self.scheme}:{name}", self.max_datagram, self.beside).dialer
 
     def listen(self, uri: str, config: Mapping[str, Any]) -> Listener:
         """Take a name; an empty one asks for a fresh one. Raises AlreadyExists when it is taken."""

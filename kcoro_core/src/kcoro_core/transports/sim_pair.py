@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..errors import MessageTooLong, ProtocolError, TransportError
 from ..transport import PollSpec, RawFrame
@@ -33,17 +33,21 @@ READY: Final = PollSpec(ready_now=True)
 class Pair:
     """One connection: two ends and two lines. ``listener`` is None where nobody listens at ``address``."""
 
-    def __init__(self, network: Network, listener: Listener | None, address: str, max_datagram: int | None) -> None:
+    def __init__(
+        self, network: Network, listener: Listener | None, address: str, max_datagram: int | None, beside: int = 0
+    ) -> None:
         self.network = network
         self.listener = listener
         self.address = address
         self.max_datagram = max_datagram
+        self.beside = beside
         self.opened = False
         self.now = 0.0
         number, network.connections = network.connections, network.connections + 1
         out, back = (self._line(direction, number, max_datagram is None) for direction in (TO_LISTENER, TO_DIALER))
-        self.dialer = Connection(self, out, back)
-        self.accepted = Connection(self, back, out)
+        forth, home = (self._line_beside(direction, number) for direction in (TO_LISTENER, TO_DIALER))
+        self.dialer = Connection(self, out, back, forth, home)
+        self.accepted = Connection(self, back, out, home, forth)
         out.put_mark(Mark.OPEN)
         network.pairs.append(self)
         self.interrupt(network.interrupted)
@@ -52,6 +56,12 @@ class Pair:
         network = self.network
         draws = Draws(network.impairments.seed, number, direction, network.counts)
         return Line(draws, lambda: network.impairments, lambda kind, now: self._calamity(kind, now, direction), ordered)
+
+    def _line_beside(self, direction: Direction, number: int) -> Line:
+        """For datagrams: it suffers from what happens to the whole connection, and causes nothing of that."""
+        network = self.network
+        draws = Draws(network.impairments.seed, number, f"{direction} beside", network.counts)
+        return Line(draws, lambda: evolve(network.impairments, partition=0, half_open=0, cut=0), _nothing, False)
 
     def other(self, end: Connection) -> Connection:
         """The end that is not ``end``."""
@@ -74,6 +84,17 @@ class Pair:
                 line.discard_arrived()
             if len(line.arrived) != before or line.land_at != expected:
                 far.wake()
+            self._work_beside(end.beside_tx, far)
+
+    def _work_beside(self, line: Line, far: Connection) -> None:
+        """The same for datagrams."""
+        expected, before = line.land_at, len(line.arrived)
+        line.launch(self.now)
+        line.land(self.now)
+        if far.closed:
+            line.discard_arrived()
+        if len(line.arrived) != before or line.land_at != expected:
+            far.wake()
 
     def _hear(self, end: Connection, news: Flying) -> None:
         if news.mark is Mark.OPEN:
@@ -92,13 +113,14 @@ class Pair:
     def _calamity(self, kind: str, now: float, direction: Direction) -> None:
         if kind == "partition":
             length = self.dialer.tx.draws.share("partition by") * self.network.impairments.partition_for
-            for end in (self.dialer, self.accepted):
-                end.tx.interrupted_until = max(end.tx.interrupted_until, now + length)
+            for line in self._lines():
+                line.interrupted_until = max(line.interrupted_until, now + length)
         elif kind == "half_open":
             self.fall_silent()
         else:
             sender = self.dialer if direction == TO_LISTENER else self.accepted
-            sender.rx.fall_silent()
+            for line in (sender.rx, sender.beside_rx, sender.beside_tx):
+                line.fall_silent()
             sender.finish("the connection was cut")
             sender.tx.overtake(Mark.RESET, now, "the connection was cut")
 
@@ -106,19 +128,23 @@ class Pair:
         """Let nothing pass in these directions until ``heal``."""
         for end, direction in ((self.dialer, TO_LISTENER), (self.accepted, TO_DIALER)):
             if direction in directions:
-                end.tx.interrupted_until = EVER
+                end.tx.interrupted_until = end.beside_tx.interrupted_until = EVER
 
     def heal(self) -> None:
         """Interruptions are over."""
+        for line in self._lines():
+            line.interrupted_until = 0.0
         for end in (self.dialer, self.accepted):
-            end.tx.interrupted_until = 0.0
             end.wake()
         self.work(self.now)
 
     def fall_silent(self) -> None:
         """Nothing passes any more."""
-        for end in (self.dialer, self.accepted):
-            end.tx.fall_silent()
+        for line in self._lines():
+            line.fall_silent()
+
+    def _lines(self) -> tuple[Line, ...]:
+        return (self.dialer.tx, self.accepted.tx, self.dialer.beside_tx, self.accepted.beside_tx)
 
     def reset(self, reason: str) -> None:
         """Break it for both ends at once."""
@@ -137,11 +163,16 @@ class Pair:
 
 @define(eq=False, repr=False)
 class Connection:
-    """One end of a pair. ``end`` is set once, when the connection has ended for this side, and never changes."""
+    """One end of a pair. ``end`` is set once, when the connection has ended for this side, and never changes.
+
+    ``beside_tx`` and ``beside_rx`` are the lines of datagrams beside a stream; nothing is on them elsewhere.
+    """
 
     pair: Pair
     tx: Line
     rx: Line
+    beside_tx: Line
+    beside_rx: Line
     waker: Callable[[], object] | None = None
     end: TransportError | None = None
     closed: bool = False
@@ -150,6 +181,7 @@ class Connection:
     unreadable: ProtocolError | None = None  # a frame was too large; a stream ends there
     # The size of a frame that was refused; when there is room for it, this side is told once, by ``has_news``.
     wants_room: int = 0
+    wants_room_beside: int = 0
     has_news: bool = False
     may_hold_frame: bool = False
     _decoder: FrameDecoder = field(factory=FrameDecoder)
@@ -164,6 +196,7 @@ class Connection:
         if self.end is None:
             self.end = TransportError(reason)
             self.tx.drop_queue()
+            self.beside_tx.drop_queue()
             self.wake()
         elif self.closed:
             self.tx.drop_queue()  # the other side has gone as well: nobody is left to flush for
@@ -189,10 +222,38 @@ class Connection:
 
     def look_for_room(self) -> None:
         """Announce room if a send was refused before."""
-        if self.wants_room and self.end is None and self.tx.has_room(self.wants_room):
+        if self.end is not None:
+            return
+        if self.wants_room and self.tx.has_room(self.wants_room):
             self.wants_room = 0
-            self.has_news = True
-            self.wake()
+            self._announce()
+        if self.wants_room_beside and self.beside_tx.has_room(self.wants_room_beside):
+            self.wants_room_beside = 0
+            self._announce()
+
+    def _announce(self) -> None:
+        self.has_news = True
+        self.wake()
+
+    def send_beside(self, header: bytes, parts: Sequence[bytes]) -> bool:
+        """Queue a datagram, or refuse it for lack of room, as ``send`` does. Raises alike."""
+        if self.end is not None:
+            raise self._told(self.end)
+        data = b"".join((header, *parts))
+        if len(data) > self.pair.beside:
+            raise MessageTooLong(f"{self.pair.address} takes datagrams of {self.pair.beside} bytes, not {len(data)}")
+        if not self.beside_tx.has_room(len(data)):
+            self.wants_room_beside = len(data)
+            return False
+        self.beside_tx.put(data)
+        return True
+
+    def receive_beside(self) -> RawFrame | None:
+        """Take the oldest datagram that has arrived; None after the end, too."""
+        if self.closed or not self.beside_rx.arrived:
+            return None
+        data = self.beside_rx.read()
+        return RawFrame(data[:HEADER_SIZE], data[HEADER_SIZE:])
 
     def receive(self, limit: int) -> RawFrame | None:
         """Take the oldest frame that has arrived whole."""
@@ -256,9 +317,9 @@ class Connection:
 
     def poll(self) -> PollSpec:
         """What is there now, and when the simulation goes on for this end."""
-        times = [self.tx.launch_at()]
+        times = [self.tx.launch_at(), self.beside_tx.launch_at()]
         if not self.closed:
-            times.append(self.rx.land_at)
+            times += [self.rx.land_at, self.beside_rx.land_at]
         if not self.pair.accepted.attached and self is self.pair.dialer and not (self.closed and self.pair.opened):
             times.append(self.tx.land_at)  # nobody else looks after the request for a connection
         due = min((time for time in times if time is not None), default=None)
@@ -270,7 +331,8 @@ class Connection:
         if self.closed:
             return False
         end_is_news = self.end is not None and not self.end_was_told
-        return bool(self.rx.arrived) or self.may_hold_frame or self.has_news or end_is_news
+        arrived = bool(self.rx.arrived) or bool(self.beside_rx.arrived)
+        return arrived or self.may_hold_frame or self.has_news or end_is_news
 
     # -- the end
 
@@ -309,5 +371,11 @@ class Connection:
             self.end = TransportError("the connection was closed by this side")
             self.wake()
         self.rx.discard_arrived()
+        self.beside_rx.discard_arrived()
+        self.beside_tx.drop_queue()
         self._decoder = FrameDecoder()  # half a frame may be large
         self.pair.forget()
+
+
+def _nothing(kind: str, now: float) -> None:
+    """Datagrams cause nothing that happens to a whole connection."""

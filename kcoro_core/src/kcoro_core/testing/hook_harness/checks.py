@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from ... import plugins
 from ...errors import KcoroError, TransportError
 from ...transport import TRANSPORT_API, Capability, Identity, PollSpec, RawFrame, TransportInfo, Vtable
-from ..transport_kit.bench import LIMIT, KitFailure, check, numbered
+from ..transport_kit.bench import HEADER_BYTES, LIMIT, KitFailure, check, numbered
 from .drive import AT_REST, Driver
 
 __all__ = ["HookResult", "run_hooks"]
@@ -174,12 +174,49 @@ async def recv_frame(world: World) -> str:
     return "3 frames there, 1 back, unchanged"
 
 
+@hook("kcoro_datagram_limit", Capability.DATAGRAMS)
+async def datagram_limit(world: World) -> str:
+    """It says how long a datagram may be."""
+    limit = world.vtable.datagram_limit(world.near)  # type: ignore[misc]
+    check(limit > HEADER_BYTES, f"{limit} bytes, on a connection that is open: no datagram fits")
+    return f"{limit} bytes"
+
+
+def offer_datagram(world: World) -> bool:
+    """Offer one that has half of the length."""
+    size = (world.vtable.datagram_limit(world.near) - HEADER_BYTES) // 2  # type: ignore[misc]
+    [frame] = numbered(1, size)
+    return world.vtable.send_datagram(world.near, frame.header, [frame.payload])  # type: ignore[misc]
+
+
+@hook("kcoro_send_datagram", Capability.DATAGRAMS)
+async def send_datagram(world: World) -> str:
+    """It takes one, at once."""
+    check(at_once(lambda: offer_datagram(world), "send_datagram"), "an idle connection took no datagram")
+    world.driver(world.near).wake()
+    return "taken at once"
+
+
+@hook("kcoro_recv_datagram", Capability.DATAGRAMS)
+async def recv_datagram(world: World) -> str:
+    """One of many comes out as it was sent; any may be lost."""
+    sent = 0
+    while (got := world.vtable.recv_datagram(world.far)) is None:  # type: ignore[misc]
+        sent += offer_datagram(world)
+        world.driver(world.near).wake()
+        await trio.sleep(0.001)
+    check([got] == numbered(1, len(got.payload)), "what came out is not what was sent")
+    return f"one came, after {sent + 1} were sent"
+
+
 @hook("kcoro_poll_handle", ONE_PEER)
 async def poll_handle(world: World) -> str:
     """While nothing happens nobody is woken; a frame wakes its receiver."""
     await trio.sleep(QUIET_SECONDS)
     for conn in (world.near, world.far):
         world.vtable.recv_frame(conn, LIMIT)
+        while world.vtable.recv_datagram is not None and world.vtable.recv_datagram(conn) is not None:
+            pass
     before = sum(driver.turns for driver in world.drivers)
     await trio.sleep(QUIET_SECONDS)
     turns = sum(driver.turns for driver in world.drivers) - before

@@ -20,6 +20,7 @@ from __future__ import annotations
 from . import (
     backlog,
     connections,
+    datagrams,
     endings,
     frames,
     identity,
@@ -62,4 +63,5 @@ MODULES = (
     (endings, parting, steps),
     (identity, promises, strangers),
     (time_of_day, many, leaks, publishing),
+    (datagrams,),
 )
