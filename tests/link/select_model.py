@@ -299,6 +299,9 @@ class _Pump:
         self._wire = wire
         self._frames: deque[Frame] = conn
 
+    def datagram_limit(self) -> int:
+        return 0
+
     def flush(self, crowded: bool = True) -> None:
         while (frame := self._wire.poll_transmit(True)) is not None:
             self._wire.mark_written()

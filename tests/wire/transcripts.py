@@ -23,7 +23,7 @@ from kcoro_core.wire.connection import Connection, Side
 from kcoro_core.wire.events import Event
 from kcoro_core.wire.frame import Frame, FrameDecoder
 from kcoro_core.wire.hello import Limits
-from kcoro_core.wire.messages import ChannelInfo, Closing, Listed, OpenFlag, OpenRequest, Reason, Rights
+from kcoro_core.wire.messages import Attributes, ChannelInfo, Closing, Listed, OpenFlag, OpenRequest, Reason, Rights
 from kcoro_core.wire.remote_select import Readiness
 
 from .pair import BUFFERED_4, NODES, NONCES, written
@@ -433,9 +433,47 @@ def ahead(tape: Tape) -> None:
     left(tape)
 
 
+def can_lose(end: Connection) -> None:
+    """As if both had said so; their HELLO is the same in all transcripts."""
+    end.lossy.agreed = True
+
+
+def lossy(tape: Tape) -> None:
+    """Values that nobody asks for, those of them that go as frames: the first, one in pieces, one again, the end."""
+    tape.cross()
+    tape.a(can_lose)
+    tape.b(can_lose)
+    tape.a(lambda a: a.open(OpenRequest("pose", OpenFlag.LOSSY)))
+    tape.cross()
+    tape.b(lambda b: b.accept(1, Attributes(Kind.CONFLATED, Overflow.SUSPEND, 1, Rights.RECV, 4100)))
+    tape.b(lambda b: b.start_lossy(1))
+    tape.b(lambda b: b.send_lossy(1, b"one", True, int))
+    tape.b(lambda b: b.send_lossy(1, bytes(range(256)) * 16, True, int))
+    tape.cross()
+    tape.b(lambda b: b.repeat_lossy(1, bytes(range(256)) * 16, int))
+    tape.b(lambda b: b.tell_closed(1, Closing(Reason.TEXT, "landed")))
+    tape.b(lambda b: b.end_lossy(1, WireCode.EPIPE, "the channel is closed"))
+    tape.cross()
+    left(tape)
+
+
 CONVERSATIONS: dict[str, Callable[[Tape], None]] = {
     talk.__name__: talk
-    for talk in (short, requests, refusals, both_ways, calls, lent, ahead, drained, selects, named, liveness, pieces)
+    for talk in (
+        short,
+        requests,
+        refusals,
+        both_ways,
+        calls,
+        lent,
+        ahead,
+        drained,
+        selects,
+        named,
+        liveness,
+        pieces,
+        lossy,
+    )
 }
 """By name; each ends as it wishes."""
 

@@ -94,6 +94,7 @@ class ChannelSnapshot:
 
     Of a handle of a link, ``last_seq_written`` and ``last_seq_read`` are the numbers of the last frames of this channel
     that this side wrote and read, modulo 2^32; None for a channel of this process, whose elements need no numbers.
+    ``lost`` counts the values that are known not to have come, of a handle that was opened with ``lossy=True``.
     """
 
     kind: Kind
@@ -114,6 +115,7 @@ class ChannelSnapshot:
     failed_closed: int
     last_seq_written: int | None = None
     last_seq_read: int | None = None
+    lost: int = 0
 
     @property
     def failed(self) -> int:

@@ -10,7 +10,7 @@ Rule 3: the peer is told of a close once, in front of the first answer that says
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
@@ -28,7 +28,10 @@ from .closing import closing_of
 from .kept import Kept
 from .lent import Lent
 
-__all__ = ["Bound", "Redelivered"]
+if TYPE_CHECKING:
+    from .feed import Feed
+
+__all__ = ["Bound", "Redelivered", "unfit"]
 
 
 class Redelivered(bytes):
@@ -57,6 +60,7 @@ class Bound:
     watch: Callable[[], object] | None = None
     lent: Lent | None = None
     kept: Kept | None = None
+    feed: Feed | None = None
     declined: bool = False  # nothing is sent ahead on this handle
     ahead: set[int] = field(factory=set, repr=False)  # those that travel and hold their slots
 
@@ -73,10 +77,10 @@ class Bound:
             self.ahead.add(request_id)
         else:
             self.core.hand_out()
-        unfit = _unfit(value, self.max_message)
-        if unfit is not None:
+        misfit = unfit(value, self.max_message)
+        if misfit is not None:
             self._settle([request_id], [value])
-            self.wire.refuse(request_id, code_of(unfit), str(unfit.args[0]))
+            self.wire.refuse(request_id, code_of(misfit), str(misfit.args[0]))
             return
         element = value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]
         if not self.wire.push(request_id, element, isinstance(element, Redelivered)):
@@ -184,9 +188,11 @@ class Bound:
             self.lent.end()
         if self.kept is not None:
             self.kept.end()
+        if self.feed is not None:
+            self.feed.stop()
 
 
-def _unfit(value: object, limit: int) -> Exception | None:
+def unfit(value: object, limit: int) -> Exception | None:
     """Why an element of a local sender cannot travel."""
     if not isinstance(value, (bytes, bytearray, memoryview)):
         return ValueError(f"the oldest element is a {type(value).__name__}, and a link carries bytes; it stays queued")

@@ -23,11 +23,12 @@ from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode
 from ..wire.connection import Connection
-from ..wire.messages import ChannelInfo
+from ..wire.messages import ChannelInfo, OpenFlag
 from ..wire.remote_select import Readiness
 from .bound import Bound
 from .closing import reason_of
 from .exports import Exports
+from .feed import Feed
 from .hints import Hints
 from .identity import Authorize
 from .kept import Kept
@@ -51,8 +52,9 @@ class Home:
         flush: Callable[[], None],
         owe: Callable[[], None],
         made: Made | None = None,
+        datagram_limit: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._now = host.now
+        self.now = host.now
         self._wire = wire
         self._budget = budget
         self._flush = flush
@@ -63,6 +65,7 @@ class Home:
         self._holding = False
         self._hints = Hints(self)
         self._call_at = host.call_at
+        self._datagram_limit = datagram_limit
         self.handlers: dict[type[events.Event], Callable[[Any], None]] = {
             events.OpenRequested: self._on_open,
             events.SendRequested: self._on_send,
@@ -131,7 +134,7 @@ class Home:
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
         """Have ``fn`` called once, that many seconds from now, unless the result is cancelled before."""
-        return self._call_at(self._now() + seconds, fn)
+        return self._call_at(self.now() + seconds, fn)
 
     def notify(self, registration: int, what: Readiness, token: int) -> None:
         """Tell a registration something."""
@@ -146,8 +149,12 @@ class Home:
 
     def _on_open(self, asked: events.OpenRequested) -> None:
         bound = self._opening.open(asked)
-        if bound is not None:
-            self._bound[asked.channel_id] = bound
+        if bound is None:
+            return
+        self._bound[asked.channel_id] = bound
+        if asked.wanted.flags & OpenFlag.LOSSY and self._wire.start_lossy(bound.id):
+            bound.feed = Feed(self, bound, self._datagram_limit)
+            bound.feed.go_on()
 
     def detached(self, channel_id: int) -> None:
         """The peer gave a handle up; its requests were cancelled and its elements returned before."""
@@ -215,10 +222,19 @@ class Home:
         """Answer a receive, or a claim, with an element that was just taken out of the channel."""
         before = bound.travelling_bytes
         bound.push(request_id, value, ahead)
-        self._travelling_bytes += bound.travelling_bytes - before
+        self.carry(bound.travelling_bytes - before)
+
+    def carry(self, cost: int) -> None:
+        """So many bytes more, by ``charge``, are held for this peer; or fewer: then others may go on."""
+        if cost < 0:
+            self._settled(-cost)
+            return
+        self._travelling_bytes += cost
         if self._travelling_bytes >= self._budget and not self._holding:
             self._holding = True
             self._parked.hold()
+            for feed in self._feeds():
+                feed.hold()
 
     def _on_taken(self, news: events.ElementTaken) -> None:
         bound = self._bound[news.channel_id]
@@ -253,7 +269,12 @@ class Home:
             for bound in self._bound.values():
                 if bound.kept is not None:
                     bound.kept.arrived()
+            for feed in self._feeds():
+                feed.go_on()
             self._hints.review()
+
+    def _feeds(self) -> list[Feed]:
+        return [bound.feed for bound in self._bound.values() if bound.feed is not None and not bound.feed.ended]
 
     # -- asking and closing
 
@@ -290,6 +311,8 @@ class Home:
 
     def refuse_receives(self, text: str) -> int:
         """Tell each receive and clause of the peer that waits that it will not be done; how many there were."""
+        for feed in self._feeds():
+            feed.end(WireCode.EPIPE, text)
         waiting = self._parked.receives
         for request_id in waiting:
             self._withdraw(request_id)
@@ -311,6 +334,8 @@ class Home:
                 self._wire.refuse(request_id, WireCode.EPIPE, text)
         for request_id in self._hints.leave():
             self._wire.refuse(request_id, WireCode.EPIPE, text)
+        for feed in self._feeds():
+            feed.end(WireCode.EPIPE, text)
 
     def lost(self, report: events.LossReport) -> int:
         """The connection is over: withdraw what waits, settle what travelled; how many in doubt were put back."""

@@ -38,7 +38,7 @@ from .draining import DrainReport, drain
 from .home import Home
 from .lifecycle import Lifecycle
 from .made import Made
-from .making import make, names, open_channel
+from .making import Options, make, names, open_channel
 from .offer import Offer, config_of, limits_of
 from .opener import Opener
 from .pump import Pump
@@ -77,7 +77,8 @@ class Link(HomeBound):
         self.pump = Pump(host, vtable, conn, self.wire, self.grace)
         flush, owe = self.pump.flush, self.pump.owe
         made = Made(host, offer.exports, offer.rule, offer.allow_make, budget)
-        self._exporting = Home(host, self.wire, offer.exports, offer.rule, budget, flush, owe, made)
+        limit = self.pump.datagram_limit
+        self._exporting = Home(host, self.wire, offer.exports, offer.rule, budget, flush, owe, made, limit)
         name_of = self._exporting.name_of
         self._answering = Answering(host, self.wire, offer.handlers, offer.rule, budget, flush, name_of)
         self.calling = Calling()
@@ -143,6 +144,7 @@ class Link(HomeBound):
         cancel: CancelToken | None = None,
         on_undelivered: UndeliveredHook | None = None,
         weight: int = 1,
+        lossy: bool = False,
     ) -> RemoteChannel:
         """Open what the peer exports under ``name``; the result has the methods of a channel.
 
@@ -157,15 +159,20 @@ class Link(HomeBound):
         ``weight``, 1 to 16, is how many shares of the line the channel gets, in each direction, while other channels
         have something to send, too.
 
+        ``lossy`` has the values of a CONFLATED channel come unasked, as datagrams where they fit: some are lost, and
+        counted in ``snapshot().lost``, and none holds up another. The newest lies here until it is received or
+        replaced; ``on_undelivered`` is told of what is replaced, too. It excludes ``prefetch`` and ``lend``.
+
         ``timeout`` is in seconds, None waits for ever.
 
+        :raises NotSupported: ``lossy``, and the channel is of another kind, or the link carries no datagrams.
         :raises NotFound: the peer exports nothing of that name.
         :raises AccessDenied: you may not use it.
         :raises NoBuffers: as many channels are open on this link as both sides agreed to.
         :raises ChannelClosed: the link was closed. LinkLost: it was lost.
         :raises DeadlineExceeded: no answer came in time. OperationCancelled: ``cancel`` is set.
         """
-        options = (prefetch, lend, on_undelivered, weight)
+        options = Options(prefetch, lend, on_undelivered, weight, lossy)
         return await open_channel(self, name, options, timeout, cancel)
 
     async def make(

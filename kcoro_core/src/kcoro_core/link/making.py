@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import frozen
+
 from ..errors import KcoroError, ProtocolError
 from ..hosts.port import current_host
 from ..parking import cancelled_error, check_timeout, park, result, token_is_set
@@ -30,6 +32,42 @@ __all__ = ["make", "names", "open_channel"]
 
 MOST_NAMES: Final = 65_536
 """How many names of a peer are read at most; whoever has more is not believed."""
+
+
+class Wanted(str):
+    """The name of a channel that is being opened, with the hook of the handle that it will have."""
+
+    on_undelivered: UndeliveredHook | None
+
+    def __new__(cls, name: str, on_undelivered: UndeliveredHook | None) -> Wanted:
+        wanted = super().__new__(cls, name)
+        wanted.on_undelivered = on_undelivered
+        return wanted
+
+
+@frozen
+class Options:
+    """How a channel is opened; see ``Link.open``."""
+
+    prefetch: int = 0
+    lend: bool = False
+    on_undelivered: UndeliveredHook | None = None
+    weight: int = 1
+    lossy: bool = False
+
+    @property
+    def flags(self) -> OpenFlag:
+        """What is asked of the home."""
+        return (OpenFlag.LEND if self.lend else OpenFlag(0)) | (OpenFlag.LOSSY if self.lossy else OpenFlag(0))
+
+    def check(self) -> None:
+        """Raise ValueError for what makes no sense."""
+        check_count(self.prefetch, 0, "prefetch, in elements")
+        check_hook(self.on_undelivered)
+        if check_count(self.weight, 1, "weight, in shares") > MAX_WEIGHT:
+            raise ValueError(f"weight, in shares: at most {MAX_WEIGHT}, not {self.weight}")
+        if self.lossy and (self.prefetch or self.lend):
+            raise ValueError("lossy=True has values come unasked already: leave prefetch= and lend= out")
 
 
 async def _ask(
@@ -57,27 +95,22 @@ async def _ask(
 async def open_channel(
     link: Link,
     name: str,
-    options: tuple[int, bool, UndeliveredHook | None, int],
+    options: Options,
     timeout: float | None,
     cancel: CancelToken | None,
 ) -> RemoteChannel:
-    """Do what ``link.open`` says; ``options`` are ``prefetch``, ``lend``, ``on_undelivered`` and ``weight``.
+    """Do what ``link.open`` says.
 
-    :raises ValueError: one of them makes no sense; nothing was asked.
+    :raises ValueError: an option makes no sense; nothing was asked.
     """
-    prefetch, lend, on_undelivered, weight = options
-    check_name(name)
-    check_count(prefetch, 0, "prefetch, in elements")
-    check_hook(on_undelivered)
-    if check_count(weight, 1, "weight, in shares") > MAX_WEIGHT:
-        raise ValueError(f"weight, in shares: at most {MAX_WEIGHT}, not {weight}")
-    wanted = OpenRequest(name, OpenFlag.LEND if lend else OpenFlag(0), weight=weight)
+    options.check()
+    wanted = OpenRequest(check_name(name), options.flags, weight=options.weight)
     what = f"open {name!r} over {link.uri}"
-    channel: RemoteChannel = await _ask(link, lambda: link.wire.open(wanted), name, what, timeout, cancel)
-    channel._on_undelivered = on_undelivered
-    channel._lends = lend
-    if prefetch:
-        channel._prefetch = Prefetch(channel, prefetch)
+    about = Wanted(name, options.on_undelivered)
+    channel: RemoteChannel = await _ask(link, lambda: link.wire.open(wanted), about, what, timeout, cancel)
+    channel._lends = options.lend
+    if options.prefetch:
+        channel._prefetch = Prefetch(channel, options.prefetch)
         channel._prefetch.top_up()
     return channel
 

@@ -50,6 +50,7 @@ def config_of(settings: Settings, medium: TransportInfo, side: Side) -> Connecti
         cancel_grace=settings.cancel_grace,
         bye_limit=settings.cancel_grace,
         lending_budget=shares_of(settings)[1],
+        datagrams=Capability.DATAGRAMS in medium.capabilities,
         streams=Capability.STREAMS in medium.capabilities,
         software="kcoro_core",
     )

@@ -26,6 +26,7 @@ from ..wire.states import State
 from .bound import Redelivered
 from .calls import Calling
 from .ending import Ending
+from .lossy import LossyChannel
 from .pending import Pending
 from .prefetch import Prefetch
 from .remote import RemoteChannel
@@ -65,6 +66,8 @@ class Opener:
             events.ChannelCloseHeard: self._on_close_heard,
             events.AheadRecalled: self._on_ahead_recalled,
             events.DataInDoubt: self._on_data_in_doubt,
+            events.LossyReceived: self._on_lossy_received,
+            events.LossyEnded: self._on_lossy_ended,
         }
 
     # -- for handles, calls and selects
@@ -145,7 +148,9 @@ class Opener:
             if self._wire.state is State.OPEN:  # else the farewell gives up all handles
                 self._wire.detach(news.channel_id)
             return
-        channel = RemoteChannel(self._link, str(op.about), news.channel_id, news.attributes)
+        make = LossyChannel if news.lossy else RemoteChannel
+        channel = make(self._link, str(op.about), news.channel_id, news.attributes)
+        channel._on_undelivered = getattr(op.about, "on_undelivered", None)
         self._channels[news.channel_id] = channel
         op.succeed(channel)
 
@@ -239,6 +244,16 @@ class Opener:
         for element in news.elements:
             channel.undelivered(element, Undelivered.IN_DOUBT)
 
+    def _on_lossy_received(self, news: events.LossyReceived) -> None:
+        channel = self._channels.get(news.channel_id)
+        if isinstance(channel, LossyChannel):
+            channel.came(news.element, news.gap)
+
+    def _on_lossy_ended(self, news: events.LossyEnded) -> None:
+        channel = self._channels.get(news.channel_id)
+        if isinstance(channel, LossyChannel):
+            channel.ended(news.code, news.text, news.gap)
+
     def detached(self, channel_id: int) -> None:
         """A handle is gone, at both sides."""
         self._channels.pop(channel_id, None)
@@ -264,6 +279,7 @@ class Opener:
         for number, op in requests.items():
             op.lose(ending.error(op.about, op.channel_id), ending.is_in_doubt(number))
         for channel in self._channels.values():
+            channel.link_ended()
             channel._core.lost(partial(ending.error, channel, channel.id))
         self._calling.lost(ending)
         for lost in ending.loss.data:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ..channel import Channel
-from ..semantics import limit_of
+from ..semantics import Kind, limit_of
 from ..transport import Identity
 from ..wire import events
 from ..wire.codes import WireCode
@@ -72,7 +72,9 @@ class Opening:
         rights = allowed(self._authorize, self._identity, export.name, export.rights)
         if not rights:
             self._wire.refuse(asked.request_id, WireCode.EACCES, f"you may not use {export.name!r}")
-        elif (misfit := _misfit(asked.wanted, export.channel)) is not None:
+        elif (
+            misfit := _misfit(asked.wanted, export.channel) or _cannot_lose(asked.wanted, export, rights)
+        ) is not None:
             self._wire.refuse(asked.request_id, *misfit)
         else:
             return self._bind(asked, export, rights)
@@ -122,3 +124,12 @@ def _misfit(wanted: OpenRequest, channel: Channel[Any]) -> tuple[WireCode, str] 
         if asked is not None and asked != is_there:
             return WireCode.EINVAL, f"{wanted.name!r} has {name} {is_there}, not {asked}"
     return None
+
+
+def _cannot_lose(wanted: OpenRequest, export: Export, rights: Rights) -> tuple[WireCode, str] | None:
+    """Why values cannot be sent so that some of them are lost, where a peer wants that."""
+    if not wanted.flags & OpenFlag.LOSSY:
+        return None
+    if export.channel.kind is not Kind.CONFLATED:
+        return WireCode.ENOTSUP, f"{wanted.name!r} is {export.channel.kind.name}; only CONFLATED values may be lost"
+    return None if rights & Rights.RECV else (WireCode.EACCES, f"you may not receive from {wanted.name!r}")

@@ -65,6 +65,7 @@ class Pump:
         self._conn = conn
         self._wire = wire
         self._writer = wire.writer
+        self._lossy = wire.lossy
         self._life = wire.life
         self._linger = linger
         self.handlers: dict[type[Event], Callable[[Any], None]] = {}
@@ -186,6 +187,7 @@ class Pump:
             self._vtable.pump(self._conn, now, ready)
             if ready & READ or self._broken is not None:
                 taken = self._take_frames(now)
+                self._take_datagrams(now)
                 if self._broken is not None:
                     if not taken:
                         raise self._broken
@@ -196,7 +198,7 @@ class Pump:
             self.on_heard()
         if self._timer is None:  # it has come, or there was none
             self._hand_on(self._wire.handle_timeout(now))
-        if self._writer.has_frames():
+        if self._writer.has_frames() or self._lossy.waiting:
             self._write(acknowledge=self._life.state is not State.OPEN)
             if self._life.state is State.HELLO and self._writer.frames:
                 self._wire.connected(now)
@@ -227,6 +229,16 @@ class Pump:
                     handler(event)
         return FRAMES_AT_ONCE
 
+    def _take_datagrams(self, now: float) -> None:
+        """Take what has arrived beside the frames, and behind them: their channels may have been opened by those."""
+        recv_datagram = self._vtable.recv_datagram
+        if recv_datagram is None:
+            return
+        for _ in range(FRAMES_AT_ONCE):
+            if (raw := recv_datagram(self._conn)) is None:
+                return
+            self._hand_on(self._wire.receive_datagram(raw, now))
+
     def _hand_on(self, events: list[Event]) -> None:
         for event in events:
             if (handler := self.handlers.get(type(event))) is not None:
@@ -241,6 +253,7 @@ class Pump:
         vtable, conn = self._vtable, self._conn
         self._full = False
         try:
+            beside = bool(self._lossy.waiting) and self._write_datagrams()
             for _ in range(PASSES):
                 if self._broken is not None:
                     return
@@ -249,7 +262,8 @@ class Pump:
                 committed += taken
                 if committed >= COMMIT_BYTES:
                     full = self._writer.has_frames()
-                if taken or full:
+                if taken or full or beside:
+                    beside = False
                     vtable.pump(conn, self._host.now(), WRITE)
                     self._backlog = vtable.tx_backlog(conn)
                 self._full = full and self._backlog >= committed
@@ -260,6 +274,21 @@ class Pump:
             # What the peer said before it left may still be unread: the next pump reads it, then tells the end.
             self._broken = error
             self.poke()
+
+    def _write_datagrams(self) -> bool:
+        """Write those that wait until the medium is full, which wakes us then; whether it has taken any."""
+        send_datagram, taken = self._vtable.send_datagram, False
+        while send_datagram is not None and (frame := self._lossy.poll()) is not None:
+            if not send_datagram(self._conn, frame.header, frame.parts):
+                break
+            self._lossy.wrote()
+            taken = True
+        return taken
+
+    def datagram_limit(self) -> int:
+        """Bytes of the largest datagram that the medium takes now, header included; 0 where it takes none."""
+        limit = self._vtable.datagram_limit
+        return 0 if limit is None else limit(self._conn)
 
     # -- waiting
 

@@ -204,3 +204,6 @@ class RemoteChannel(Receiving):
 
     def _heard(self, closing: Closing) -> None:
         self._closing = closing
+
+    def link_ended(self) -> None:
+        """The link is over, and everybody who waits for an answer is told; called before those who only stand here."""

@@ -34,7 +34,9 @@ class LinkSnapshot:
     requests of the peer that wait in them. Frames and bytes include headers and control frames. ``late_replies`` are
     answers that came after the grace, or for a call whose future nobody holds; ``tx_backlog_bytes`` is what the
     transport has accepted and not yet written. ``calls_here`` counts calls of the peer that are handled or wait for
-    room, ``dropped_calls`` those without an answer that were not handled.
+    room, ``dropped_calls`` those without an answer that were not handled. ``datagrams_written`` went out with a value
+    of a lossy channel, ``datagrams_read`` came with a new one, ``datagrams_ignored`` came and could not be used:
+    doubles, what was overtaken, what belongs to nothing here. ``values_lost`` are known not to have come.
     """
 
     state: str
@@ -52,6 +54,10 @@ class LinkSnapshot:
     ignored_cancels: int
     calls_here: int
     dropped_calls: int
+    datagrams_written: int = 0
+    datagrams_read: int = 0
+    datagrams_ignored: int = 0
+    values_lost: int = 0
 
 
 @frozen
@@ -109,4 +115,8 @@ def snapshot_of(link: Link) -> LinkSnapshot:
         ignored_cancels=stats.ignored_cancels,
         calls_here=link._answering.running,
         dropped_calls=link._answering.dropped_calls,
+        datagrams_written=stats.datagrams_written,
+        datagrams_read=stats.datagrams_read,
+        datagrams_ignored=stats.datagrams_ignored,
+        values_lost=stats.elements_missing,
     )

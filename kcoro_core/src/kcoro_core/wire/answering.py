@@ -8,7 +8,7 @@ Rule 2: an answer that nobody waits for is misuse: ValueError, and nothing has c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .ahead import Ahead
 from .codes import WireCode
@@ -16,6 +16,7 @@ from .home import Home
 from .lender import Lender
 from .life import Life
 from .listing import page_of
+from .lossy import Lossy
 from .messages import (
     Attributes,
     ChannelInfo,
@@ -37,6 +38,7 @@ class Answering:
     _home: Home
     _lender: Lender
     life: Life
+    lossy: Lossy
 
     # Each returns False, without effect, when nobody is left to hear: the connection ended, or (push) the receiver
     # detached. Each raises ValueError for a request that waits for no answer, or for another one.
@@ -79,6 +81,29 @@ class Answering:
     def tell_closed(self, channel_id: int, closing: Closing) -> bool:
         """Tell the opener of a handle that its channel was closed; False also when it was told, or has detached."""
         return self.life.answering and self._home.tell_closed(channel_id, closing)
+
+    # --- elements that may be lost -----------------------------------------------------------------------------------
+
+    def start_lossy(self, channel_id: int) -> bool:
+        """Begin to send elements to a handle whose OPEN said LOSSY, right behind accept."""
+        return self.life.answering and self.lossy.start(channel_id)
+
+    def send_lossy(self, channel_id: int, element: bytes, whole: bool, on_written: Callable[[], object]) -> bool:
+        """Send the next element, as a datagram or (``whole``) as a frame; ``on_written`` is called when it is out.
+
+        False, without effect, when nobody is left to hear. A datagram has room for as many bytes as its medium
+        says, less OVERHEAD.
+        """
+        send = self.lossy.send_whole if whole else self.lossy.send
+        return self.life.answering and send(channel_id, element, on_written)
+
+    def repeat_lossy(self, channel_id: int, element: bytes, on_written: Callable[[], object]) -> bool:
+        """Send the element that was sent last once more, as a frame, so that it surely arrives; as ``send_lossy``."""
+        return self.life.answering and self.lossy.repeat(channel_id, element, on_written)
+
+    def end_lossy(self, channel_id: int, code: WireCode, text: str = "") -> bool:
+        """Say that no element of this handle follows: EPIPE when its channel is closed and drained, or why else."""
+        return self.life.answering and self.lossy.end(channel_id, code, text)
 
     # --- lending ---------------------------------------------------------------------------------------------------
 

@@ -62,8 +62,8 @@ class Command(enum.IntEnum):
     """Ends one channel abruptly with a number, for a peer that broke its credit.
     Not built: belongs to flow mode. Until then a breach ends the connection."""
     DATA = 5
-    """One element in flow mode, sent against a lent slot, without an answer of its own.
-    Use: on a handle whose OPEN asked for slots, within what was granted; its send is done when it is queued."""
+    """One element without an answer of its own: from the opener against a lent slot, from the home of a lossy handle.
+    Use: where OPEN asked for slots, within what was granted; where it said LOSSY, as a frame or as a datagram."""
     CREDIT = 6
     """Grants for many channels in one frame; over streams one, on its channel.
     Use: for grants that found no frame of their channel to ride on within one loop turn, on channel 0."""
@@ -139,7 +139,7 @@ class Flag(enum.IntFlag):
     MORE = 4
     """More pieces of this message follow. Use: on all pieces but the last."""
     END = 8
-    """The sender will send no more elements on this channel. Not built: flow mode; DETACH says it in request mode."""
+    """On DATA from the home of a lossy handle: no element follows; how many there were, and why this is the end."""
     NOREPLY = 16
     """A call that wants no answer, and has no req_id. Use: where nobody has to know that it arrived."""
     TAKEN = 32
@@ -199,7 +199,8 @@ ALLOWED_FLAGS: Final[Mapping[int, int]] = {
     **dict.fromkeys((Command.CLOSE, Command.DETACH), _FROM_OPENER | _FROM_HOME),
     **dict.fromkeys((Command.CANCEL, Command.INFO, Command.PUTBACK), _FROM_OPENER),
     **dict.fromkeys((Command.SELECT_REGISTER, Command.SELECT_CANCEL), _FROM_OPENER),
-    **dict.fromkeys((Command.SEND, Command.DATA, Command.SELECT_CLAIM), _FROM_OPENER | _PIECES),
+    Command.DATA: int(Flag.END) | _FROM_OPENER | _PIECES,
+    **dict.fromkeys((Command.SEND, Command.SELECT_CLAIM), _FROM_OPENER | _PIECES),
 }
 """Which flags may stand on a command; a command that is absent takes none."""
 

@@ -6,10 +6,12 @@ How it is driven, by whoever owns the medium (all from one thread; no call suspe
 
 1. ``start(now)`` when the medium is up; then write what ``poll_transmit`` gives.
 2. For each frame that was read: ``events = receive(raw, now)``; handle them in order, then write.
+   A datagram beside the frames: ``receive_datagram``, likewise.
 3. Commands (``asking.py``, ``ping``, ``drain``, ``bye``) and answers (``answering.py``) at any time; then write.
 4. Write: ``while (frame := poll_transmit(flush)): hand it to the medium; mark_written()``, until the medium is full;
    or, at once and for less, ``writer.write``.
    ``flush=False`` holds acknowledgements back that no frame carries yet; call with True within one loop turn.
+   Then ``while (frame := lossy.poll()): hand it over as a datagram; lossy.wrote()``, until that is full.
 5. ``handle_timeout(now)`` at ``next_deadline()``, which changes with every call.
 6. ``lose(cause)`` when the medium ends. When ``state`` is DEAD and ``poll_transmit`` gives None, close the medium.
 
@@ -45,12 +47,13 @@ from .fields import Fields
 from .frame import HEADER_SIZE, Frame, frame_from_raw, pack_header
 from .handles import HandleTable
 from .handshake import Handshake
-from .hello import Agreement, Hello, Limits
+from .hello import Agreement, Feature, Hello, Limits
 from .home import Home
 from .lender import Lender
 from .life import Life
 from .listing import Listing
 from .liveness import Liveness
+from .lossy import Lossy
 from .messages import (
     FOREVER_MS,
     Attributes,
@@ -91,7 +94,8 @@ class Connection(Asking, Answering):
         """Make one end. ``node_id`` (16 bytes) is the same for all connections of a node, ``nonce`` (8) never twice."""
         self._side = side
         self._config = config
-        self._hello = Hello(node_id, nonce, limits, software=config.software)
+        features = Feature.DATAGRAMS if config.datagrams else Feature(0)
+        self._hello = Hello(node_id, nonce, limits, capabilities=features, software=config.software)
         self.handshake = Handshake(side is Side.CONNECTING, self._hello)
         self.life = Life()
         self._deadline: float | None = None  # of the handshake, or of the farewell
@@ -107,9 +111,11 @@ class Connection(Asking, Answering):
         self._borrower = Borrower(self._outbox, self._handles, self._ahead, config.lending_budget)
         on_channels = self._handles if config.streams else None
         self._lender = Lender(self._outbox, self._handles, self._order, self._ahead, config.lending_budget, on_channels)
-        self._opener = Opener(self._outbox, self._handles, self._borrower, self._ahead, self._next, config.cancel_grace)
+        self.lossy = Lossy(self._outbox, self._handles)
+        more = (self._ahead, self.lossy, self._next)
+        self._opener = Opener(self._outbox, self._handles, self._borrower, *more, config.cancel_grace)
         self._admission = Admission(self._outbox, self._handles, self._lender)
-        self._home = Home(self._outbox, self._handles, self._lender, self._ahead, self._admission, self._next)
+        self._home = Home(self._outbox, self._handles, self._lender, *more[:2], self._admission, self._next)
         self._draining = Draining(self._outbox, self._admission)
         self._calls = Calls(self.life, self._outbox, self._handles, self._opener, self._home)
         self._pieces = Pieces(self._home.takes)
@@ -127,6 +133,7 @@ class Connection(Asking, Answering):
         routes = Routes(self.life, self._order, self._handles, self._home, self._admission, self._pieces)
         routes.from_opener.update({**self._home.handlers(), **self._lender.handlers(), **self._hints.handlers()})
         routes.from_home.update({**self._opener.handlers(), **self._borrower.handlers(), **self._selects.handlers()})
+        routes.from_home.update(self.lossy.handlers())
         routes.control.update(
             {
                 Command.PING: self._heard_ping,
@@ -148,6 +155,7 @@ class Connection(Asking, Answering):
     def _gone(self, channel_id: int) -> None:
         """A handle was removed."""
         self._outbox.forget(channel_id)
+        self.lossy.forget(channel_id)
         self._next.forget(channel_id)
 
     # --- getters -----------------------------------------------------------------------------------------------------
@@ -240,6 +248,10 @@ class Connection(Asking, Answering):
             len(self._outbox),
             self._opener.requests.late_replies,
             self._admission.ignored_cancels,
+            self.lossy.written,
+            self.lossy.read,
+            self.lossy.ignored,
+            self.lossy.missing,
         )
 
     # --- what the owner handles ---------------------------------------------------------------------------------------
@@ -309,6 +321,16 @@ class Connection(Asking, Answering):
             liveness.heard_at, liveness.unheard = now, 0
         return True
 
+    def receive_datagram(self, raw: RawFrame, now: float) -> list[Event]:
+        """Take one datagram as a transport delivered it. Returns what happened; it never ends the connection."""
+        events: list[Event] = []
+        if self._liveness is None or self.life.state is not State.OPEN:
+            self.lossy.ignored += 1
+        else:
+            self._liveness.heard(now)
+            self.lossy.hear(raw, self.handshake.frame_limit, events)
+        return events
+
     def receive_frame(self, frame: Frame, now: float) -> list[Event]:
         """Take one frame that was made here, and not by a medium. Returns what happened, as ``receive`` does."""
         return self.receive(RawFrame(frame.header, frame.payload), now)
@@ -353,6 +375,7 @@ class Connection(Asking, Answering):
             return []
         self.life.step(Step.LOSE)
         self._outbox.clear()
+        self.lossy.waiting.clear()
         self.writer.end()
         self._deadline = None
         return self._finish_report(cause, orderly=False)
@@ -447,6 +470,7 @@ class Connection(Asking, Answering):
         self._pieces.agree(limits)
         self._outbox.agree(limits.max_frame, agreement.peer_budget)
         self._handles.limit = limits.max_channels
+        self.lossy.agreed = Feature.DATAGRAMS in agreement.features
         if self.life.state is State.HELLO:  # else we have said goodbye meanwhile
             self.life.step(Step.AGREE)
             self._deadline = None
@@ -481,6 +505,7 @@ class Connection(Asking, Answering):
     def _farewell(self, code: WireCode, text: str, now: float) -> None:
         """Drop what is queued, and queue a BYE unless one was written; nothing that comes back matters any more."""
         self._outbox.clear()
+        self.lossy.waiting.clear()
         self._opener.acks.clear()
         self._lender.grants.clear()
         if self.life.state is not State.CLOSING:

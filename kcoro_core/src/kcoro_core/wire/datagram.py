@@ -107,10 +107,19 @@ class DatagramSender:
     def __attrs_post_init__(self) -> None:
         self._next = self.first
 
+    @property
+    def next(self) -> int:
+        """The number of the next element."""
+        return self._next
+
+    def spend(self) -> int:
+        """The number of the next element, which is spent now."""
+        seq, self._next = self._next, next_serial(self._next)
+        return seq
+
     def frame(self, element: bytes) -> Frame:
         """The next frame; its number is spent whether it arrives or not."""
-        seq, self._next = self._next, next_serial(self._next)
-        return Frame(Command.DATA, 0, self.channel_id, 0, seq, (_NONE_SKIPPED, element))
+        return Frame(Command.DATA, 0, self.channel_id, 0, self.spend(), (_NONE_SKIPPED, element))
 
 
 @define
@@ -151,14 +160,32 @@ class DatagramReceiver:
         payload = frame.payload
         if frame.command != Command.DATA or frame.channel_id != self.channel_id or len(payload) < len(_NONE_SKIPPED):
             raise ProtocolError(f"only DATA of channel {self.channel_id} can come by datagram, not {frame}")
+        return self.take(frame.seq, payload[len(_NONE_SKIPPED) :])
+
+    def take(self, number: int, element: bytes) -> Arrival:
+        """Judge one element by its number, whichever way it came."""
         before = self._missing
-        verdict = self._judge(frame.seq)
+        verdict = self._judge(number)
         self._verdicts[verdict] += 1
         gap = max(0, self._missing - before)
         if verdict not in DELIVERED:
             return Arrival(verdict, None, gap, self._missing)
         self._delivered += 1
-        return Arrival(verdict, payload[len(_NONE_SKIPPED) :], gap, self._missing)
+        return Arrival(verdict, element, gap, self._missing)
+
+    def end(self, number: int) -> int:
+        """The next number would have been this one: how many behind the newest are missing, which now are counted.
+
+        :raises ProtocolError: a newer one has come; nothing was counted.
+        """
+        steps = (number - 1 - self._newest) & _MASK
+        if steps >= 1 << 31:
+            raise ProtocolError(f"{number} elements were sent on channel {self.channel_id}, and a later one has come")
+        if steps:
+            self._missing += steps
+            self._settled = (self._settled << min(steps, WINDOW)) & _ALL
+            self._newest = (number - 1) & _MASK
+        return steps
 
     def _judge(self, seq: int) -> Verdict:
         if is_newer(seq, self._newest):

@@ -44,6 +44,8 @@ __all__ = [
     "InfoRequested",
     "ListRequested",
     "LossReport",
+    "LossyEnded",
+    "LossyReceived",
     "LostData",
     "LostElement",
     "LostRequest",
@@ -274,11 +276,12 @@ class ElementsReturned(Event):
 
 @define
 class Opened(Event):
-    """OPEN was accepted; the handle is ``channel_id``."""
+    """OPEN was accepted; the handle is ``channel_id``. ``lossy``: its elements come unasked, as LossyReceived."""
 
     request_id: int
     channel_id: int
     attributes: Attributes
+    lossy: bool = False
 
 
 @define
@@ -303,6 +306,28 @@ class ElementReceived(Event):
     channel_id: int
     element: bytes
     redelivered: bool
+
+
+@define
+class LossyReceived(Event):
+    """A value of a lossy handle, newer than all before; ``gap`` elements in front of it are missing, each told once."""
+
+    channel_id: int
+    element: bytes
+    gap: int
+
+
+@define
+class LossyEnded(Event):
+    """No value of a lossy handle follows: EPIPE says that its channel is closed and drained, another ``code`` why else.
+
+    ``gap`` elements behind the newest are missing.
+    """
+
+    channel_id: int
+    code: int
+    text: str
+    gap: int
 
 
 @define

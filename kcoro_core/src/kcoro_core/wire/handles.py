@@ -16,6 +16,7 @@ from attrs import Factory, define, field
 
 from ..errors import NoBuffers, ProtocolError
 from ..semantics import Kind, Overflow
+from .datagram import DatagramReceiver, DatagramSender
 from .events import Event
 from .fields import Fields
 from .frame import Frame
@@ -62,6 +63,9 @@ class Handle:
     unanswered: dict[int, None] = field(factory=dict)  # an empty set takes three times as much
     ledger: Ledger = field(default=Factory(lambda self: _NOTHING_PUSHED if self.mine else Ledger(), takes_self=True))
     lent: Slots | None = None  # where slots were lent
+    # Where elements may be lost: at the opener who judges what comes, until the end; at the home how many were sent.
+    judge: DatagramReceiver | None = None
+    numbers: DatagramSender | None = None
 
     def step(self, step: ChannelStep) -> None:
         """Move on, as the table allows. Raises ValueError otherwise."""

@@ -11,6 +11,7 @@ The layout of HELLO, CONFIRM and BYE is the same in all versions, for ever. Norm
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import struct
 from collections.abc import Callable
@@ -31,6 +32,7 @@ __all__ = [
     "NONCE_SIZE",
     "VERSION",
     "Agreement",
+    "Feature",
     "Hello",
     "Limits",
     "agree",
@@ -53,10 +55,19 @@ NONCE_SIZE: Final = 8
 FRAME_ROOM: Final = 64
 """Bytes of a frame that are left to extensions: a message that is longer than the rest travels in pieces."""
 
-_CAPABILITIES: Final = 1  # item type: a mask of optional features, u32; none is built yet
+_CAPABILITIES: Final = 1  # item type: a mask of Features, u32
 _SOFTWARE: Final = 2 | IGNORABLE  # item type: a text for people, such as "kcoro_core 1.0"
 _MAX_SOFTWARE: Final = 64
 
+
+class Feature(enum.IntFlag):
+    """What a side can do beyond the version; what both have said may be used."""
+
+    DATAGRAMS = 1
+    """Its medium carries datagrams beside the frames, and it takes elements that may be lost on that way."""
+
+
+_NO_FEATURES: Final = Feature(0)
 _FIXED: Final = struct.Struct(">8sHH16s8sIIIIIII")
 _MASK: Final = struct.Struct(">I")
 
@@ -133,11 +144,15 @@ class Hello:
 
 @frozen
 class Agreement:
-    """What both sides hold to; ``peer_budget`` is how many bytes of unanswered SENDs the peer holds for us."""
+    """What both sides hold to; ``peer_budget`` is how many bytes of unanswered SENDs the peer holds for us.
+
+    ``features`` are those that both have.
+    """
 
     version: int
     limits: Limits
     peer_budget: int
+    features: Feature = _NO_FEATURES
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -178,7 +193,8 @@ def agree(mine: Hello, theirs: Hello) -> Agreement:
             f"no common version: here {mine.version_min} to {mine.version_max}, "
             f"there {theirs.version_min} to {theirs.version_max}; install the newer kcoro on the older side"
         )
-    return Agreement(version, mine.limits.lowered_to(theirs.limits), theirs.limits.receive_budget)
+    features = Feature(mine.capabilities & theirs.capabilities & sum(Feature))
+    return Agreement(version, mine.limits.lowered_to(theirs.limits), theirs.limits.receive_budget, features)
 
 
 def hello_hash(connecting: bytes, accepting: bytes) -> bytes:

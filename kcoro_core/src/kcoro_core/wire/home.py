@@ -42,11 +42,13 @@ from .frame import Frame
 from .handles import Handle, Handler, HandleTable
 from .hello import Limits, charge
 from .lender import Lender
+from .lossy import Lossy
 from .messages import (
     Attributes,
     ChannelInfo,
     Closing,
     Listed,
+    OpenFlag,
     OpenRequest,
     Rights,
     decode_closing,
@@ -83,6 +85,7 @@ class Home:
         handles: HandleTable,
         lender: Lender,
         ahead: Ahead,
+        lossy: Lossy,
         admission: Admission,
         prediction: Prediction,
     ) -> None:
@@ -91,6 +94,7 @@ class Home:
         self._handles = handles
         self._lender = lender
         self._ahead = ahead
+        self._lossy = lossy
         self._prediction = prediction
         self._asked = admission.asked
         self._limits = Limits()
@@ -123,6 +127,9 @@ class Home:
         asked = self._admission.admit(handle, Command.OPEN, frame.request_id)
         if isinstance(wanted, NotSupported):
             self._admission.turn_down(asked, WireCode.ENOTSUP, str(wanted.args[0]))
+            return
+        if wanted.flags & OpenFlag.LOSSY and not self._lossy.agreed:
+            self._admission.turn_down(asked, WireCode.ENOTSUP, "the two sides have not agreed on datagrams")
             return
         if self._handles.count(mine=False) > self._limits.max_channels:
             self._admission.turn_down(

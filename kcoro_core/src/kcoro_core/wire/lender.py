@@ -9,6 +9,8 @@ Rule 3: when the slots are back, the opener is told once more how far its elemen
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import ProtocolError
 from .ahead import Ahead
 from .commands import Command, Flag
@@ -27,6 +29,7 @@ from .states import HandleState, LendState, LendStep
 __all__ = ["Lender"]
 
 _AHEAD = int(Flag.AHEAD)
+_END: Final = int(Flag.END)
 _KEEP = int(Flag.KEEP)
 
 
@@ -170,6 +173,7 @@ class Lender:
         return handle
 
     def _lent(self, handle: Handle, frame: Frame) -> Slots:
-        if handle.lent is None or handle.state is not HandleState.OPEN or frame.request_id:
+        foreign = frame.request_id or frame.flags & _END
+        if handle.lent is None or handle.state is not HandleState.OPEN or foreign:
             raise ProtocolError(f"{Command(frame.command).name} on channel {handle.id}, where nothing was lent")
         return handle.lent

@@ -48,6 +48,7 @@ __all__ = [
     "decode_info",
     "decode_list",
     "decode_listed",
+    "decode_number",
     "decode_open",
     "decode_reply",
     "decode_taken",
@@ -59,6 +60,7 @@ __all__ = [
     "encode_info",
     "encode_list",
     "encode_listed",
+    "encode_number",
     "encode_open",
     "encode_reply",
     "encode_skipped",
@@ -106,6 +108,9 @@ class OpenFlag(enum.IntFlag):
     """Together with CREATE: refuse with EEXIST if the name is taken."""
     LEND = 4
     """Ask for lent slots, so that sends need not ask. A home may always decline: the channel works the same."""
+    LOSSY = 8
+    """Send each value of a CONFLATED channel unasked, by datagram where it fits, so that some are lost and counted.
+    Refused with ENOTSUP for another kind, or where the two sides have not agreed on datagrams."""
 
 
 _NO_FLAGS: Final = OpenFlag(0)
@@ -230,6 +235,16 @@ def encode_skipped(skipped: int) -> bytes:
 def decode_data(fields: Fields) -> tuple[int, bytes]:
     """What a DATA brings: how many values it has replaced, and its element."""
     return int(fields.take(_U32)[0]), fields.rest()
+
+
+def encode_number(number: int) -> bytes:
+    """The first 4 bytes of DATA from the home: the number of the element; with END how many there were."""
+    return _U32.pack(number)
+
+
+def decode_number(fields: Fields) -> int:
+    """The number in front of an element, or of an end."""
+    return int(fields.take(_U32)[0])
 
 
 def encode_open(request: OpenRequest) -> bytes:

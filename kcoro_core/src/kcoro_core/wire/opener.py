@@ -40,6 +40,7 @@ from .frame import Frame
 from .handles import Handle, Handler, HandleTable
 from .hello import Agreement, charge
 from .lending import Window
+from .lossy import Lossy
 from .messages import (
     FOREVER_MS,
     Closing,
@@ -90,6 +91,7 @@ class Opener:
         handles: HandleTable,
         borrower: Borrower,
         ahead: Ahead,
+        lossy: Lossy,
         prediction: Prediction,
         grace: float,
     ) -> None:
@@ -99,6 +101,7 @@ class Opener:
         self._handles = handles
         self._borrower = borrower
         self._ahead = ahead
+        self._lossy = lossy
         self._prediction = prediction
         self._grace = grace
         self._cancelling: OrderedDict[int, Request] = OrderedDict()
@@ -121,8 +124,13 @@ class Opener:
     def open(self, wanted: OpenRequest) -> int:
         """Ask for a channel; the id of the request."""
         payload = encode_open(wanted)
+        lossy = bool(int(wanted.flags) & int(OpenFlag.LOSSY))
+        if lossy:
+            self._lossy.check_agreed()
         self.requests.check_room()
         handle = self._handles.open_mine()
+        if lossy:
+            self._lossy.begin(handle)
         if int(wanted.flags) & int(OpenFlag.LEND):
             handle.window = Window(self._borrower.purse)
         if wanted.weight != 1:
@@ -438,6 +446,7 @@ class Opener:
 
     def _opened(self, request: Request, handle: Handle, fields: Fields) -> Event:
         attributes = decode_attributes(fields)
+        self._lossy.opened(handle, attributes)
         self._over(request)
         handle.attributes = attributes
         if attributes.rights & Rights.SEND:
@@ -447,7 +456,7 @@ class Opener:
         handle.step(ChannelStep.ACCEPT)
         if request.state is RequestState.ABANDONED:
             self.detach(handle.id)
-        return Opened(request.request_id, handle.id, attributes)
+        return Opened(request.request_id, handle.id, attributes, handle.judge is not None)
 
     def _element_came(self, request: Request, handle: Handle, frame: Frame, fields: Fields) -> Event:
         element = fields.rest()

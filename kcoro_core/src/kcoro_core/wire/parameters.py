@@ -29,6 +29,7 @@ class ConnectionConfig:
     ``cancel_grace``  how long a cancelled request waits for its answer before it is in doubt
     ``bye_limit``     how long our BYE waits for room and for the peer's
     ``lending_budget``  bytes, by ``charge``, that either side may send without asking, on all channels together
+    ``datagrams``     whether the medium carries datagrams beside its frames (DATAGRAMS)
     ``streams``       whether frames of different channels may overtake each other on the medium (STREAMS)
     ``software``      what HELLO tells people, at most 64 bytes
     """
@@ -38,13 +39,18 @@ class ConnectionConfig:
     cancel_grace: float = 1.0
     bye_limit: float = 5.0
     lending_budget: int = 8 << 20
+    datagrams: bool = False
     streams: bool = False
     software: str = ""
 
 
 @frozen
 class ConnectionStats:
-    """Counters of one connection at one instant; frames and bytes include headers and control frames."""
+    """Counters of one connection at one instant; frames and bytes include headers and control frames.
+
+    Datagrams are counted by themselves: those that brought an element that was new, those that could not be used, and
+    how many elements are known to be missing.
+    """
 
     frames_written: int
     frames_read: int
@@ -54,3 +60,7 @@ class ConnectionStats:
     queued_frames: int
     late_replies: int
     ignored_cancels: int
+    datagrams_written: int = 0
+    datagrams_read: int = 0
+    datagrams_ignored: int = 0
+    elements_missing: int = 0
