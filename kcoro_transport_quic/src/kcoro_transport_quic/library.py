@@ -73,6 +73,7 @@ class Engine:
 
     library: str
     quic: Any
+    settings: Any
     own_ids: set[bytes]
     failure: str = ""
     shaken: bool = False
@@ -86,7 +87,7 @@ class Engine:
     def client(cls, library: str, settings: Any, place: Place, now: float) -> Engine:
         """An end that begins to connect to ``place``."""
         quic = _module(library, "connection").QuicConnection(configuration=settings)
-        engine = cls(library, quic, {quic.host_cid})
+        engine = cls(library, quic, settings, {quic.host_cid})
         engine._do(quic.connect, place, now)
         return engine
 
@@ -95,7 +96,7 @@ class Engine:
         """An end for somebody whose first packet was sent to ``first_id``."""
         make = _module(library, "connection").QuicConnection
         quic = make(configuration=settings, original_destination_connection_id=first_id)
-        return cls(library, quic, {quic.host_cid, first_id})
+        return cls(library, quic, settings, {quic.host_cid, first_id})
 
     def receive(self, datagrams: Sequence[bytes], place: Place, now: float) -> None:
         """Take what has come."""
@@ -122,6 +123,32 @@ class Engine:
         streams = self.quic._streams
         found = streams.values() if stream is None else filter(None, [streams.get(stream)])
         return sum(max(0, one.sender._buffer_stop - one.sender.next_offset) for one in found)
+
+    @property
+    def packet_bytes(self) -> int:
+        """Bytes of the largest packet that this end sends."""
+        return int(self.settings.max_datagram_size)
+
+    def frame_limit(self) -> int:
+        """Bytes of the largest DATAGRAM frame that the other side takes, as it has said in the handshake; 0: none.
+
+        Neither library tells that in public; without what is looked at here nothing is sent as one.
+        """
+        return getattr(self.quic, "_remote_max_datagram_frame_size", None) or 0
+
+    def room(self) -> int:
+        """How many bytes of DATAGRAM frames may go now without filling the line more than its congestion allows.
+
+        One library keeps what is above that, without a bound, and the other sends it.
+        """
+        core, loss = getattr(self.quic, "_core", None), getattr(self.quic, "_loss", None)
+        counts = core or loss
+        window, flying = getattr(counts, "congestion_window", 0), getattr(counts, "bytes_in_flight", 0)
+        return int(window - flying - sum(map(len, getattr(self.quic, "_datagrams_pending", ()))))
+
+    def send_frame(self, data: bytes) -> None:
+        """Send one DATAGRAM frame, of at most ``frame_limit`` bytes that fit into a packet: more ends a connection."""
+        self._do(self.quic.send_datagram_frame, data)
 
     def datagrams(self, now: float) -> list[bytes]:
         """What is to be sent now."""

@@ -26,6 +26,7 @@ from kcoro_core.transport import COMMIT_BYTES, READ, WRITE, Identity, PollSpec, 
 from kcoro_core.transports.host_port import UDP, Address, Target, targets
 from kcoro_core.transports.lookup import Lookup, Unknown
 
+from .beside import Beside
 from .endpoint import Endpoint
 from .library import Engine
 from .quic import ALPN, QuicOptions, client_settings, explained, is_permanent
@@ -69,6 +70,7 @@ class Connection:
     give_up_at: float | None = field(default=None, init=False)
     outgoing: Outgoing = field(factory=Outgoing, init=False)
     incoming: Incoming = field(factory=Incoming, init=False)
+    beside: Beside = field(factory=Beside, init=False)
     unreadable: ProtocolError | None = field(default=None, init=False)
     streams: dict[int, int] = field(factory=dict, init=False)
     unsent: deque[bytes] = field(factory=deque, init=False)
@@ -112,6 +114,22 @@ class Connection:
             held += self.engine.unsent(number)
         return held + size <= LANE_BYTES
 
+    def send_datagram(self, header: bytes, parts: Sequence[bytes]) -> bool:
+        """Accept a datagram, or answer False; it goes out with the next pump, and may get lost."""
+        if self.end is not None:
+            raise self.told(self.end)
+        return not self.connecting and self.beside.put(b"".join((header, *parts)), self.datagram_limit())
+
+    def recv_datagram(self) -> RawFrame | None:
+        """Take the oldest datagram; None: there is none."""
+        return self.beside.take()
+
+    def datagram_limit(self) -> int:
+        """Bytes of the largest datagram that can be sent now."""
+        if self.engine is None or self.connecting or self.closed:
+            return 0
+        return self.beside.limit(self.engine)
+
     @property
     def backlog(self) -> int:
         """Bytes that were accepted and are not in the network."""
@@ -132,6 +150,7 @@ class Connection:
         going = True
         while going:
             if len(self.unsent) < BATCH:
+                self.beside.give(engine)
                 self.unsent.extend(engine.datagrams(self.clock))
                 going = self._runs_ahead(engine)
             if self.unsent and (not going or len(self.unsent) >= BATCH):
@@ -184,6 +203,8 @@ class Connection:
         for kind, event in self.engine.events():
             if kind == "StreamDataReceived":
                 self._feed(event)
+            elif kind == "DatagramFrameReceived":
+                self.beside.feed(event.data)
             elif kind == "HandshakeCompleted":
                 self._shaken(event.alpn_protocol)
             elif kind == "ConnectionTerminated":
@@ -282,14 +303,21 @@ class Connection:
             at = self.give_up_at
             return PollSpec(fd=self.lookup.sock.fileno(), want=READ, deadline=at, ready_now=at is None)
         fd = None if self.endpoint is None else self.endpoint.fd
-        want = READ | (WRITE if self.unsent or (self.outgoing.waiting and not self.connecting) else 0)
+        want = READ | (WRITE if self.unsent or self._has_something_to_give() else 0)
         shared = self.place is not None
         return PollSpec(fd=fd, want=want, deadline=self._deadline(), ready_now=self._is_ready(), shared=shared)
+
+    def _has_something_to_give(self) -> bool:
+        """Whether the engine can be given something, which a pump does."""
+        if self.connecting or self.engine is None:
+            return False
+        return bool(self.outgoing.waiting) or self.beside.may_go(self.engine)
 
     def _is_ready(self) -> bool:
         if self.closing:
             return self.linger_until is None
-        return (bool(self.incoming.fresh) and self.unreadable is None) or (self.connecting and self.engine is None)
+        fresh = bool(self.incoming.fresh) and self.unreadable is None
+        return fresh or bool(self.beside.arrived) or (self.connecting and self.engine is None)
 
     def _deadline(self) -> float | None:
         timer = None if self.engine is None else self.engine.timer()
@@ -379,6 +407,7 @@ class Connection:
         self.finish("the connection was closed by this side")
         self.closing = True
         self.incoming.clear()
+        self.beside.clear()
         if not reached:
             self.abort()
             return
@@ -418,6 +447,7 @@ class Connection:
         self.closed = True
         if self.closing:
             self.incoming.clear()
+            self.beside.clear()
 
     def give_up(self, reason: str, permanent: bool = False) -> None:
         """End by ourselves; ``reason`` says why, to the other side only that it is so."""

@@ -31,12 +31,15 @@ __all__ = [
     "kcoro_accept",
     "kcoro_close",
     "kcoro_connect",
+    "kcoro_datagram_limit",
     "kcoro_listen",
     "kcoro_local_uri",
     "kcoro_peer",
     "kcoro_poll_handle",
     "kcoro_pump",
+    "kcoro_recv_datagram",
     "kcoro_recv_frame",
+    "kcoro_send_datagram",
     "kcoro_send_frame",
     "kcoro_set_waker",
     "kcoro_transport_info",
@@ -47,7 +50,7 @@ INFO: Final = TransportInfo(
     name="quic",
     schemes=("quic",),
     api=TRANSPORT_API,
-    capabilities=STREAM | Capability.STREAMS | Capability.CONFIDENTIAL,
+    capabilities=STREAM | Capability.STREAMS | Capability.CONFIDENTIAL | Capability.DATAGRAMS,
     certificates=Certificates.SERVER,
 )
 
@@ -141,3 +144,21 @@ def kcoro_close(endpoint: Endpoint) -> None:
 def kcoro_abort(conn: Connection) -> None:
     """End at once; what was not written yet is lost."""
     conn.abort()
+
+
+@hookimpl
+def kcoro_send_datagram(conn: Connection, header: bytes, parts: Sequence[bytes]) -> bool:
+    """Accept a datagram, or answer False; it goes out as a DATAGRAM frame, once."""
+    return conn.send_datagram(header, parts)
+
+
+@hookimpl
+def kcoro_recv_datagram(conn: Connection) -> RawFrame | None:
+    """Take the oldest datagram that has come; None: there is none."""
+    return conn.recv_datagram()
+
+
+@hookimpl
+def kcoro_datagram_limit(conn: Connection) -> int:
+    """What fits into one packet, if the other side takes DATAGRAM frames at all."""
+    return conn.datagram_limit()

@@ -26,6 +26,8 @@ __all__ = ["ALPN", "QuicOptions", "check_identity", "client_settings", "explaine
 
 ALPN: Final = "kcoro/1"
 """What both sides have to name as the protocol within, so that no other service is talked to by mistake."""
+MOST_DATAGRAM_FRAME: Final = 65_535
+"""Bytes of the largest DATAGRAM frame that is taken (RFC 9221): no packet holds more."""
 NEVER_SECONDS: Final = 1e9
 """How long QUIC itself waits for a sign of life."""
 FIRST_RTT_SECONDS: Final = 0.1
@@ -159,6 +161,7 @@ def _common(options: QuicOptions) -> dict[str, Any]:
         "max_data": WINDOW_BYTES,
         "max_stream_data": WINDOW_BYTES,
         "max_datagram_size": _checked_size(options.datagram_size),
+        "max_datagram_frame_size": MOST_DATAGRAM_FRAME,
     }
 
 
