@@ -185,5 +185,7 @@ class Lifecycle:
         # News of a server may lie unread, and this link with it: of what the peer had under way nothing is kept.
         self._ending = ending.without_cases()
         self._wire.forget()
+        for part in (self._pump, link._exporting, link.opener, self):
+            part.handlers.clear()  # this was the last event
         self._decided.trigger()
         self._on_news(link)
