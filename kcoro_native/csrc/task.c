@@ -52,6 +52,8 @@ static int make(kc_task_t **out, kc_sched_t *s, kc_coro_fn fn, void *arg, const 
     }
     task->sched = s;
     kc_atomic_store(&task->word, KCI_GOES_ON);
+    kc_atomic_store(&task->is_cancelled, 0);
+    kc_atomic_store(&task->is_finished, 0);
     kc_atomic_store_ptr(&task->op, NULL);
     *out = task;
     return 0;
@@ -189,6 +191,18 @@ int kc_task_detach(kc_task_t *task) {
     return rc;
 }
 
+int kc_task_cancel(kc_task_t *task) {
+    if (task == NULL)
+        return -EINVAL;
+    if (kc_atomic_load(&task->is_finished) != 0)
+        return 0;
+    kc_atomic_store_sc(&task->is_cancelled, 1);
+    pthread_mutex_lock(&task->shard->lock);
+    kc_op_revoke(kc_atomic_load_ptr_sc(&task->op));
+    kci_leave(&task->shard->lock);
+    return 0;
+}
+
 /* -- parking */
 
 /* A coroutine that a task has resumed itself is not the task: it could not be left for the worker. */
@@ -255,7 +269,7 @@ int kc_task_yield(void) {
     if (self == NULL)
         return -EINVAL;
     kc_coro_yield();
-    return kc_atomic_load(&self->sched->is_stopping) != 0 ? -ECANCELED : 0;
+    return kci_task_must_end(self) ? -ECANCELED : 0;
 }
 
 int kc_task_sleep(int64_t ns) {

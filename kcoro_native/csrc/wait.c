@@ -157,19 +157,18 @@ static void stop(kc_task_t *self) {
 }
 
 /*
-** A shutdown that begins from here on finds the operation, or is seen here; and one that has found it is awaited,
-** because the operation lies on this stack.
+** A cancel or shutdown that begins from here on finds the operation, or is seen here; and one that has found it is
+** awaited, because the operation lies on this stack.
 */
 static void wait_as_task(kci_wait_t *wait, kc_task_t *self) {
-    kc_sched_t *s = self->sched;
     kc_atomic_swap_ptr_sc(&self->op, wait->op);
-    if (kc_atomic_load_sc(&s->is_stopping) != 0) {
+    if (kci_task_must_end(self)) {
         kc_op_revoke(wait->op);
         kci_wake_owners();
     }
     stop(self);
     kc_atomic_swap_ptr_sc(&self->op, NULL);
-    if (kc_atomic_load_sc(&s->is_stopping) != 0) {
+    if (kci_task_must_end(self)) {
         pthread_mutex_lock(&self->shard->lock);
         pthread_mutex_unlock(&self->shard->lock);
     }

@@ -32,7 +32,8 @@ struct kc_task {
     kc_coro_t *co;   /* NULL: it has finished */
     kc_sched_t *sched;
     kc_atomic_int word; /* an enum kci_word */
-    kc_atomic_ptr op;   /* the kc_op_t that it waits for, which a shutdown ends; or NULL */
+    kc_atomic_int is_cancelled;
+    kc_atomic_ptr op;   /* the kc_op_t that it waits for, which a cancel ends; or NULL */
     kc_atomic_int references;
     kci_shard_t *shard; /* whose lock guards what follows */
     kc_task_t *older, *newer;
@@ -163,6 +164,11 @@ void kci_wake_owners(void);
 void kci_run_timers(kc_sched_t *s);
 
 /* -- task.c */
+
+/* Whether each wait of the task has to end: it was cancelled, or its scheduler is shut down. In the one order. */
+static inline bool kci_task_must_end(kc_task_t *task) {
+    return kc_atomic_load_sc(&task->sched->is_stopping) != 0 || kc_atomic_load_sc(&task->is_cancelled) != 0;
+}
 
 /* The task's body has returned, or never begins. */
 void kci_task_finish(kc_task_t *task, int result);

@@ -139,7 +139,7 @@ static void finished(kci_worker_t *self, kc_task_t *task, int result) {
 
 static void run(kci_worker_t *self, kc_task_t *task) {
     int result;
-    if (kc_atomic_load(&self->sched->is_stopping) != 0 && kc_coro_state(task->co) == KC_CORO_CREATED) {
+    if (kci_task_must_end(task) && kc_coro_state(task->co) == KC_CORO_CREATED) {
         finished(self, task, -ECANCELED);
         return;
     }

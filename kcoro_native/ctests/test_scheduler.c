@@ -125,7 +125,6 @@ static int waits_again_and_again(void *arg) {
     CHECK(kc_task_park(-1), ==, -ECANCELED);
     CHECK(kc_task_sleep(LONG), ==, -ECANCELED);
     CHECK(kc_task_yield(), ==, -ECANCELED);
-    CHECK(kc_sched_spawn(kc_sched_current(), NULL, adds_one, NULL, NULL, 0), ==, -ECANCELED);
     return 7;
 }
 
@@ -137,6 +136,64 @@ TEST(after_a_shutdown_no_wait_holds_a_task_up) {
         CHECK(kc_sched_shutdown(s, LONG), ==, 0);
         CHECK(joined(task), ==, 7);
         CHECK(kc_sched_destroy(s), ==, 0);
+    }
+}
+
+TEST(one_task_may_be_cancelled) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *one = spawn(s, waits_again_and_again, NULL), *other = spawn(s, waits_for_ever, NULL);
+        kc_atomic_store(&counter, 0);
+        CHECK(kc_sched_drain(s, LONG), ==, 2);
+        CHECK(kc_task_cancel(one), ==, 0);
+        CHECK(kc_sched_drain(s, LONG), ==, 1);
+        CHECK(kc_task_cancel(one), ==, 0); /* it has finished */
+        CHECK(joined(one), ==, 7);
+        CHECK(kc_atomic_load(&counter), ==, 0);
+        kc_task_unpark(other);
+        CHECK(joined(other), ==, 0);
+        end(s);
+    }
+}
+
+static int cancels_itself(void *arg) {
+    (void)arg;
+    kc_task_cancel(kc_task_current());
+    return kc_task_park(-1);
+}
+
+TEST(a_task_may_cancel_itself_and_one_that_has_not_begun) {
+    kc_sched_t *s = made((kc_sched_options_t){.workers = 1});
+    kc_task_t *itself = spawn(s, cancels_itself, NULL), *later = spawn(s, adds_one, NULL);
+    kc_atomic_store(&counter, 0);
+    CHECK(kc_task_cancel(later), ==, 0);
+    CHECK(kc_sched_start(s), ==, 0);
+    CHECK(joined(itself), ==, -ECANCELED);
+    CHECK(joined(later), ==, -ECANCELED);
+    CHECK(kc_atomic_load(&counter), ==, 0);
+    CHECK(kc_task_cancel(NULL), ==, -EINVAL);
+    end(s);
+}
+
+static int parks_until_cancelled(void *arg) {
+    (void)arg;
+    while (kc_task_park(MS / 100) != -ECANCELED)
+        ;
+    return 0;
+}
+
+TEST(a_cancel_comes_at_any_time) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        for (int i = 0; i < ROUNDS / 20; i++) {
+            kc_task_t *task = spawn(s, parks_until_cancelled, NULL);
+            if (i % 3 == 0)
+                kc_task_unpark(task);
+            CHECK(kc_task_cancel(task), ==, 0);
+            int result = joined(task);
+            CHECK(result == 0 || result == -ECANCELED, ==, 1);
+        }
+        end(s);
     }
 }
 
@@ -283,6 +340,9 @@ int main(void) {
     RUN(what_never_began_is_told_to_whoever_joins);
     RUN(a_shutdown_has_the_tasks_that_wait_clean_up);
     RUN(after_a_shutdown_no_wait_holds_a_task_up);
+    RUN(one_task_may_be_cancelled);
+    RUN(a_task_may_cancel_itself_and_one_that_has_not_begun);
+    RUN(a_cancel_comes_at_any_time);
     RUN(a_shutdown_that_is_not_over_says_so_and_can_be_repeated);
     RUN(nothing_is_left_behind);
     RUN(no_unpark_is_lost);

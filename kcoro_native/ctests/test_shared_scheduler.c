@@ -269,6 +269,23 @@ TEST(a_shutdown_ends_every_wait_and_leaves_no_trace) {
     }
 }
 
+TEST(who_is_cancelled_leaves_no_trace) {
+    EACH(n) {
+        struct ends ends = {.empty = shared(KC_RENDEZVOUS, 0)};
+        kc_snapshot_t books;
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *task = spawn(s, waits_to_receive, &ends);
+        do
+            kc_shared_snapshot(ends.empty, &books);
+        while (books.waiting_receivers == 0);
+        CHECK(kc_task_cancel(task), ==, 0);
+        CHECK(joined(task), ==, -ECANCELED);
+        CHECK(kc_send(ends.empty, ELEMENT(1), 0), ==, -EAGAIN);
+        end(s);
+        kc_shared_release(ends.empty);
+    }
+}
+
 TEST(a_thread_waits_in_time) {
     kc_shared_t *ch = shared(KC_BUFFERED, 1);
     kc_snapshot_t books;
@@ -381,6 +398,7 @@ int main(void) {
     RUN(of_each_select_exactly_one_clause_takes_effect_whoever_meets);
     RUN(a_close_wakes_all_who_wait);
     RUN(a_shutdown_ends_every_wait_and_leaves_no_trace);
+    RUN(who_is_cancelled_leaves_no_trace);
     RUN(a_thread_waits_in_time);
     RUN(what_reaches_nobody_is_told_once_and_without_a_lock);
     RUN(one_that_never_has_to_wait_lets_others_run);

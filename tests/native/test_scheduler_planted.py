@@ -172,6 +172,18 @@ FAULTS = {
         "    book(ch, rc);\n    kci_share_leave(ch);",
         "    kci_share_leave(ch);",
     ),
+    "a cancel ends one wait only": (
+        "test_scheduler",
+        "work.h",
+        " || kc_atomic_load_sc(&task->is_cancelled) != 0",
+        "",
+    ),
+    "a cancel ends later waits only": (
+        "test_scheduler",
+        "task.c",
+        "    kc_op_revoke(kc_atomic_load_ptr_sc(&task->op));\n",
+        "",
+    ),
 }
 
 

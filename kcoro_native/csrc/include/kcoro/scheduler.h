@@ -10,7 +10,8 @@
 ** Rule 2: a task that yields goes behind all that wait in its worker. One that is woken by a task may run next there
 ** (KC_RESUME_INLINE), a few times in a row, and then those that wait have their turn.
 ** Rule 3: a worker without work sleeps, until there is some or a timer is due. Nobody polls.
-** Rule 4: after kc_sched_shutdown each wait of a task ends with -ECANCELED, so that its body can clean up and return.
+** Rule 4: after kc_task_cancel and kc_sched_shutdown each wait of a task ends with -ECANCELED, so that its body can
+** clean up and return.
 ** Rule 5: misuse is -EINVAL and changes nothing.
 **
 ** timeout_ns  nanoseconds; 0 tries once, negative waits for ever. Threads may call what says so; tasks may call all but
@@ -143,6 +144,14 @@ int kc_task_join(kc_task_t *task, int *result, int64_t timeout_ns);
 /* Give up the handle; the task goes on. 0, or -EINVAL: somebody waits for it. */
 int kc_task_detach(kc_task_t *task);
 
+/*
+** End every wait of the task with -ECANCELED, now and later, so that its body can clean up and return; a body that has
+** not begun never does. What has been decided before stays so.
+**
+** Returns 0, also when it has finished; or -EINVAL.
+*/
+int kc_task_cancel(kc_task_t *task);
+
 /* Let a task go on that waits in kc_task_park, or have its next one return at once. Several are one. 0, or -EINVAL. */
 int kc_task_unpark(kc_task_t *task);
 
@@ -158,7 +167,7 @@ kc_sched_t *kc_sched_current(void);
 /* Wait for kc_task_unpark. 0; -ETIME, or -EAGAIN at once; -ECANCELED; -EINVAL: in no task. */
 int kc_task_park(int64_t timeout_ns);
 
-/* Let all that wait in this worker have their turn. 0; -ECANCELED: it did, and the scheduler is shut down; -EINVAL. */
+/* Let all that wait in this worker have their turn. 0; -ECANCELED: it did, and is cancelled; -EINVAL. */
 int kc_task_yield(void);
 
 /* Let others run for so many nanoseconds, 0 or more. 0; -ECANCELED: it ended early; -EINVAL: in no task. */

@@ -60,7 +60,7 @@ int kc_shared_snapshot(kc_shared_t *ch, kc_snapshot_t *out);
 **
 ** element  the channel's when 0 is returned, else still the caller's
 **
-** Returns 0; -EAGAIN (timeout_ns is 0, and nothing has changed); -ETIME; -ECANCELED: the task's scheduler is shut down;
+** Returns 0; -EAGAIN (timeout_ns is 0, and nothing has changed); -ETIME; -ECANCELED: the task is cancelled;
 ** -EPIPE, -ENOMEM, -EINVAL.
 */
 int kc_send(kc_shared_t *ch, void *element, int64_t timeout_ns);
