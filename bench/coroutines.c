@@ -34,17 +34,17 @@ static void *thread_sp, *other_sp;
 static void comes_back(void *pass) {
     (void)pass;
     for (;;)
-        kci_switch(&other_sp, thread_sp, NULL, NULL);
+        kci_switch(&other_sp, &thread_sp, NULL);
 }
 
 static void bare(void) {
     static _Alignas(64) char stack[65536];
     feclearexcept(FE_ALL_EXCEPT);
-    other_sp = kci_switch_prepare(stack + sizeof stack, comes_back, NULL);
-    kci_switch(&thread_sp, other_sp, NULL, NULL);
+    other_sp = kci_switch_prepare(stack + sizeof stack, comes_back);
+    kci_switch(&thread_sp, &other_sp, NULL);
     divide();
     for (long i = 0; i < count; i++)
-        kci_switch(&thread_sp, other_sp, NULL, NULL);
+        kci_switch(&thread_sp, &other_sp, NULL);
 }
 
 static void flags(void) {

@@ -28,20 +28,27 @@ enum kci_permit { KCI_NONE, KCI_PERMIT, KCI_PARKED };
 ** What a switch needs stands first, in one line of the cache.
 */
 struct kc_coro {
-    void *sp;             /* where it goes on, while it is left */
+    void *sp;             /* where it goes on, while it is left; the first word, see switch.h */
     kc_atomic_int state;  /* an enum kc_coro_state */
     kc_atomic_int permit; /* an enum kci_permit */
-    kc_coro_t *resumer;   /* who goes on when it yields, parks or finishes */
+    kc_coro_t *resumer;   /* who goes on when it yields, parks or finishes; of a free one the next (near.h) */
     kci_stack_t *stack;
     kc_coro_fn fn;
     void *arg;
     uint64_t id;
     int result;
-    bool is_watched; /* switches to and from it are those of watched.c */
+    bool is_watched;    /* switches to and from it are those of watched.c */
+    unsigned char size; /* of its stack, see stacks.h */
     char name[KC_CORO_NAME];
     kci_then_t *then; /* of a watched one: what becomes of it, now that it is left */
     kci_fiber_t fiber;
 };
+
+/* Free coroutines of one size that a thread keeps, see near.h; all zero is none. */
+typedef struct kci_near {
+    kc_coro_t *first;
+    size_t count;
+} kci_near_t;
 
 /* What a thread knows. */
 typedef struct kci_thread {

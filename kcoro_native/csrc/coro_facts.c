@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "coro.h"
+#include "near.h"
 #include "switch_abi.h"
 
 static const char *const states[] = {"CREATED", "READY", "RUNNING", "SUSPENDED", "PARKED", "FINISHED"};
@@ -63,6 +63,6 @@ int kc_coro_checks(void) {
 }
 
 int kc_stacks_trim(void) {
-    kci_stacks_leave(kci_here()->near);
+    kci_near_leave(kci_here());
     return kci_stacks_trim();
 }

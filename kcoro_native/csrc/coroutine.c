@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#include "coro.h"
+#include "near.h"
 #include "switch.h"
 
 /* -- behind a switch */
@@ -54,7 +54,7 @@ static inline int go(kci_thread_t *here, kc_coro_t *from, kc_coro_t *to, kci_the
     if (from->is_watched || to->is_watched)
         return kci_go_watched(here, from, to, then, false);
     here->current = to;
-    return kci_switch(&from->sp, to->sp, then, from);
+    return kci_switch(from, to, then);
 }
 
 /* The same for ever. Returns if somebody comes back all the same. */
@@ -64,7 +64,7 @@ static inline void end(kci_thread_t *here, kc_coro_t *from, kc_coro_t *to) {
         return;
     }
     here->current = to;
-    kci_switch_last(&from->sp, to->sp, finish, from);
+    kci_switch_last(from, to, finish);
 }
 
 void kci_begin(void *co) {
@@ -78,14 +78,13 @@ void kci_begin(void *co) {
 
 #ifdef KCI_SWITCH_NONE
 /* Never called: there is nothing to switch to. */
-int kci_switch(void **save, void *to, kci_then_t *then, void *left) {
-    (void)then, (void)left;
-    *save = to;
+int kci_switch(void *from, void *to, kci_then_t *then) {
+    (void)from, (void)to, (void)then;
     return 0;
 }
 
-int kci_switch_last(void **save, void *to, kci_then_t *then, void *left) {
-    return kci_switch(save, to, then, left);
+int kci_switch_last(void *from, void *to, kci_then_t *then) {
+    return kci_switch(from, to, then);
 }
 
 int kc_coro_create(kc_coro_t **out, kc_coro_fn fn, void *arg, const kc_coro_options_t *options) {
@@ -94,24 +93,10 @@ int kc_coro_create(kc_coro_t **out, kc_coro_fn fn, void *arg, const kc_coro_opti
 }
 #else
 
-static kc_coro_t *place(kci_stack_t *stack) {
-    return (kc_coro_t *)(void *)(stack->top - (sizeof(kc_coro_t) + 63) / 64 * 64);
-}
-
 static inline uint64_t number(kci_thread_t *here) {
     if (here->next_id == here->last_id)
         kci_more_ids(here);
     return ++here->next_id;
-}
-
-static void begin(kc_coro_t *co, kci_thread_t *here) {
-    kc_atomic_store(&co->state, KC_CORO_CREATED);
-    kc_atomic_store(&co->permit, KCI_NONE);
-    co->id = number(here);
-    co->is_watched = here->watches_all || (KCORO_CTX_DIAGNOSTICS && !co->stack->has_guard);
-    if (co->is_watched)
-        kci_watch(co);
-    co->sp = kci_switch_prepare(co, kci_begin, co);
 }
 
 /* The index of the default, without a search. */
@@ -124,17 +109,20 @@ int kc_coro_create(kc_coro_t **out, kc_coro_fn fn, void *arg, const kc_coro_opti
         return -EINVAL;
     *out = NULL;
     kci_thread_t *here = kci_here_now();
-    kci_stack_t *stack = kci_stack_take(here->near, size);
-    if (stack == NULL)
+    kc_coro_t *co = kci_near_take(here, size);
+    if (co == NULL)
         return -ENOMEM;
-    kc_coro_t *co = place(stack);
-    co->stack = stack;
     co->fn = fn;
     co->arg = arg;
+    co->id = number(here);
     co->name[0] = '\0';
     if (options != NULL)
         kc_coro_rename(co, options->name);
-    begin(co, here);
+    if (co->is_watched)
+        kci_watch(co);
+    kc_atomic_store(&co->state, KC_CORO_CREATED);
+    kc_atomic_store(&co->permit, KCI_NONE);
+    co->sp = kci_switch_prepare(co, kci_begin);
     *out = co;
     return 0;
 }
@@ -147,7 +135,7 @@ int kc_coro_destroy(kc_coro_t *co) {
         return -EINVAL;
     kc_atomic_store(&co->state, KC_CORO_RUNNING); /* so that most who touch it all the same are refused */
     kci_fiber_end(&co->fiber);
-    kci_stack_give(kci_here_now()->near, co->stack);
+    kci_near_give(kci_here_now(), co);
     return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coro.h"
+#include "near.h"
 
 #define IDS 1024 /* that a thread takes at once */
 
@@ -25,7 +25,7 @@ static bool checks_all;
 
 static void end(void *thread) {
     kci_thread_t *self = thread;
-    kci_stacks_leave(self->near);
+    kci_near_leave(self);
     kci_signal_stack_end(self);
     self->is_known = false; /* what runs later in this thread, such as another destructor, begins anew */
 }

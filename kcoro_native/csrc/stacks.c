@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** Stacks: the cache of each thread, and the pools of slabs below it. Contracts in kcoro/stack.h and stacks.h.
+** Stacks: the pools of slabs. Contracts in kcoro/stack.h and stacks.h; what a thread keeps is in near.h.
 **
 **     take: near[size] -> pool[size]: a slab with a free stack -> a new slab
 **     give: near[size] -> pool[size]: its slab -> the system
 **
 ** Invariant: pool.slabs holds exactly the slabs of that size that have a free stack; pool.free counts these.
-** The lock is held over the pools, the rules and the counts; what is near belongs to one thread.
+** The lock is held over the pools, the rules and the counts.
 */
 
 #include "stacks.h"
@@ -112,29 +112,16 @@ unsigned kci_stack_size(size_t bytes) {
     return size;
 }
 
-kci_stack_t *kci_stack_take_far(unsigned size) {
+kci_stack_t *kci_stack_take(unsigned size) {
     pthread_mutex_lock(&lock);
     kci_stack_t *stack = take(size);
     pthread_mutex_unlock(&lock);
     return stack;
 }
 
-void kci_stack_give_far(kci_stack_t *stack) {
+void kci_stack_give(kci_stack_t *stack) {
     pthread_mutex_lock(&lock);
     give(stack);
-    pthread_mutex_unlock(&lock);
-}
-
-void kci_stacks_leave(kci_near_t near_by_size[KCI_STACK_SIZES]) {
-    pthread_mutex_lock(&lock);
-    for (unsigned size = 0; size < KCI_STACK_SIZES; size++) {
-        kci_stack_t *stack;
-        while ((stack = near_by_size[size].first) != NULL) {
-            near_by_size[size].first = stack->next;
-            give(stack);
-        }
-        near_by_size[size].count = 0;
-    }
     pthread_mutex_unlock(&lock);
 }
 

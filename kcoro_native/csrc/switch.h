@@ -11,27 +11,28 @@
 
 #include "switch_abi.h"
 
-/* What is done behind a switch, with the `left` of that switch. */
+/* What is done behind a switch, with what was left. */
 typedef void kci_then_t(void *left);
 
 /*
-** Keep on this stack what a callee has to keep, put the stack pointer into *save, go over to the stack where `to` was
-** put, call then(left) there, unless it is NULL, and go on. From that call on another thread may switch to *save.
+** Keep on this stack what a callee has to keep, put the stack pointer into the first word of `from`, go over to the
+** stack whose pointer is the first word of `to`, call then(from) there, unless it is NULL, and go on. From that call on
+** another thread may switch to `from`.
 **
-** Returns 0 when somebody switches to *save.
+** Returns 0 when somebody switches to `from`.
 */
-int kci_switch(void **save, void *to, kci_then_t *then, void *left);
+int kci_switch(void *from, void *to, kci_then_t *then);
 
 /* The same from a stack that nobody is to go on with: the control words of floating point need not be kept. */
-int kci_switch_last(void **save, void *to, kci_then_t *then, void *left);
+int kci_switch_last(void *from, void *to, kci_then_t *then);
 
 /*
-** Prepare a stack that ends below `top`, which is a multiple of 16. The first switch to it calls entry(arg), which must
-** not return; floating point is set as it is now.
+** Prepare a stack that ends below `top`, which is a multiple of 16. The first switch to it calls entry with its `to`,
+** which must not return. Floating point is set as it is now.
 **
-** Returns what to switch to. It lies on that stack.
+** Returns what to put into the first word of what is switched to. It lies on that stack.
 */
-void *kci_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
+void *kci_switch_prepare(void *top, void (*entry)(void *to));
 
 /*
 ** A machine may have several ways to keep what is kept, and is asked once, before others switch, which is the fastest.

@@ -24,7 +24,7 @@
     .globl kci_switch_last
     .type kci_switch_last, %function
     .p2align 4
-kci_switch: /* x0 save, x1 to, x2 then, x3 left */
+kci_switch: /* x0 from, x1 to, x2 then */
 kci_switch_last:
     .cfi_startproc
     hint #34 /* bti c */
@@ -56,7 +56,8 @@ kci_switch_last:
     str x9, [sp, #160]
     mov x10, sp
     str x10, [x0]
-    mov sp, x1 /* what is described above holds for the other stack as well */
+    ldr x10, [x1]
+    mov sp, x10 /* what is described above holds for the other stack as well */
     ldr x10, [sp, #160]
     cmp x9, x10
     b.eq 1f
@@ -83,8 +84,12 @@ kci_switch_last:
     .cfi_restore x28
     .cfi_restore x29
     cbz x2, 2f
-    mov x0, x3
+    mov x20, x1
+    .cfi_rel_offset x20, 8
     blr x2
+    mov x1, x20
+    ldr x20, [sp, #8]
+    .cfi_restore x20
 2:  ldr x30, [sp, #88]
     .cfi_restore x30
     add sp, sp, #FRAME
@@ -98,11 +103,11 @@ kci_switch_last:
     .globl kci_switch_prepare
     .type kci_switch_prepare, %function
     .p2align 4
-kci_switch_prepare: /* x0 top, x1 entry, x2 arg */
+kci_switch_prepare: /* x0 top, x1 entry */
     .cfi_startproc
     hint #34
     sub x0, x0, #FRAME
-    stp x1, x2, [x0, #0] /* x19, x20 */
+    str x1, [x0, #0] /* x19 */
     adr x9, begin
     stp xzr, x9, [x0, #80] /* x29: who follows frame pointers stops here */
     mrs x9, fpcr
@@ -113,11 +118,11 @@ kci_switch_prepare: /* x0 top, x1 entry, x2 arg */
 
     .type begin, %function
     .p2align 2
-begin:
+begin: /* x1 to */
     .cfi_startproc
     .cfi_undefined x30 /* the outermost frame */
     hint #36 /* bti j */
-    mov x0, x20
+    mov x0, x1
     blr x19
     brk #1
     .cfi_endproc

@@ -22,7 +22,7 @@
     .globl kci_switch_last
     .type kci_switch_last, @function
     .p2align 2
-kci_switch: /* a0 save, a1 to, a2 then, a3 left */
+kci_switch: /* a0 from, a1 to, a2 then */
 kci_switch_last:
     .cfi_startproc
     addi sp, sp, -FRAME
@@ -70,7 +70,7 @@ kci_switch_last:
     fsd fs11, 200(sp)
 #endif
     sd sp, 0(a0)
-    mv sp, a1 /* what is described above holds for the other stack as well */
+    ld sp, 0(a1) /* what is described above holds for the other stack as well */
 #ifdef __riscv_float_abi_double
     ld t2, 104(sp)
     beq t0, t2, 1f
@@ -113,8 +113,12 @@ kci_switch_last:
     .cfi_restore s10
     .cfi_restore s11
     beqz a2, 2f
-    mv a0, a3
+    mv s1, a1
+    .cfi_rel_offset s1, 16
     jalr a2
+    mv a1, s1
+    ld s1, 16(sp)
+    .cfi_restore s1
 2:  ld t1, 0(sp)
     .cfi_register ra, t1
     addi sp, sp, FRAME
@@ -128,14 +132,13 @@ kci_switch_last:
     .globl kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 2
-kci_switch_prepare: /* a0 top, a1 entry, a2 arg */
+kci_switch_prepare: /* a0 top, a1 entry */
     .cfi_startproc
     addi a0, a0, -FRAME
     lla t0, begin
     sd t0, 0(a0)
     sd zero, 8(a0) /* s0: who follows frame pointers stops here */
     sd a1, 16(a0)  /* s1 */
-    sd a2, 24(a0)  /* s2 */
 #ifdef __riscv_float_abi_double
     frrm t0
     sd t0, 104(a0)
@@ -146,10 +149,10 @@ kci_switch_prepare: /* a0 top, a1 entry, a2 arg */
 
     .type begin, @function
     .p2align 2
-begin:
+begin: /* a1 to */
     .cfi_startproc
     .cfi_undefined ra /* the outermost frame */
-    mv a0, s2
+    mv a0, a1
     jalr s1
     ebreak
     .cfi_endproc

@@ -25,7 +25,7 @@
     .globl kci_switch
     .type kci_switch, @function
     .p2align 5
-kci_switch: /* rdi save, rsi to, rdx then, rcx left */
+kci_switch: /* rdi from, rsi to, rdx then */
     .cfi_startproc
     endbr64
     leaq -56(%rsp), %rsp
@@ -47,7 +47,7 @@ keep:
     .cfi_rel_offset rbp, 48
     movq %rsp, %r10
     movq %rsp, (%rdi)
-    movq %rsi, %rsp /* what is described above holds for the other stack as well */
+    movq (%rsi), %rsp /* what is described above holds for the other stack as well */
     cmpl $0, kci_switch_compares(%rip)
     movq 8(%rsp), %r15
     .cfi_restore r15
@@ -87,8 +87,12 @@ keep:
     jmp 1b
 5:  fldcw 4(%rsp)
     jmp 2b
-6:  movq %rcx, %rdi
+6:  movq %rsi, %rbx
+    .cfi_rel_offset rbx, 40
     callq *%rdx
+    movq %rbx, %rsi
+    movq 40(%rsp), %rbx
+    .cfi_restore rbx
     jmp 3b
     .cfi_endproc
     .size kci_switch, . - kci_switch
@@ -96,7 +100,7 @@ keep:
     .globl kci_switch_last
     .type kci_switch_last, @function
     .p2align 4
-kci_switch_last: /* rdi save, rsi to, rdx then, rcx left */
+kci_switch_last: /* rdi from, rsi to, rdx then */
     .cfi_startproc
     endbr64
     leaq -56(%rsp), %rsp
@@ -112,14 +116,13 @@ kci_switch_last: /* rdi save, rsi to, rdx then, rcx left */
     .globl kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 4
-kci_switch_prepare: /* rdi top, rsi entry, rdx arg */
+kci_switch_prepare: /* rdi top, rsi entry */
     .cfi_startproc
     endbr64
     leaq -80(%rdi), %rax
     leaq begin(%rip), %rcx
     stmxcsr (%rax)
     fnstcw 4(%rax)
-    movq %rdx, 24(%rax) /* r13 */
     movq %rsi, 32(%rax) /* r12 */
     movq $0, 48(%rax)   /* rbp: who follows frame pointers stops here */
     movq %rcx, 56(%rax)
@@ -129,11 +132,11 @@ kci_switch_prepare: /* rdi top, rsi entry, rdx arg */
     .size kci_switch_prepare, . - kci_switch_prepare
 
     .type begin, @function
-begin:
+begin: /* rsi to */
     .cfi_startproc
     .cfi_undefined rip /* the outermost frame */
     endbr64
-    movq %r13, %rdi
+    movq %rsi, %rdi
     callq *%r12
     ud2
     .cfi_endproc

@@ -47,5 +47,5 @@ int kci_go_watched(kci_thread_t *here, kc_coro_t *from, kc_coro_t *to, kci_then_
     from->then = then;
     here->current = to;
     kci_fiber_leave(&from->fiber, &to->fiber, ends);
-    return kci_switch(&from->sp, to->sp, arrive, from);
+    return kci_switch(from, to, arrive);
 }

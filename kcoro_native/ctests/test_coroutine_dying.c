@@ -330,7 +330,7 @@ static void goes_on_after_the_end(void) {
     if (here->main.is_watched)
         kci_go_watched(here, &here->main, co, NULL, false);
     here->current = co;
-    kci_switch(&here->main.sp, co->sp, NULL, NULL);
+    kci_switch(&here->main, co, NULL);
 }
 
 TEST(who_goes_on_after_its_end_is_caught) {

@@ -72,10 +72,10 @@ FAULTS = {
     "a stack has the size of another": (
         "test_stacks",
         "coroutine.c",
-        "kci_stack_take(here->near, size)",
-        "kci_stack_take(here->near, USUAL)",
+        "kci_near_take(here, size)",
+        "kci_near_take(here, USUAL)",
     ),
-    "a thread keeps its stacks for ever": ("test_stacks", "here.c", "kci_stacks_leave(self->near);", ""),
+    "a thread keeps its stacks for ever": ("test_stacks", "here.c", "kci_near_leave(self);", ""),
     "the mark is not looked at": ("test_stacks", "stacks.c", "if (pool->free <= rules.high_water)", "if (1)"),
     "guards are not counted": ("test_stacks", "stacks.c", "counts.guarded += slab->guarded", "counts.guarded += 0"),
     "a refused allocation is not seen": (
@@ -105,8 +105,8 @@ FAULTS = {
     ),
     "stacks without a guard are not watched": (
         "test_coroutine_dying",
-        "coroutine.c",
-        " || (KCORO_CTX_DIAGNOSTICS && !co->stack->has_guard)",
+        "near.c",
+        " || (KCORO_CTX_DIAGNOSTICS && !stack->has_guard)",
         "",
     ),
     "stacks are not watched when asked": ("test_coroutine_dying", "here.c", "KCI_FIBERS || checks_all", "KCI_FIBERS"),
@@ -133,8 +133,8 @@ FAULTS = {
     "it may be resumed before it has left": (
         "test_coroutine_threads",
         "coroutine.c",
-        "    return kci_switch(&from->sp",
-        "    if (then == park)\n        park(from);\n    return kci_switch(&from->sp",
+        "    here->current = to;\n    return kci_switch(",
+        "    here->current = to;\n    if (then == park)\n        park(from);\n    return kci_switch(",
     ),
     "of two that resume none is refused": (
         "test_coroutine_threads",

@@ -20,8 +20,8 @@ typedef struct box {
     ucontext_t context;
     kci_then_t *then; /* to be called by whoever goes on here, and ... */
     void *left;       /* ... its argument */
-    void (*entry)(void *arg);
-    void *arg;
+    void (*entry)(void *to);
+    void *to;
 } box_t;
 
 static void arrive(const box_t *box) {
@@ -29,35 +29,35 @@ static void arrive(const box_t *box) {
         box->then(box->left);
 }
 
-int kci_switch(void **save, void *to, kci_then_t *then, void *left) {
+int kci_switch(void *from, void *to, kci_then_t *then) {
     box_t mine;
-    box_t *other = to;
-    *save = &mine;
+    box_t *other = *(void **)to;
+    *(void **)from = &mine;
     other->then = then;
-    other->left = left;
+    other->left = from;
+    other->to = to;
     swapcontext(&mine.context, &other->context);
     arrive(&mine);
     return 0;
 }
 
-int kci_switch_last(void **save, void *to, kci_then_t *then, void *left) {
-    return kci_switch(save, to, then, left);
+int kci_switch_last(void *from, void *to, kci_then_t *then) {
+    return kci_switch(from, to, then);
 }
 
 /* makecontext passes integers of the size of int; a pointer comes in two. */
 static void begin(unsigned high, unsigned low) {
     box_t *box = (box_t *)(uintptr_t)((uint64_t)high << 32 | low);
     arrive(box);
-    box->entry(box->arg);
+    box->entry(box->to);
 }
 
-void *kci_switch_prepare(void *top, void (*entry)(void *arg), void *arg) {
+void *kci_switch_prepare(void *top, void (*entry)(void *to)) {
     enum { LEAST = 8192 }; /* makecontext wants to know a size, and uses the high end only */
     box_t *box = (box_t *)(((uintptr_t)top - sizeof(box_t)) & ~(uintptr_t)63);
     uint64_t where = (uintptr_t)box;
     getcontext(&box->context);
     box->entry = entry;
-    box->arg = arg;
     box->context.uc_link = NULL;
     box->context.uc_stack.ss_sp = (char *)box - LEAST;
     box->context.uc_stack.ss_size = LEAST;
