@@ -72,6 +72,18 @@ static void let_context_go(PyThreadState *thread) {
     }
 }
 
+/* Whoever goes on looks at the frames that were left, when `base` is no more. */
+static void stand_off(PyThreadState *thread) {
+#if KPY_HAS_USE_TRACING
+    thread->root_cframe.use_tracing = thread->cframe->use_tracing;
+#endif
+#if KPY_HAS_CFRAME
+    thread->cframe = &thread->root_cframe;
+#else
+    thread->current_frame = NULL;
+#endif
+}
+
 static int run(void *arg) {
     kpy_private_t *self = arg;
     kpy_stack_base_t base;
@@ -79,6 +91,7 @@ static int run(void *arg) {
     stand_on(self, thread, &base);
     self->body(self->owner);
     let_context_go(thread);
+    stand_off(thread);
     return 0;
 }
 
