@@ -44,6 +44,7 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_misuse.py",
         "hosts/test_native_misuse_random.py",
         "hosts/test_native_outside.py",
+        "hosts/test_native_coroutines.py",
         "hosts/test_stackful.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",
@@ -59,6 +60,7 @@ if NATIVE is None or NATIVE.origin is None:
 # On a version of Python without them, test_stackful_refused.py is all that there is.
 elif importlib.import_module("kcoro_native._native")._no_stackful() is not None:
     collect_ignore = [
+        "hosts/test_native_coroutines.py",
         "hosts/test_stackful.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",

@@ -137,7 +137,10 @@ enum kpy_handle_slot {
 /* What the files of the loop share in one interpreter. */
 struct kpy_loops {
     PyTypeObject *task, *scheduler, *loop, *scope, *nursery, *timer, *watch;
-    PyTypeObject *launcher, *stackful;
+    PyTypeObject *launcher, *stackful, *coroutine;
+    struct kpy_coroutine *begun, *dropped; /* coroutines; see coroutine.h */
+    uint64_t coroutines;                   /* how many were made */
+    bool is_ending;                        /* no more are made */
     PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange, *plan; /* awaitables */
     /* From core: what schedulers share, classes, exceptions, functions. */
     PyObject *park_trap, *task_states;
@@ -155,7 +158,7 @@ struct kpy_loops {
     Py_ssize_t handle_at[KPY_HANDLE_SLOTS];
     /* Names. */
     PyObject *str_task, *str_give_up, *str_throw, *str_close, *str_qualname, *str_value, *str_name;
-    PyObject *str_enter_here, *str_closed_error, *str_channel;
+    PyObject *str_enter_here, *str_closed_error, *str_channel, *str_del;
     PyObject *stop;              /* a StopIteration that carries results of awaits, or NULL */
     struct kpy_exchange *spares; /* exchanges that ended, linked by `face` */
     int spare_count;
@@ -167,7 +170,7 @@ static inline bool kpy_is_task(kpy_state_t *state, PyObject *object) {
 }
 
 /* The loop that runs in this thread, or NULL. */
-extern _Thread_local kpy_loop_t *kpy_loop_here;
+extern KPY_THREAD_WORD kpy_loop_t *kpy_loop_here;
 
 /* -- loop_queue.c */
 

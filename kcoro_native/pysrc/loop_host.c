@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-_Thread_local kpy_loop_t *kpy_loop_here;
+KPY_THREAD_WORD kpy_loop_t *kpy_loop_here;
 
 /* -- tasks */
 

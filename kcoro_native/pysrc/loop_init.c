@@ -2,6 +2,7 @@
 /* Copyright (c) the kcoro authors */
 /* What the files of the loop need of core, and of each other, in one interpreter; see loop.h. */
 
+#include "coroutine.h"
 #include "loop.h"
 #include "stackful.h"
 
@@ -55,6 +56,7 @@ static const struct {
     {AT(str_close), "close"},       {AT(str_qualname), "__qualname__"},    {AT(str_value), "value"},
     {AT(str_name), "name"},         {AT(str_enter_here), "_enter_here"},   {AT(str_closed_error), "closed_error"},
     {AT(str_channel), "channel"},
+    {AT(str_del), "__del__"},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -79,7 +81,7 @@ static int borrow(struct kpy_loops *loops) {
 static const size_t types[] = {
     AT(task), AT(scheduler), AT(loop),         AT(scope), AT(nursery), AT(timer), AT(watch),
     AT(park), AT(pause),     AT(cancel_point), AT(block), AT(sleep),   AT(exchange),
-    AT(checkpoint), AT(plan), AT(launcher), AT(stackful),
+    AT(checkpoint), AT(plan), AT(launcher), AT(stackful), AT(coroutine),
 };
 
 static const size_t of_face[] = {
@@ -121,7 +123,7 @@ int kpy_init_loop(PyObject *module, kpy_state_t *state) {
     static int (*const inits[])(PyObject *, kpy_state_t *) = {
         kpy_init_task, kpy_init_scheduler, kpy_init_time,  kpy_init_scope, kpy_init_nursery,  kpy_init_host,
         kpy_init_wait, kpy_init_turn,      kpy_init_sleep, kpy_init_poll,  kpy_init_exchange, kpy_init_choice,
-        kpy_init_launch, kpy_init_stackful,
+        kpy_init_launch, kpy_init_stackful, kpy_init_coroutine,
     };
     state->loops = PyMem_Calloc(1, sizeof *state->loops);
     if (state->loops == NULL) {

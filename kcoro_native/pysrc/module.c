@@ -6,6 +6,7 @@
 ** Types are heap types: they can be made once for each interpreter and freed with it, which static types cannot.
 */
 
+#include "coroutine.h"
 #include "loop.h"
 #include "module.h"
 #include "stackful.h"
@@ -47,6 +48,8 @@ static PyMethodDef functions[] = {
      "What was compiled in: the versions, how atomics are made and stacks are switched, and the pollers."},
     {"_no_stackful", kpy_no_stackful, METH_NOARGS,
      "_no_stackful($module, /)\n--\n\nWhy there are no stackful functions here, or None."},
+    {"_end_coroutines", kpy_end_coroutines, METH_NOARGS,
+     "_end_coroutines($module, /)\n--\n\nDestroy the coroutines of this thread that wait; no more can be made then."},
     {"wait", kpy_wait, METH_O,
      "wait($module, awaitable, /)\n--\n\nIn a stackful function: what `await` is in an async one."},
     {"_quicken", FAST(kpy_quicken), METH_FASTCALL,

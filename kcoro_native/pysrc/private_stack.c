@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define FINALIZER "__del__"
-
 const char *kpy_private_missing(void) {
     if (!KPY_HAS_PRIVATE_STACKS)
         return "functions on private stacks need CPython 3.11, 3.12 or 3.13; this version runs `async def` only";
@@ -141,19 +139,19 @@ PyObject *kpy_private_frame(const kpy_private_t *self) {
     return frame;
 }
 
-static bool is_finalizer(PyFrameObject *frame) {
+static bool is_named(PyFrameObject *frame, PyObject *name) {
     PyCodeObject *code = PyFrame_GetCode(frame);
-    bool is = PyUnicode_CompareWithASCIIString(code->co_name, FINALIZER) == 0;
+    bool is = code->co_name == name;
     Py_DECREF(code);
     return is;
 }
 
 /* Frame after frame down to the base; that is slow, and only done where C has called Python on this stack. */
-static bool is_finalizing(PyThreadState *thread) {
+static bool is_inside(PyThreadState *thread, PyObject *name) {
     PyFrameObject *frame = PyThreadState_GetFrame(thread);
     bool found = false;
     while (frame != NULL && !found) {
-        found = is_finalizer(frame);
+        found = is_named(frame, name);
         PyFrameObject *outer = found ? NULL : PyFrame_GetBack(frame);
         Py_DECREF(frame);
         frame = outer;
@@ -173,12 +171,12 @@ static bool is_flat(const kpy_private_t *self) {
 #endif
 }
 
-int kpy_private_may_leave(const kpy_private_t *self) {
+int kpy_private_may_leave(const kpy_private_t *self, PyObject *finalizer) {
     const char *where = NULL;
     if (self->thread->tracing != 0)
         where = "a function that traces or profiles";
-    else if (!is_flat(self) && is_finalizing(self->thread))
-        where = "a finalizer (" FINALIZER ")";
+    else if (!is_flat(self) && is_inside(self->thread, finalizer))
+        where = "a finalizer (__del__)";
     if (where == NULL)
         return 0;
     PyErr_Format(PyExc_RuntimeError, "nothing can wait inside of %s: it has to end before anything else runs", where);
@@ -201,8 +199,8 @@ PyObject *kpy_private_frame(const kpy_private_t *self) {
     return NULL;
 }
 
-int kpy_private_may_leave(const kpy_private_t *self) {
-    (void)self;
+int kpy_private_may_leave(const kpy_private_t *self, PyObject *finalizer) {
+    (void)self, (void)finalizer;
     PyErr_SetString(PyExc_RuntimeError, kpy_private_missing());
     return -1;
 }

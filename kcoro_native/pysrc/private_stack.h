@@ -245,7 +245,9 @@ PyObject *kpy_private_frame(const kpy_private_t *self);
 /*
 ** Whether the stack that runs may be left here: 0; or -1 and RuntimeError, inside of a finalizer or a function that
 ** traces, which have to come to their end before anything else runs.
+**
+** finalizer  the text "__del__", interned as the names of functions are
 */
-int kpy_private_may_leave(const kpy_private_t *self);
+int kpy_private_may_leave(const kpy_private_t *self, PyObject *finalizer);
 
 #endif

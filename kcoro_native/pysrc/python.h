@@ -42,6 +42,16 @@
 #define KPY_HAS_C_RECURSION (KPY_VERSION_HEX >= 0x030c0000) /* calls of C are counted apart */
 #define KPY_HAS_CRITICAL_SECTION (KPY_VERSION_HEX >= 0x030d0000)
 
+/*
+** For the few words of each thread that every switch looks at: their place is known when the module is loaded, so that
+** looking costs no call. A process has room for some hundreds of bytes of such words in modules that come later.
+*/
+#if defined(__GNUC__)
+#define KPY_THREAD_WORD _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define KPY_THREAD_WORD _Thread_local
+#endif
+
 /* The exception being raised, taken out of the thread as an instance; NULL when there is none. */
 static inline PyObject *kpy_take_exception(void) {
 #if KPY_VERSION_HEX >= 0x030c0000

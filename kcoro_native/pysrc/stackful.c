@@ -9,7 +9,7 @@
 #include "loop_await.h"
 #include "module.h"
 
-_Thread_local kpy_stackful_t *kpy_stackful_here;
+KPY_THREAD_WORD kpy_stackful_t *kpy_stackful_here;
 
 /* -- a step */
 

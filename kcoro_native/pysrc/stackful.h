@@ -37,7 +37,7 @@ typedef struct kpy_stackful {
 } kpy_stackful_t;
 
 /* The innermost one that is being stepped in this thread, or NULL. */
-extern _Thread_local kpy_stackful_t *kpy_stackful_here;
+extern KPY_THREAD_WORD kpy_stackful_t *kpy_stackful_here;
 
 /* wait(awaitable): its result, or NULL and an exception. */
 PyObject *kpy_wait(PyObject *module, PyObject *awaitable);

@@ -96,7 +96,7 @@ static PyObject *stepped_of(PyObject *awaitable) {
 /* 0, or -1 and an exception. */
 static int may_wait(const kpy_stackful_t *self) {
     if (self != NULL)
-        return kpy_private_may_leave(&self->stack);
+        return kpy_private_may_leave(&self->stack, self->state->loops->str_del);
     PyErr_SetString(PyExc_RuntimeError, "wait() needs a stack that can be left: call it from a function that was "
                                         "started as stackful(fn)(...); in an async function write await");
     return -1;

@@ -6,7 +6,14 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from kcoro_core.engine import ENGINE_API, ChannelFactory, OnUndelivered, SchedulerFactory, SelectFactory
+from kcoro_core.engine import (
+    ENGINE_API,
+    ChannelFactory,
+    CoroutineFactory,
+    OnUndelivered,
+    SchedulerFactory,
+    SelectFactory,
+)
 from kcoro_core.engine import ChannelCore as ChannelCoreOfAnyEngine
 from kcoro_core.hookspecs import hookimpl
 from kcoro_core.semantics import Kind, Overflow
@@ -15,7 +22,7 @@ from ._native import Arm, ChannelCore, Operation, SelectOperation, compiled
 from .face import NativeChannel
 from .scheduler import scheduler_factory
 
-__all__ = ["kcoro_channel", "kcoro_host", "kcoro_scheduler", "kcoro_select"]
+__all__ = ["kcoro_channel", "kcoro_coroutine", "kcoro_host", "kcoro_scheduler", "kcoro_select"]
 
 NAME: Final = "native"
 
@@ -66,6 +73,16 @@ def kcoro_select(engine: str) -> SelectFactory | None:
 def kcoro_scheduler(engine: str) -> SchedulerFactory | None:
     """Schedulers of the engine named ``native``."""
     return scheduler_factory if engine == NAME else None
+
+
+@hookimpl
+def kcoro_coroutine(engine: str) -> CoroutineFactory | None:
+    """Coroutines of the engine named ``native``; NotSupported where there are none."""
+    if engine != NAME:
+        return None
+    from .coroutine import coroutine_factory
+
+    return coroutine_factory()
 
 
 @hookimpl
