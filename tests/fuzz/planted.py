@@ -21,6 +21,7 @@ from kcoro_core.wire.fields import Fields
 from kcoro_core.wire.frame import HEADER_SIZE, FrameDecoder
 from kcoro_core.wire.home import Home
 from kcoro_core.wire.ledger import Ledger
+from kcoro_core.wire.lossy import Lossy
 
 
 @frozen
@@ -108,6 +109,7 @@ PLANTS = {
     "taken-size": Plant("payloads", messages, "decode_taken", _taken_unchecked),
     "datagram-window": Plant("datagrams", DatagramReceiver, "_advance", _advance_without_a_window),
     "datagram-channel": Plant("datagrams", DatagramReceiver, "receive", _frame_of_any_channel),
+    "lossy-unfit": Plant("lossy", Lossy, "_is_fit", lambda self, handle, frame: True),
     "settled-unasked": Plant("connection", Ledger, "_settle", _settled_unchecked),
     "link-reported-twice": Plant("link", Bound, "lost", _reported_twice),
     "link-waiter-left": Plant("link", ParkedRequests, "withdraw", _withdrawn_by_halves),

@@ -15,7 +15,9 @@ from kcoro_core.wire.hello import Hello, encode_hello
 from ..wire.transcripts import TRANSCRIPTS
 from .datagrams import LEAPS, fuzz_datagrams
 from .decoders import NUMBERS, fuzz_frames, fuzz_handshake, fuzz_payloads
+from .lies import LIES, TRUTH
 from .links import fuzz_link
+from .lossy import fuzz_lossy
 from .stories import first_stories
 from .talk import fuzz_connection
 
@@ -91,6 +93,14 @@ def _leaps() -> list[bytes]:
     return [bytes([kind, first]) + step for kind in range(3) for first in (0, 2) for step in steps]
 
 
+def _leaps_beside() -> list[bytes]:
+    """Each leap behind a plain step, as a datagram and as a frame; then each lie."""
+    ways = (bytes([1, 2, 65, 66, 0]), bytes([0, 2, 65, 66]))
+    leaps = [bytes([leap]) + way for leap in range(len(LEAPS)) for way in ways]
+    lies = [b"\0\1\1\101" + bytes([TRUTH + lie, 5, 3, 9]) for lie in sorted(LIES)]
+    return [b"\0\1\1\101\0" * 3 + one for one in (*leaps, *lies)]
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -98,6 +108,7 @@ TARGETS = {
         Target("handshake", fuzz_handshake, _recorded_hellos),
         Target("payloads", fuzz_payloads, _recorded_payloads),
         Target("datagrams", fuzz_datagrams, _leaps),
+        Target("lossy", fuzz_lossy, _leaps_beside),
         Target("connection", fuzz_connection, _first_steps),
         Target("link", fuzz_link, _first_acts, merge=("-use_counters=0",)),  # else a thousand slow ones
     )

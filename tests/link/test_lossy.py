@@ -304,6 +304,10 @@ def test_a_select_takes_a_value_waits_for_one_tries_and_hears_of_the_end(run: Ca
             clauses = [Recv(here), Recv(other), Recv(handle)]
             with pytest.raises(WouldBlock):
                 await select(*clauses, timeout=0)
+            before = link.snapshot().frames_written
+            with pytest.raises(WouldBlock):
+                await select(Recv(here), Recv(handle), timeout=0)
+            assert link.snapshot().frames_written == before, "nobody was asked"
             waits = group.start(select, *clauses)
             await sleep(0.1)
             await pose.send(b"x")
