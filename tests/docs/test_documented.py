@@ -116,7 +116,8 @@ def variables_of_the_code() -> set[str]:
 
 
 def documented_variables(page: str) -> dict[str, str]:
-    """The variables of the page's tables, each with its last column."""
+    """The variables of the page's tables, each with its last column; what a compiler is told is none."""
+    page = re.sub(r"^## What is decided when .*?(?=^## )", "", page, flags=re.MULTILINE | re.DOTALL)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     return {m[1]: row[-1] for row in rows for cell in row[:2] if (m := re.fullmatch(r"`(KCORO_\w+)`", cell))}
 

@@ -88,6 +88,53 @@ def test_the_library_neither_ends_the_process_nor_prints() -> None:
     assert {path.name for path in [*CORE, *PORT] if ENDS_OR_PRINTS.search(code(path.read_text()))} == {"dying.c"}
 
 
+CONDITION = re.compile(r"^\s*#\s*(?:ifdef|ifndef|if|elif)\b(.*)$", re.MULTILINE)
+OF_BUILDS = re.compile(r"\b(KC_\w+|KCORO_\w+)\b")
+OPTION = re.compile(r"^option\((\w+) ", re.MULTILINE)
+DEBUGGING = re.compile(r"\bN?DEBUG\b|_(?:DEBUG|TRACE|LOG|LOGGING|VERBOSE|DIAGNOSTICS|CHECKS?)\b")
+MANUAL = Path(__file__).parents[2] / "docs" / "CONFIGURATION.md"
+MADE_HERE = {"KC_ATOMICS_BY_MUTEX"}
+"""What a header makes of others, for itself."""
+
+
+def conditions(text: str) -> str:
+    """What the preprocessor decides by, without the guards of headers."""
+    return "\n".join(line for line in CONDITION.findall(code(text)) if not line.endswith("_H"))
+
+
+def forks(text: str) -> list[str]:
+    """Macros with which a build is another program for debugging; the checks of stacks are the one exception."""
+    found: list[str] = DEBUGGING.findall(conditions(text).replace("KCORO_CTX_DIAGNOSTICS", ""))
+    return found
+
+
+def sources() -> list[Path]:
+    """Everything in C, the extension included."""
+    return [*HEADERS, *INTERNAL, *CORE, *PORT, *sorted(CSRC.parent.glob("pysrc/*.[ch]"))]
+
+
+def test_no_build_is_for_debugging() -> None:
+    """What is logged and checked is chosen at run time. Row: CF3."""
+    assert {path.name: found for path in sources() if (found := forks(path.read_text()))} == {}
+
+
+@pytest.mark.parametrize("line", ["#ifdef DEBUG", "#ifndef NDEBUG", "#if defined(KC_TRACE)", "  # elif KPY_DEBUG > 1"])
+def test_a_planted_fork_for_debugging_is_found(line: str) -> None:
+    """Row: CF3."""
+    assert forks(f"#ifndef KC_X_H\n{line}\n")
+
+
+def test_every_macro_that_a_build_may_set_stands_in_the_manual() -> None:
+    """With its default and an example; and nothing stands there that no source knows. Row: CF5."""
+    section = MANUAL.read_text().partition("## What is decided when libkcoro is compiled")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| ") and "`-D" in line]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row[1] + row[2])}
+    known = {name for path in sources() for name in OF_BUILDS.findall(conditions(path.read_text()))} - MADE_HERE
+    options = set(OPTION.findall((CSRC.parent / "CMakeLists.txt").read_text()))
+    assert listed == known | options
+    assert all(re.search(rf"-D({'|'.join(re.findall(r'`(.+?)`', row[1] + row[2]))})\b", row[5]) for row in rows)
+
+
 def test_lines_and_files_are_short() -> None:
     sizes = {path: path.read_text().splitlines() for path in [*HEADERS, *INTERNAL, *CORE, *PORT]}
     assert [path.name for path, lines in sizes.items() if any(len(line) > 120 for line in lines)] == []
