@@ -104,6 +104,7 @@ void kci_hand_time_over(kc_sched_t *s) {
 
 static void doze(kci_worker_t *self) {
     kc_sched_t *s = self->sched;
+    kc_atomic_count_add(&self->counts.parks, 1);
     if (s->deadline == KC_NEVER || (s->timekeeper != NULL && s->timekeeper != self)) {
         pthread_cond_wait(&self->bell, &s->idle_lock);
     } else {
@@ -118,7 +119,6 @@ static void doze(kci_worker_t *self) {
 static bool sleep_on(kci_worker_t *self) {
     kc_sched_t *s = self->sched;
     bool is_time = false;
-    kc_atomic_count_add(&self->counts.parks, 1);
     if ((size_t)kc_atomic_load_sc(&s->sleeping) == s->options.workers)
         pthread_cond_broadcast(&s->quiet);
     while (self->sleeps && !s->is_over && !is_time) {

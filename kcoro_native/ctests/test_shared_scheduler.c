@@ -3,6 +3,7 @@
 /* Channels that tasks on one, two and eight workers share, and threads. Rows: SC3, SC6, SC7, CH1, SE1. */
 
 #include <pthread.h>
+#include <string.h>
 
 #include "kcoro/shared.h"
 #include "workers.h"
@@ -181,6 +182,42 @@ TEST(of_each_select_exactly_one_clause_takes_effect_whoever_meets) {
     }
 }
 
+static int meets(struct exchange *x, bool sends) {
+    kc_clause_t clauses[2];
+    kc_select_t select;
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < 2; k++)
+            if (sends)
+                kc_shared_clause_send(&clauses[k], x->channels[k], ELEMENT(i));
+            else
+                kc_shared_clause_recv(&clauses[k], x->channels[k]);
+        kc_select_init(&select, clauses, 2, KC_BIASED, KC_RAISE);
+        CHECK(kc_select_wait(&select, LONG), >=, 0);
+    }
+    return 0;
+}
+
+static int sends_on_either(void *x) {
+    return meets(x, true);
+}
+
+static int receives_from_either(void *x) {
+    return meets(x, false);
+}
+
+TEST(two_selects_that_could_meet_do_not_miss_each_other) {
+    EACH(n) {
+        struct exchange x = {.channels = {shared(KC_RENDEZVOUS, 0), shared(KC_RENDEZVOUS, 0)}};
+        kc_sched_t *s = started(n, KC_RESUME_QUEUE);
+        kc_task_t *one = spawn(s, sends_on_either, &x), *other = spawn(s, receives_from_either, &x);
+        CHECK(joined(one), ==, 0);
+        CHECK(joined(other), ==, 0);
+        end(s);
+        kc_shared_release(x.channels[0]);
+        kc_shared_release(x.channels[1]);
+    }
+}
+
 /* -- the end of a wait */
 
 struct ends {
@@ -214,7 +251,7 @@ static int waits_to_send(void *arg) {
     return rc;
 }
 
-static struct ends begin(kc_sched_t *s, struct ends *ends) {
+static void begin(kc_sched_t *s, struct ends *ends) {
     *ends = (struct ends){.empty = shared(KC_RENDEZVOUS, 0), .other = shared(KC_RENDEZVOUS, 0)};
     kc_atomic_store(&ends->broken, 0);
     kc_atomic_store(&ends->cancelled, 0);
@@ -226,7 +263,6 @@ static struct ends begin(kc_sched_t *s, struct ends *ends) {
         if (books.waiting_receivers == 80)
             break;
     }
-    return *ends;
 }
 
 TEST(a_close_wakes_all_who_wait) {
@@ -266,6 +302,30 @@ TEST(a_shutdown_ends_every_wait_and_leaves_no_trace) {
         kc_shared_release(ends.empty);
         kc_shared_release(full);
         kc_shared_release(other);
+    }
+}
+
+static bool nothing_changes(kc_sched_t *s, kc_shared_t *clock, int64_t ns) {
+    kc_sched_stats_t before = stats_of(s);
+    CHECK(got(clock, ns), ==, -ETIME);
+    kc_sched_stats_t after = stats_of(s);
+    return memcmp(&before, &after, sizeof before) == 0;
+}
+
+TEST(nobody_wakes_while_selects_and_timed_calls_wait) {
+    EACH(n) {
+        struct ends ends;
+        kc_shared_t *clock = shared(KC_RENDEZVOUS, 0);
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        begin(s, &ends);
+        bool is_still = false;
+        for (int i = 0; i < 100 && !is_still; i++) /* at first one of them may be on its way to sleep */
+            is_still = nothing_changes(s, clock, 5 * MS);
+        CHECK(is_still && nothing_changes(s, clock, 30 * MS), ==, 1);
+        end(s);
+        kc_shared_release(clock);
+        kc_shared_release(ends.empty);
+        kc_shared_release(ends.other);
     }
 }
 
@@ -396,8 +456,10 @@ TEST(misuse_changes_nothing) {
 int main(void) {
     RUN(each_element_reaches_one_receiver_and_those_of_one_sender_stay_in_order);
     RUN(of_each_select_exactly_one_clause_takes_effect_whoever_meets);
+    RUN(two_selects_that_could_meet_do_not_miss_each_other);
     RUN(a_close_wakes_all_who_wait);
     RUN(a_shutdown_ends_every_wait_and_leaves_no_trace);
+    RUN(nobody_wakes_while_selects_and_timed_calls_wait);
     RUN(who_is_cancelled_leaves_no_trace);
     RUN(a_thread_waits_in_time);
     RUN(what_reaches_nobody_is_told_once_and_without_a_lock);

@@ -86,7 +86,7 @@ typedef struct kc_sched_stats {
     uint64_t yields;           /* steps that ended by a yield */
     uint64_t waits;            /* steps that ended by a wait */
     uint64_t parks;            /* times that a worker went to sleep */
-    uint64_t wakeups;          /* times that one woke, whatever for */
+    uint64_t wakeups;          /* times that one woke, whatever for; parks - wakeups sleep now */
     uint64_t timers;           /* waits that a timer ended */
 } kc_sched_stats_t;
 
