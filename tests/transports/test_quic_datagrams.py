@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_peer_whose_quic_takes_no_datagrams_gets_every_value_as_a_frame(monkey
                 assert served.links[0].snapshot().datagrams_written == 0
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_that_does_not_tell_its_window_is_given_no_datagram(library: str) -> None:
+    """Nobody could say when there is room for one: everything goes as frames, and nothing waits for ever. Row: T8."""
+    need(library)
+    near, far, listener = pair({**CLIENT, "library": library}, {**SERVER, "library": library})
+    until(lambda: not far.connecting, near, far, listener)
+    assert near.datagram_limit() > 0
+    whole, near.engine.quic = near.engine.quic, SimpleNamespace(_remote_max_datagram_frame_size=1200, _loss=object())
+    assert near.datagram_limit() == 0
+    near.engine.quic = whole
+    end(near, far, listener)
 
 
 # -- connections

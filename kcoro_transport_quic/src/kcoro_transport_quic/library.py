@@ -134,15 +134,21 @@ class Engine:
 
         Neither library tells that in public; without what is looked at here nothing is sent as one.
         """
+        if not hasattr(self._counts, "congestion_window"):
+            return 0  # nobody could say when there is room for one
         return getattr(self.quic, "_remote_max_datagram_frame_size", None) or 0
+
+    @property
+    def _counts(self) -> Any:
+        """What the library counts of what is under way; one has it in its core, the other behind its recovery."""
+        return getattr(self.quic, "_core", None) or getattr(self.quic, "_loss", None)
 
     def room(self) -> int:
         """How many bytes of DATAGRAM frames may go now without filling the line more than its congestion allows.
 
         One library keeps what is above that, without a bound, and the other sends it.
         """
-        core, loss = getattr(self.quic, "_core", None), getattr(self.quic, "_loss", None)
-        counts = core or loss
+        counts = self._counts
         window, flying = getattr(counts, "congestion_window", 0), getattr(counts, "bytes_in_flight", 0)
         return int(window - flying - sum(map(len, getattr(self.quic, "_datagrams_pending", ()))))
 
