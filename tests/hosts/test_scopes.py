@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kcoro_core import open_scope
 from kcoro_core.hosts.port import Host
 from kcoro_core.reference.waiter import Operation
 
@@ -274,5 +275,21 @@ def test_errors_of_children_pass_a_cancelled_scope_without_its_cancellation(on: 
                 nursery.start_soon(host.park, Operation(host))
                 await until(host, lambda: op.task)
                 scope.cancel()
+
+    on.run(main)
+
+
+def test_a_host_that_has_no_launcher_for_a_scope_leaves_it_its_method(on: HostUnderTest) -> None:
+    """As the native one has none before its engine was loaded. Row: K4."""
+
+    async def main(host: Host) -> None:
+        host.launcher = lambda scope, nursery, idle: None
+
+        async def child() -> str:
+            return "done"
+
+        async with open_scope() as scope:
+            task = scope.launch(child)
+        assert task.result() == "done"
 
     on.run(main)

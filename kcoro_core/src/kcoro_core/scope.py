@@ -149,8 +149,8 @@ class Scope(HomeBound):
         self._manager = host.open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._subscription = self.token.on_trigger(self._nursery.cancel_scope.cancel)
-        if host.launcher is not None:
-            self._launcher = host.launcher(self, self._nursery, self._idle)
+        self._launcher = None if host.launcher is None else host.launcher(self, self._nursery, self._idle)
+        if self._launcher is not None:
             self.launch = self._launcher  # type: ignore[method-assign]
         return self
 

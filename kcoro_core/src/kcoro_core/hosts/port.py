@@ -106,8 +106,8 @@ class Host:
     plan: Callable[[list[Any], ClosedRule], Any] | None = None
     """Gives what a Selector with these clauses waits in (``start(order)``, awaited), or None; None: it never does."""
 
-    launcher: Callable[[Any, Any, dict[Any, None]], Launcher] | None = None
-    """Gives what a Scope, with its nursery and idle waiters, uses as ``launch``; None: its method."""
+    launcher: Callable[[Any, Any, dict[Any, None]], Launcher | None] | None = None
+    """Gives what a Scope, with its nursery and idle waiters, uses as ``launch``; None, or given None: its method."""
 
     def __init__(self, *, quantum: int = 64, seed: int | None = None) -> None:
         self.quantum = quantum
