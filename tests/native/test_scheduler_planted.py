@@ -14,6 +14,7 @@ from .library import CORE, CSRC, NATIVE, PORT, PORT_FLAGS, build
 pytestmark = pytest.mark.long
 
 LONGEST = 20  # seconds: whoever waits longer was left waiting
+TRIES = 12  # some show only if two threads come at once, for which a busy machine has seldom two processors
 # Where a fault shows only if two threads come at once, what is between them is made slow as well.
 SLOWLY = "    for (volatile int i = 0; i < 50000; i++)\n        ;\n"
 STOPPED = (
@@ -56,9 +57,9 @@ FAULTS = {
     ),
     "who waits after a shutdown waits": (
         "test_scheduler",
-        "wait.c",
-        "if (kc_atomic_load_sc(&s->is_stopping) != 0) {\n        kc_op_revoke",
-        "if (0) {\n        kc_op_revoke",
+        "work.h",
+        "kc_atomic_load_sc(&task->sched->is_stopping) != 0 || ",
+        "",
     ),
     "what never began begins after a shutdown": (
         "test_scheduler",
@@ -201,13 +202,13 @@ def spoilt(folder: Path, file: str, old: str, new: str) -> Path:
     return copy
 
 
-def fails(copy: Path, who: str) -> bool:
-    """Whether a test says so, dies, or does not end."""
+def fails(copy: Path, who: str, tries: int = 1, longest: int = LONGEST) -> bool:
+    """Whether a test says so, dies, or does not end, in one of so many tries."""
     sources = [copy / path.relative_to(NATIVE) for path in [*CORE, *PORT]]
     flags = ["-w", "-O1", *PORT_FLAGS, f"-I{copy / 'csrc'}", f"-I{copy / 'ctests'}"]
     program = build(copy / who, [copy / "ctests" / f"{who}.c", *sources], *flags)
     try:
-        return subprocess.run([program], capture_output=True, timeout=LONGEST).returncode != 0
+        return any(subprocess.run([program], capture_output=True, timeout=longest).returncode for _ in range(tries))
     except subprocess.TimeoutExpired:
         return True
 
@@ -216,10 +217,10 @@ def fails(copy: Path, who: str) -> bool:
 def test_a_planted_fault_is_found(fault: str, build_dir: Path, tmp_path: Path) -> None:
     """By the test that is there to find it."""
     who, *change = FAULTS[fault]
-    assert fails(spoilt(tmp_path, *change), who)
+    assert fails(spoilt(tmp_path, *change), who, TRIES)
 
 
 @pytest.mark.parametrize("who", sorted({fault[0] for fault in FAULTS.values()}))
 def test_nothing_is_found_where_nothing_is_wrong(who: str, build_dir: Path, tmp_path: Path) -> None:
     """Or what was found above is something else."""
-    assert not fails(spoilt(tmp_path, "deque.h", "SPDX", "SPDX"), who)
+    assert not fails(spoilt(tmp_path, "deque.h", "SPDX", "SPDX"), who, longest=3 * LONGEST)
