@@ -148,9 +148,6 @@ class Here:
         self.dropped: deque[Any] = deque()
         self._letter = Letter()
         self._ended: Stack | None = None
-        # The last reference to whoever left may be this one. It is given up on the other side, since a coroutine
-        # cannot be destroyed by itself.
-        self._left: Any = None
 
     def go(self, me: Fiber | None, to: Fiber | None, letter: Letter) -> Any:
         """Stop ``me`` and let ``to`` go on, None being the thread itself; returns, or raises, when ``me`` goes on."""
@@ -171,7 +168,7 @@ class Here:
         assert self.switching
         self._letter = letter
         if me is not None and me.state is not RUNNING:
-            self._left, me.handle = me.handle, None
+            me.handle = None  # perhaps the last reference; it goes to ``dropped`` then, as we are switching
         self._ended = me.stack if me is not None and me.state is FINISHED else None
         self.current = to
         (self.baton if to is None else to.stack_in_use().baton).give()
@@ -181,7 +178,6 @@ class Here:
         letter, self._letter = self._letter, Letter()
         ended, self._ended = self._ended, None
         self.switching = False
-        self._left = None
         if ended is not None:
             ended.join()
         while self.dropped:

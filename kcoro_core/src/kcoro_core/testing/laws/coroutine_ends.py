@@ -345,6 +345,7 @@ async def dropped_by_itself(h: Harness) -> None:
 
     def body() -> None:
         try:
+            first.destroy()  # on whose stack ``yield_to`` still knew this one
             kept.clear()
             Coroutine.yield_("yields")
         finally:
@@ -354,7 +355,8 @@ async def dropped_by_itself(h: Harness) -> None:
         Coroutine.yield_to(kept[0])
 
     kept.append(Coroutine(body))
-    assert Coroutine(hands_on).resume() == "yields"
+    first = Coroutine(hands_on)
+    assert first.resume() == "yields"
     gc.collect()
     assert log == [True]
 
