@@ -56,14 +56,27 @@ def test_the_list_is_sorted_and_has_every_public_header() -> None:
     assert headers == {name for name in listed() if name.startswith("include/")}
 
 
+def built(source: Path, installed: Path, program: Path) -> Path:
+    """A program of somebody who has nothing but what was installed."""
+    found = compiler()
+    assert found is not None
+    strict = ("-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror")
+    command = (found, *strict, f"-I{installed / 'include'}", source, installed / "lib" / "libkcoro.a", "-lpthread")
+    done = run(*command, "-o", program)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
 def test_a_program_can_be_built_on_what_is_installed(installed: Path, tmp_path: Path) -> None:
     """And it runs on the library that its headers belong to. Row: Q11."""
     source = tmp_path / "program.c"
     source.write_text(PROGRAM)
-    program = tmp_path / "program"
-    found = compiler()
-    assert found is not None
-    command = (found, "-std=c11", f"-I{installed / 'include'}", source, installed / "lib" / "libkcoro.a", "-lpthread")
-    done = run(*command, "-o", program)
-    assert done.returncode == 0, done.stderr
-    assert run(program).returncode == 0
+    assert run(built(source, installed, tmp_path / "program")).returncode == 0
+
+
+@pytest.mark.parametrize("orders", [0, 1, 5000])
+def test_the_example_serves_every_order_once(installed: Path, tmp_path: Path, orders: int) -> None:
+    """Tasks on two workers, a pipeline, a select and sleeps, from installed headers alone. Rows: Q3, SC2, SC5."""
+    done = run(built(NATIVE / "examples" / "kitchen.c", installed, tmp_path / "kitchen"), str(orders))
+    expected = f"{orders} orders, {orders} served, sum {orders * (orders + 1)}\n"
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr
