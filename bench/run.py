@@ -24,6 +24,7 @@ import fair
 import links
 import others
 import quic
+import stackful
 from rounds import Bound, Figure, Level, Missing
 
 import native
@@ -41,13 +42,14 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "others": (others.TITLE, others.figures),
     "native": (native.TITLE, native.figures),
     "coroutines": (coroutines.TITLE, coroutines.figures),
+    "stackful": (stackful.TITLE, stackful.figures),
     "quic": (quic.TITLE, quic.figures),
     "bare": (bare.TITLE, bare.figures),
     "netns": (netns.TITLE, netns.figures),
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
-DEFAULT = [name for name in SUITES if name not in ("native", "coroutines", "netns")]
+DEFAULT = [name for name in SUITES if name not in ("native", "coroutines", "stackful", "netns")]
 """What is run unless suites are named: those need a compiler and other libraries, and ``netns`` namespaces."""
 
 
@@ -95,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         "suites",
         nargs="*",
         metavar="suite",
-        help=f"what to run: {', '.join(SUITES)} (default all but native, coroutines and netns)",
+        help=f"what to run: {', '.join(SUITES)} (default all but native, coroutines, stackful and netns)",
     )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")

@@ -8,16 +8,30 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_row_runs() -> None:
-    """Every row whose libraries are installed is measured, and each figure is of some work."""
-    command = [sys.executable, "bench/run.py", "native", "--quick", "--json"]
+def run(suite: str) -> list[dict[str, Any]]:
+    """The rows of a suite."""
+    command = [sys.executable, "bench/run.py", suite, "--quick", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["suites"]["native"]
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["suites"][suite]
+    return rows
+
+
+def test_stackful_functions_switch_in_every_row() -> None:
+    """Or greenlet is not installed, which is said."""
+    rows = run("stackful")
+    assert len(rows) == 4
+    assert all(row["ratio"]["low"] > 0 if "ratio" in row else "is not installed" in row["name"] for row in rows)
+
+
+def test_every_row_runs() -> None:
+    """Every row whose libraries are installed is measured, and each figure is of some work."""
+    rows = run("native")
     measured = [row for row in rows if "ratio" in row]
     assert {row["name"] for row in measured} >= {
         "rendezvous round trip: trio",

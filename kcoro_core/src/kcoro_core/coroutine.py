@@ -189,7 +189,10 @@ class Coroutine:
 
 def _running() -> CoroutineFactory | None:
     """The factory whose coroutine runs in this thread."""
-    running = [factory for factory in plugins.switchers() if factory.current() is not None]
+    there_are = plugins.switchers()
+    if len(there_are) == 1:  # as nearly always, and then it is asked for each yield
+        return there_are[0] if there_are[0].current() is not None else None
+    running = [factory for factory in there_are if factory.current() is not None]
     if len(running) > 1 and len({id(factory.current()) for factory in running}) > 1:
         engines = " and ".join(sorted(factory.engine for factory in running))
         raise WrongState(f"coroutines of the engines {engines} run in this thread; call it on the one that is meant")
