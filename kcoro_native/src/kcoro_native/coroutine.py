@@ -47,17 +47,25 @@ class _Factory:
         return _make(NativeCoroutine, fn, args, name)
 
 
+class _None(_Factory):
+    """What stands there on a version of Python, or a machine, where nothing has a stack of its own; it says why."""
+
+    switcher = "none"
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __call__(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> NativeCoroutine:
+        raise NotSupported(self._why)
+
+
 _factory: Final = _Factory()
 
 
 def coroutine_factory() -> CoroutineFactory:
-    """What the plugin returns from ``kcoro_coroutine``.
-
-    :raises NotSupported: there are none on this version of Python, or on this machine.
-    """
-    if (why := _native._no_stackful()) is not None:
-        raise NotSupported(why)
-    return _factory
+    """What the plugin returns from ``kcoro_coroutine``: never an error, for the engine is whole without them."""
+    why = _native._no_stackful()
+    return _factory if why is None else _None(why)
 
 
 # Before the interpreter ends: those of the main thread that wait clean up while everything is still there.
