@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""Coroutines with stacks of their own: plain functions that stop in the middle of any call, and go on later.
+"""Coroutines with stacks of their own: plain functions that stop in the middle of any call, and go on later::
 
     CREATED --resume--> RUNNING --yield_, yield_to--> SUSPENDED --resume--> RUNNING
                                 --park--> PARKED --unpark--> READY --resume--> RUNNING
