@@ -13,7 +13,7 @@ import pytest
 
 from kcoro_core import channel, open_scope, sleep
 
-from .stacking import native_run, stackful, wait
+from .stacking import MOST_BYTES, SANITIZED, native_run, stackful, wait
 
 PAGE_BYTES = 4096
 STATUS = Path("/proc/self/statm")
@@ -57,7 +57,7 @@ def test_ten_thousand_wait_at_once(stack_size: int, capsys: pytest.CaptureFixtur
     each = native_run(main)
     with capsys.disabled():
         print(f"\nbytes of memory for each stackful task that waits, stack of {stack_size >> 10} KiB: {each:.0f}")  # noqa: T201 - a figure
-    assert each <= 12 * 1024
+    assert each <= MOST_BYTES
 
 
 @needs_proc
@@ -88,7 +88,7 @@ def test_beginning_and_ending_leaves_nothing() -> None:
         return resident() - before[0], mappings() - before[1]
 
     grown, more = native_run(main)
-    assert grown < 400_000
+    assert SANITIZED or grown < 400_000  # else what is free is kept for a while
     assert more < 20
 
 
