@@ -18,6 +18,7 @@ import pytest
 from kcoro_core import Coroutine, CoroutineExit, CoroutineState, WrongState, plugins
 from kcoro_core.hosts import strands
 from kcoro_core.hosts.strands import StrandCoroutine
+from kcoro_core.reference.coroutine import Here
 
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="it needs fork and signals of POSIX")
 
@@ -197,8 +198,12 @@ def test_a_signal_handler_may_unpark_and_must_not_switch() -> None:
     main = threading.get_ident()
     parked = make(Coroutine.park)
     parked.resume()
+    seen: list[str] = []
+    kept = [make(waits, seen)]
+    kept[0].resume()
 
     def handler(*_: object) -> None:
+        kept.clear()
         log.append(parked.unpark())
         log.append(Coroutine.current())
         try:
@@ -220,6 +225,7 @@ def test_a_signal_handler_may_unpark_and_must_not_switch() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert log[:3] == [True, None, True]
+    assert seen == ["cleans up"]  # what the handler has dropped, once it could be
     parked.destroy()
 
 
@@ -270,20 +276,23 @@ def test_in_the_child_of_a_fork_all_that_had_begun_are_finished() -> None:
 # -- the collector in the middle of a switch
 
 
-def test_one_that_the_collector_finds_during_a_switch_is_destroyed_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("owner", "step"), [(Here, "depart"), (strands._Baton, "give")])
+def test_one_that_the_collector_finds_during_a_switch_is_destroyed_behind_it(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+) -> None:
     """A switch inside of a switch would lose what the first one carries. Rows: C5, C6."""
     log: list[str] = []
     kept: list[Any] = []
-    give = strands._Baton.give
+    whole = getattr(owner, step)
 
-    def give_and_collect(baton: Any) -> None:
+    def collect_first(self: Any, *args: Any) -> Any:
         kept.clear()  # as the collector might, at any call
-        give(baton)
+        return whole(self, *args)
 
     co = make(lambda: Coroutine.yield_(list(log)))
     kept.append(make(waits, log))
     kept[0].resume()
-    monkeypatch.setattr(strands._Baton, "give", give_and_collect)
+    monkeypatch.setattr(owner, step, collect_first)
     assert co.resume() in ([], ["cleans up"])
     assert log == ["cleans up"]
     assert co.resume("given") == "given"
