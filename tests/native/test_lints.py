@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .library import CORE, CSRC, HEADERS, PORT, build, run
+from .library import CORE, CSRC, HEADERS, NATIVE, PORT, build, run
 
 # The headers of ISO C and of POSIX that the core may include; anything else belongs into csrc/port.
 C11 = (
@@ -133,6 +133,13 @@ def test_every_macro_that_a_build_may_set_stands_in_the_manual() -> None:
     options = set(OPTION.findall((CSRC.parent / "CMakeLists.txt").read_text()))
     assert listed == known | options
     assert all(re.search(rf"-D({'|'.join(re.findall(r'`(.+?)`', row[1] + row[2]))})\b", row[5]) for row in rows)
+
+
+def test_every_file_of_the_core_has_its_room() -> None:
+    """In exactly one row of the map, and nothing stands there that is gone."""
+    rows = [line for line in (NATIVE / "README.md").read_text().splitlines() if line.startswith("| ")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+\.[chS])`", row)]
+    assert sorted(listed) == sorted(path.name for path in CSRC.iterdir() if path.is_file())
 
 
 def test_lines_and_files_are_short() -> None:
