@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,13 +12,13 @@ import trio.testing
 from kcoro_core import open_scope, plugins, sleep
 from kcoro_native.stackful import stackful, wait
 
-__all__ = ["MOST_BYTES", "SANITIZED", "native_run", "others", "stackful", "together", "wait"]
+from ..native.library import SANITIZING
+
+__all__ = ["MOST_BYTES", "SANITIZING", "native_run", "others", "stackful", "together", "wait"]
 
 
-SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
-"""Whether it runs under the address sanitizer, which keeps memory of its own and has an end of its own."""
-MOST_BYTES = (96 if SANITIZED else 12) * 1024
-"""Of memory, for each that waits."""
+MOST_BYTES = (96 if SANITIZING else 12) * 1024
+"""Of memory, for each that waits; the address sanitizer keeps some of its own."""
 
 
 def native_run(main: Callable[..., Awaitable[Any]], *args: Any) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from kcoro_core import channel, open_scope, sleep
 
-from .stacking import SANITIZED, native_run, others, stackful, wait
+from .stacking import SANITIZING, native_run, others, stackful, wait
 
 PRELUDE = """
 import sys, threading, gc
@@ -306,7 +306,7 @@ run(stackful(too_deep, stack_size=256 << 10), host="native")
     if sys.version_info >= (3, 12):
         assert (done.returncode, done.stdout, done.stderr) == (0, "caught\n", "")
     else:
-        assert done.returncode == (1 if SANITIZED else -signal.SIGSEGV)
+        assert done.returncode == (1 if SANITIZING else -signal.SIGSEGV)
 
 
 def test_many_small_stacks_are_left_and_come_back_to() -> None:

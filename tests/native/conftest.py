@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .extension import NAME, build_extension, load_module, python_headers
-from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, STATES, build, compiler, run
+from .library import CORE, CSRC, HARNESS, PORT, PORT_FLAGS, SANITIZED, SANITIZING, STATES, build, compiler, run
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -80,5 +80,5 @@ def native(build_dir: Path) -> Any:
         pytest.skip("the headers of this Python are not installed, so the extension cannot be built")
     if "EXTENSION" in os.environ:
         return load_module(NAME, Path(os.environ["EXTENSION"]))
-    flags = SANITIZED if os.environ.get("LD_PRELOAD", "").find("libasan") >= 0 else ["-O1", "-g"]
+    flags = SANITIZED if SANITIZING else ["-O1", "-g"]
     return load_module(NAME, build_extension(build_dir, *flags))

@@ -29,6 +29,8 @@ STATES: dict[str, int] = {}
 
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SOURCE=200809L", f"-I{INCLUDE}"]
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+SANITIZING = "libasan" in os.environ.get("LD_PRELOAD", "")
+"""Whether all of this runs under the address sanitizer (.ci/under-sanitizers)."""
 
 
 def parts(ctest: Path) -> list[Path]:
