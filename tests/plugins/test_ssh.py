@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -111,7 +112,8 @@ def test_a_server_that_is_killed_behind_a_login_is_a_lost_link(installed: Path, 
         then = f"import os; os.kill({server.pid}, 9); await dishes.recv()"
         done = dine(installed, address(far, tmp_path / "kitchen" / "sock"), then)
     assert "LinkLost" in done.stderr
-    assert "the other side closed the connection" in done.stderr
+    # Reading or writing meets the end first, by chance; each says so in its own words.
+    assert re.search("the other side (closed the connection|takes no more frames)", done.stderr), done.stderr
 
 
 def test_where_nobody_listens_behind_a_login_the_error_says_so(installed: Path, far: Sshd, tmp_path: Path) -> None:
