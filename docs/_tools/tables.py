@@ -202,7 +202,7 @@ SUBJECTS = {
     "clauses": "Recv Send After Triggered Done Readable Writable Signal",
     "cancellation": "CancelToken open_scope Scope Task",
     "coroutines": "Coroutine CoroutineState CoroutineExit",
-    "running": "run sleep portal Portal settings Settings",
+    "running": "run sleep portal Portal task_dump TaskDump settings Settings",
     "links": "serve Server dial Link RemoteChannel ChannelInfo Listed Rights Redelivered CallFuture Call Peer Identity "
     "Joined Lost LinkReport DrainReport LinkSnapshot PeerError",
     "errors": " ".join(["KcoroError", *sorted(cls.__name__ for cls in taxonomy()), "Fault", "Outcome"]),

@@ -118,5 +118,5 @@ static PyType_Spec spec = {
 
 int kpy_init_sleep(PyObject *module, kpy_state_t *state) {
     state->loops->sleep = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->loops->sleep == NULL ? -1 : 0;
+    return state->loops->sleep == NULL ? -1 : PyModule_AddType(module, state->loops->sleep);
 }

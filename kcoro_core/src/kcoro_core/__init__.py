@@ -9,6 +9,7 @@ from .channel import Channel, channel
 from .clauses import After, Clause, Done, Readable, Recv, Send, Signal, Triggered, Writable
 from .config import Settings, settings
 from .coroutine import Coroutine
+from .dump import TaskDump, task_dump
 from .engine import ENGINE_API, ChannelSnapshot, Rates
 from .errors import (
     AccessDenied,
@@ -150,6 +151,7 @@ __all__ = [
     "Settings",
     "Signal",
     "Task",
+    "TaskDump",
     "TransportError",
     "Triggered",
     "Undelivered",
@@ -166,5 +168,6 @@ __all__ = [
     "serve",
     "settings",
     "sleep",
+    "task_dump",
     "try_select",
 ]

@@ -201,6 +201,11 @@ class Exchange(Operation, Awaitable[Any]):
 
     def __await__(self) -> Generator[Any, Any, Any]: ...
 
+class Sleep(Awaitable[None]):
+    """A sleep on a loop."""
+
+    def __await__(self) -> Generator[Any, Any]: ...
+
 class Plan(Awaitable[Any]):
     """What a selector keeps from one wait on a loop to the next."""
 

@@ -28,9 +28,10 @@ from kcoro_core.config import settings
 from kcoro_core.errors import WrongLoop
 from kcoro_core.hosts.port import CancelScope, Handle, Host, Nursery, find_host, here
 from kcoro_core.hosts.scopes import Cancelled
-from kcoro_core.hosts.script_task import Deadlock, name_of
+from kcoro_core.hosts.script_task import Deadlock
+from kcoro_core.hosts.seen import TaskSeen, name_of, parent_of
 from kcoro_core.hosts.signals import catch
-from kcoro_core.hosts.stacks import standing
+from kcoro_core.hosts.stacks import running_place, standing
 from kcoro_core.unraisable import report_unraisable
 
 from . import _native
@@ -41,6 +42,8 @@ from .threads import idle_threads
 __all__ = ["NativeHost", "factory", "run"]
 
 _OURS: Final = (str(Path(kcoro_core.__file__).parent), str(Path(__file__).parent))
+# Waits that say themselves what they are; of the others the frames do.
+_TOLD: Final = (_native.Exchange, _native.Sleep)
 _OWN_THREADS: Final = Path("/proc/self/task")
 
 
@@ -135,9 +138,12 @@ class NativeHost(_native.Loop, Host):
         while self._run_calls():  # whoever called in at the last moment is told now, by what finds the run ended
             pass
 
+    def tasks_seen(self) -> list[TaskSeen]:
+        return list(map(_seen, self.tasks()))
+
     def lines(self) -> tuple[str, ...]:
         """One line for each task that has not ended, the oldest first: what it waits for, and where."""
-        return tuple(map(_line, self.tasks()))
+        return tuple(seen.waiting() for seen in self.tasks_seen())
 
     def _is_stuck(self) -> bool:
         """Nothing runs, no timer is set and no descriptor is watched: whether nobody else could wake a task either."""
@@ -284,21 +290,18 @@ class _Generators:
         sys.set_asyncgen_hooks(*self.before)
 
 
-def _line(task: _native.Task) -> str:
-    operation, place = standing(_Outer(task.coro))
-    if isinstance(task.wait, _native.Exchange):
-        operation = f"in {task.wait!r}"
-    why = f"waits {operation or 'for its turn'}" if task.why is None else task.why()
-    return f"  task {task.id} {task.name!r} {why}, {place}"
-
-
-class _Outer:
-    """Stands for the host's own frame around the program's, which other hosts have."""
-
-    cr_frame = None
-
-    def __init__(self, coro: object) -> None:
-        self.cr_await = coro
+def _seen(task: _native.Task) -> TaskSeen:
+    state, parent = task.state.value, parent_of(task)
+    if state == "running":
+        return TaskSeen(task.id, task.name, state, None, running_place(_OURS), parent)
+    waits, place = standing(task.coro, _OURS)
+    if state != "parked":
+        waits = None
+    elif isinstance(task.wait, _TOLD):
+        waits = f"in {task.wait!r}"
+    elif task.why is not None:
+        waits = task.why()
+    return TaskSeen(task.id, task.name, state, waits, place, parent)
 
 
 def _is_alone() -> bool:

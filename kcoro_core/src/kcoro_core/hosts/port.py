@@ -18,11 +18,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
-from ..errors import WrongLoop
+from ..errors import NotSupported, WrongLoop
 
 if TYPE_CHECKING:
     from ..reference.waiter import Operation
     from ..semantics import ClosedRule
+    from .seen import TaskSeen
 
 __all__ = [
     "AGAIN",
@@ -173,6 +174,13 @@ class Host:
         """A cancel point and a turn for the others, in one."""
         await self.cancel_point()
         await self.pause()
+
+    def tasks_seen(self) -> list[TaskSeen]:
+        """Every task that has not ended, with what it waits for and where, for dumps; the oldest first.
+
+        :raises NotSupported: the host has no list of its tasks.
+        """
+        raise NotSupported(f"the host {self.name!r} has no list of its tasks")
 
     # -- structure
 

@@ -32,8 +32,9 @@ from ..unraisable import report_unraisable
 from .port import READ, WRITE, CancelScope, Handle, Host, Nursery, find_host, here
 from .scopes import Cancelled, Scope, TaskNursery
 from .script_run import Run
-from .script_task import Deadlock, StepLimit, Task, current_task, name_of
+from .script_task import Deadlock, StepLimit, Task, current_task
 from .script_world import ScriptedWorld
+from .seen import TaskSeen, name_of
 
 if TYPE_CHECKING:
     from ..engine import Scheduler
@@ -138,9 +139,12 @@ class ScriptHost(Host):
         self._clock += seconds
         self.trace.append(("leap", 0, self._clock))
 
+    def tasks_seen(self) -> list[TaskSeen]:
+        return [task.seen() for task in self._tasks.values()]
+
     def lines(self) -> tuple[str, ...]:
         """One line for each task that has not ended, the oldest first."""
-        return tuple(task.line() for task in self._tasks.values())
+        return tuple(seen.waiting() for seen in self.tasks_seen())
 
     def _pick(self, n: int) -> int:
         return int(self.random.random() * n)

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from .scopes import Scope
-from .stacks import standing
+from .seen import TaskSeen, parent_of
+from .stacks import running_place, standing
 
 if TYPE_CHECKING:
     from ..reference.waiter import Operation
 
-__all__ = ["Deadlock", "StepLimit", "Task", "current_task", "name_of"]
+__all__ = ["Deadlock", "StepLimit", "Task", "current_task"]
 
 
 class Deadlock(RuntimeError):
@@ -61,19 +61,16 @@ class Task:
     def __repr__(self) -> str:
         return f"<script task {self.id} {self.name!r}>"
 
-    def line(self) -> str:
-        """What it waits for, in one line."""
-        operation, place = standing(self.coro)
-        why = f"waits {operation or 'for its turn'}" if self.why is None else self.why()
-        return f"  task {self.id} {self.name!r} {why}, {place}"
+    def seen(self) -> TaskSeen:
+        """What it does, and what it waits for."""
+        if self is current_task.get():
+            return TaskSeen(self.id, self.name, "running", None, running_place(), parent_of(self))
+        waits, place = standing(self.coro)
+        if self.why is not None:
+            waits = self.why()
+        state = self.handle.state.value
+        return TaskSeen(self.id, self.name, state, waits if state == "parked" else None, place, parent_of(self))
 
 
 current_task: Final[contextvars.ContextVar[Task | None]] = contextvars.ContextVar("kcoro script task", default=None)
 """The task that is taking a step; None between two steps. A context variable, so that contexts of tasks keep apart."""
-
-
-def name_of(fn: Callable[..., object]) -> str:
-    """The name of a task that nobody has named: that of its function."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return getattr(fn, "__qualname__", type(fn).__name__)

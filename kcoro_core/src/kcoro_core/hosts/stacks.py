@@ -11,12 +11,26 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["caller_place", "frames", "made_by_kcoro", "standing"]
+__all__ = ["Place", "caller_place", "frames", "made_by_kcoro", "place_of", "running_place", "standing"]
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _FACE: Final = str(Path(_PACKAGE, "channel.py"))
+_HOSTS: Final = str(Path(_PACKAGE, "hosts"))
+# Frames around a task of the program, which wait for nothing themselves.
+_STARTERS: Final = frozenset({"Scope._run", "ScriptHost._drive", "SystemTask._run", "_call"})
+
+
+class Place(NamedTuple):
+    """A line of a program, and the function that it is in."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"at {self.file}:{self.line} in {self.function}()"
 
 
 def frames(awaitable: Any) -> Iterator[FrameType]:
@@ -28,34 +42,55 @@ def frames(awaitable: Any) -> Iterator[FrameType]:
         awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
 
 
-def standing(coroutine: Any) -> tuple[str | None, str]:
-    """Where a task waits: the operation of kcoro, if it is in one, and the line of the program that called it.
+def standing(coroutine: Any, libraries: tuple[str, ...] = ()) -> tuple[str | None, Place | None]:
+    """What a task waits in, and the line of the program that called it; None where that is not known.
 
-    ``coroutine`` is the host's own frame around the program's, so the outermost frame does not count.
+    ``libraries`` are folders of packages that are not the program either, such as that of the loop. A wait in one of
+    them is told by its function, a wait in kcoro by the operation and what it is about.
     """
     caller: FrameType | None = None
+    called: FrameType | None = None
     operation: FrameType | None = None
-    for depth, frame in enumerate(frames(coroutine)):
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
-            caller, operation = frame, None
-        elif depth > 0 and operation is None and "self" in frame.f_locals:
-            operation = frame
-    where = "called by the host itself" if caller is None else _place(caller)
-    if operation is None:
-        return None, where
-    return f"in {operation.f_code.co_name}() of {operation.f_locals['self']!r}", where
+    for frame in frames(coroutine):
+        if not frame.f_code.co_filename.startswith((_PACKAGE, *libraries)):
+            caller, called, operation = frame, None, None
+        elif frame.f_code.co_qualname not in _STARTERS:
+            called = called or frame
+            if operation is None and _is_operation(frame):
+                operation = frame
+    where = None if caller is None else place_of(caller)
+    if operation is not None:
+        return f"in {operation.f_code.co_name}() of {operation.f_locals['self']!r}", where
+    return None if called is None else f"in {_call(called)}", where
 
 
-def _place(frame: FrameType) -> str:
-    return f"at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}()"
+def _call(frame: FrameType) -> str:
+    clauses = ", ".join(map(repr, frame.f_locals.get("clauses", ())))  # of a select that its host waits for
+    return f"{frame.f_code.co_name.strip('_')}({clauses})"
+
+
+def _is_operation(frame: FrameType) -> bool:
+    """Whether it is a method of a thing that a program waits for, and not of the host, which only parks."""
+    filename = frame.f_code.co_filename
+    return filename.startswith(_PACKAGE) and not filename.startswith(_HOSTS) and "self" in frame.f_locals
+
+
+def place_of(frame: FrameType) -> Place:
+    """The line of the program at which a frame stands."""
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
+
+
+def running_place(libraries: tuple[str, ...] = ()) -> Place | None:
+    """The line of the program that has called into kcoro: the innermost frame that is not in this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, *libraries)):
+        frame = frame.f_back
+    return None if frame is None else place_of(frame)
 
 
 def caller_place() -> str:
-    """The line of the program that has called into kcoro: the innermost frame that is not in this package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return "somewhere" if frame is None else _place(frame)
+    """``running_place`` as a text, also where there is none."""
+    return str(running_place() or "somewhere")
 
 
 def made_by_kcoro() -> bool:

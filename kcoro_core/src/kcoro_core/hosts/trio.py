@@ -12,7 +12,7 @@ import math
 import select
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import trio
 from trio.lowlevel import Abort, cancel_shielded_checkpoint, current_task, reschedule, wait_task_rescheduled
@@ -22,11 +22,14 @@ from ..errors import WrongLoop
 from ..reference.timer import TimerQueue
 from ..reference.waiter import Operation
 from .port import READ, CancelScope, Handle, Host, Nursery, here, register_detector
+from .seen import Numbers, TaskSeen, name_of
 from .signals import catch
-from .trio_tasks import SystemTask
+from .trio_tasks import SystemTask, tasks_seen
 from .trio_watch import Watcher, Watches
 
 __all__ = ["TrioHost", "detect", "run"]
+
+_TIMERS: Final = "kcoro timers"
 
 
 class TrioHost(Host):
@@ -40,11 +43,12 @@ class TrioHost(Host):
         self._timers = TimerQueue()
         self._alarm: trio.CancelScope | None = None
         self._watches = Watches()
+        self._numbers = Numbers()
         self.now = trio.lowlevel.current_clock().current_time  # type: ignore[method-assign]
         self.cancel_point = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
         if strict:
             self.pause = cancel_shielded_checkpoint  # type: ignore[method-assign]
-        trio.lowlevel.spawn_system_task(self._run_timers, name="kcoro timers")
+        trio.lowlevel.spawn_system_task(self._run_timers, name=_TIMERS)
 
     async def _run_timers(self) -> None:
         try:
@@ -84,6 +88,9 @@ class TrioHost(Host):
     async def pause(self) -> None:
         self.credit = self.quantum
         await cancel_shielded_checkpoint()
+
+    def tasks_seen(self) -> list[TaskSeen]:
+        return tasks_seen(self._numbers, _TIMERS)
 
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
         return trio.open_nursery()
@@ -153,6 +160,7 @@ class _Factory:
 
         async def start() -> Any:
             here.host = TrioHost(strict=bool(strict))
+            current_task().name = name_of(main)
             return await main(*args)
 
         return trio.run(start, clock=clock)

@@ -17,11 +17,13 @@ from typing import Any
 
 from kcoro_core.errors import WrongLoop
 from kcoro_core.hosts.port import AGAIN, READ, Handle, Host, here
+from kcoro_core.hosts.seen import TaskSeen, name_of
 from kcoro_core.hosts.signals import catch
 from kcoro_core.reference.timer import TimerQueue
 from kcoro_core.reference.waiter import Operation
 
 from .scopes import Scope, give_back, in_force, shielded
+from .tasks import Family
 
 
 class AsyncioHost(Host):
@@ -38,6 +40,7 @@ class AsyncioHost(Host):
         self.watches: dict[tuple[int, int], list[_Watch]] = {}
         self.background: set[asyncio.Task[Any]] = set()
         self.owed: set[asyncio.Task[Any]] = set()
+        self.family = Family()
         # asyncio.run closes the generators of its loop when everything else has ended.
         self.life = self._life()
         try:
@@ -136,14 +139,18 @@ class AsyncioHost(Host):
 
     # -- structure
 
+    def tasks_seen(self) -> list[TaskSeen]:
+        return self.family.seen(self.loop)
+
     def open_nursery(self) -> _Nursery:
-        return _Nursery()
+        return _Nursery(self.family)
 
     def open_cancel_scope(self, *, shield: bool = False) -> Scope:
         return Scope(shield)
 
     def spawn(self, fn: Callable[..., Awaitable[Any]], *args: Any, name: str | None = None) -> Handle:
-        task = self.loop.create_task(_call(fn, args), name=name)
+        task = self.loop.create_task(_call(fn, args), name=name or name_of(fn))
+        self.family.numbers.of(task)
         self.background.add(task)
         task.add_done_callback(self.background.discard)
         return _Spawned(task)
@@ -188,17 +195,24 @@ class _Wait:
 class _Nursery:
     """A TaskGroup inside a scope."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: Family) -> None:
         self.cancel_scope = Scope()
         self.group = asyncio.TaskGroup()
+        self.family = family
+        self.children: set[asyncio.Task[Any]] = set()
 
     def start_soon(self, fn: Callable[..., Awaitable[Any]], /, *args: Any, name: str | None = None) -> None:
         coroutine = _call(fn, args)
         try:
-            self.group.create_task(coroutine, name=name)
+            task = self.group.create_task(coroutine, name=name or name_of(fn))
         except RuntimeError:
             coroutine.close()
             raise
+        self.children.add(task)
+        task.add_done_callback(self.children.discard)
+        assert self.cancel_scope.task is not None
+        self.family.numbers.of(task)
+        self.family.parents[task] = self.cancel_scope.task
 
     async def __aenter__(self) -> _Nursery:
         self.cancel_scope.__enter__()
@@ -206,12 +220,16 @@ class _Nursery:
         return self
 
     async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        assert self.cancel_scope.task is not None
+        self.family.leaving[self.cancel_scope.task] = self.children
         try:
             await self.group.__aexit__(kind, error, traceback)
         except BaseException as left:
             if self.cancel_scope.__exit__(type(left), left, left.__traceback__):
                 return True
             raise
+        finally:
+            self.family.leaving.pop(asyncio.current_task(), None)  # type: ignore[call-overload]
         return self.cancel_scope.__exit__(kind, error, traceback)
 
 
@@ -271,7 +289,9 @@ class _Factory:
             raise ValueError("asyncio has one clock, its own; leave clock out")
 
         async def start() -> Any:
-            here.host = AsyncioHost(quantum=0 if strict_checkpoints else 64)
+            here.host = host = AsyncioHost(quantum=0 if strict_checkpoints else 64)
+            host.current().set_name(name_of(main))
+            host.family.numbers.of(host.current())
             return await main(*args)
 
         return asyncio.run(start())

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Dumps of tasks on every host: name, number, state, scope, what each waits for and where. Row: C8."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import linecache
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from kcoro_core import (
+    CancelToken,
+    Channel,
+    NotSupported,
+    Recv,
+    TaskDump,
+    WrongLoop,
+    channel,
+    open_scope,
+    run,
+    select,
+    sleep,
+    task_dump,
+)
+from kcoro_core.hosts.port import Host, here
+from kcoro_core.hosts.seen import TaskSeen
+
+from .conftest import HostUnderTest
+
+
+async def cook(orders: Channel[str]) -> None:
+    await orders.recv()
+
+
+async def reader(orders: Channel[str]) -> None:
+    async for _ in orders:
+        pass
+
+
+async def chooser(orders: Channel[str]) -> None:
+    await select(Recv(orders))
+
+
+async def sleeper() -> None:
+    await sleep(3600)
+
+
+async def watcher(token: CancelToken) -> None:
+    await token.wait()
+
+
+async def shift(orders: Channel[str]) -> None:
+    async with open_scope() as scope:
+        scope.launch(cook, orders, name="cook")
+        scope.launch(reader, orders, name="reader")
+
+
+@asynccontextmanager
+async def kitchen() -> AsyncIterator[tuple[Channel[str], CancelToken]]:
+    """A program in which everybody waits for something else."""
+    orders: Channel[str] = channel(name="orders")
+    async with open_scope() as scope:
+        scope.launch(shift, orders, name="shift")
+        scope.launch(chooser, orders, name="chooser")
+        scope.launch(sleeper, name="sleeper")
+        scope.launch(watcher, CancelToken(), name="watcher")
+        for _ in range(20):
+            await sleep(0)
+        yield orders, scope.token
+        scope.cancel()
+
+
+def by_name(dump: TaskDump) -> dict[str, TaskSeen]:
+    return {seen.name: seen for seen in dump.tasks}
+
+
+def line_of(seen: TaskSeen) -> str:
+    """The line of this file where a task stands."""
+    assert seen.place is not None
+    assert seen.place.file == __file__
+    return linecache.getline(seen.place.file, seen.place.line).strip()
+
+
+def test_each_task_is_told_with_what_it_waits_for_and_where(on: HostUnderTest) -> None:
+    """Operations by the thing they are about, and the line of the program that waits. Row: C8."""
+
+    async def main(host: Host) -> None:
+        async with kitchen():
+            there = by_name(task_dump())
+        waits = {name: seen.waits for name, seen in there.items() if seen.state == "parked"}
+        assert set(waits) == {"shift", "cook", "reader", "chooser", "sleeper", "watcher"}
+        assert waits["shift"] == "waits for 2 children of its nursery to end"
+        assert str(waits["cook"]).startswith("in recv() of <Channel 'orders'")
+        assert "of <Channel 'orders'" in str(waits["reader"])
+        assert "Recv(<Channel 'orders'" in str(waits["chooser"])
+        assert str(waits["sleeper"]).startswith("in sleep(")
+        assert str(waits["watcher"]).startswith("in wait() of <CancelToken not set")
+        assert line_of(there["cook"]) == "await orders.recv()"
+        assert line_of(there["reader"]) == "async for _ in orders:"
+        assert line_of(there["chooser"]) == "await select(Recv(orders))"
+        assert line_of(there["sleeper"]) == "await sleep(3600)"
+        assert line_of(there["watcher"]) == "await token.wait()"
+        assert there["cook"].place.function == "cook"  # type: ignore[union-attr]
+
+    on.run(main)
+
+
+def test_who_looks_is_running_and_who_was_woken_is_ready(on: HostUnderTest) -> None:
+    """One task runs: the one that asks, at the line that asks. One whose turn will come waits for nothing. Row: C8."""
+
+    async def main(host: Host) -> None:
+        async with kitchen() as (orders, _):
+            orders.try_send("soup")
+            there = by_name(task_dump())
+        (running,) = [seen for seen in there.values() if seen.state == "running"]
+        assert line_of(running) == "there = by_name(task_dump())"
+        assert running.parent is None
+        (ready,) = [seen for seen in there.values() if seen.state == "ready"]
+        assert ready.name in ("cook", "reader", "chooser")
+        assert ready.waits is None
+
+    on.run(main)
+
+
+def test_each_task_stands_below_the_one_in_whose_scope_it_lives(on: HostUnderTest) -> None:
+    """By its parent's number in the data, and by its indent in the text. Row: C8."""
+
+    async def main(host: Host) -> None:
+        host.spawn(sleeper, name="background")
+        async with kitchen():
+            dump = task_dump()
+        there = by_name(dump)
+        (first,) = [seen for seen in dump.tasks if seen.state == "running"]
+        assert {there[name].parent for name in ("shift", "chooser", "sleeper", "watcher")} == {first.number}
+        assert {there[name].parent for name in ("cook", "reader")} == {there["shift"].number}
+        assert there["background"].parent is None
+        indents = {line.split("'")[1]: len(line) - len(line.lstrip()) for line in str(dump).splitlines()[1:]}
+        expected = {first.name: 2, "background": 2, "cook": 6, "reader": 6}
+        assert indents == dict.fromkeys(("shift", "chooser", "sleeper", "watcher"), 4) | expected
+
+    on.run(main)
+
+
+def test_the_text_has_a_line_for_each_task_and_the_data_is_json(on: HostUnderTest) -> None:
+    """So that it can be read in a pipe, and by a program. Row: C8."""
+
+    async def main(host: Host) -> None:
+        async with kitchen():
+            dump = task_dump()
+        data = json.loads(json.dumps(dump.as_data()))
+        assert data["host"] == on.name
+        assert [task["number"] for task in data["tasks"]] == [seen.number for seen in dump.tasks]
+        (told,) = [task for task in data["tasks"] if task["name"] == "cook"]
+        seen = by_name(dump)["cook"]
+        assert seen.place is not None
+        place = {"file": __file__, "line": seen.place.line, "function": "cook"}
+        assert told["place"] == place
+        assert (told["state"], told["waits"], told["parent"]) == ("parked", seen.waits, seen.parent)
+        first, *lines = str(dump).splitlines()
+        assert first == f"7 tasks on {on.name}"
+        assert len(lines) == 7
+        where = f"at {__file__}:{seen.place.line} in cook()"
+        assert f"      task {seen.number} 'cook' parked, waits {seen.waits}, {where}" in lines
+
+    on.run(main)
+
+
+def test_a_number_stays_and_looking_changes_nothing(on: HostUnderTest) -> None:
+    """The same dump twice, and tasks that ended are gone from the third; numbers are not given again. Row: C8."""
+
+    async def main(host: Host) -> None:
+        async with kitchen():
+            first, again = (task_dump().tasks for _ in range(2))
+        assert [(seen.number, seen.name, seen.state, seen.waits) for seen in first] == [
+            (seen.number, seen.name, seen.state, seen.waits) for seen in again
+        ]
+        numbers = [seen.number for seen in first]
+        assert len(set(numbers)) == len(numbers) == 7
+        (left,) = task_dump().tasks
+        assert left.state == "running"
+        async with open_scope() as scope:
+            scope.launch(sleep, 0, name="later")
+            assert by_name(task_dump())["later"].number > max(numbers)
+
+    on.run(main)
+
+
+# -- where there is nothing to tell
+
+
+def test_outside_a_loop_there_is_nothing_to_dump() -> None:
+    """Row: C8."""
+    with pytest.raises(WrongLoop):
+        task_dump()
+
+
+def test_a_host_without_a_list_says_so() -> None:
+    """A host of a plugin need not have one. Row: C8."""
+    here.host = Host()
+    try:
+        with pytest.raises(NotSupported, match="no list of its tasks"):
+            task_dump()
+    finally:
+        here.host = None
+
+
+# -- what only some hosts have
+
+
+def test_waits_of_trio_itself_are_told_by_their_function() -> None:
+    """In a run that kcoro did not start; trio's own tasks and kcoro's timers are left out. Row: C8."""
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 1)
+            nursery.start_soon(waiting)
+            await trio.testing.wait_all_tasks_blocked()
+            there = by_name(task_dump())
+            nursery.cancel_scope.cancel()
+        assert [seen.state for seen in there.values()] == ["running", "parked", "parked"]
+        assert there["trio.sleep"].waits == "in sleep()"
+        assert there["trio.sleep"].place is None
+        told = there[next(name for name in there if name.endswith("waiting"))]
+        assert (told.waits, line_of(told)) == ("in wait()", "await trio.Event().wait()")
+
+    async def waiting() -> None:
+        await trio.Event().wait()
+
+    trio.run(main)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("kcoro_native.stackful"), reason="needs the native engine")
+def test_a_stackful_function_is_told_where_it_waits() -> None:
+    """By the line of the innermost function, however deep below its task's. Row: C8."""
+    stackful: Any = importlib.import_module("kcoro_native.stackful")
+
+    def deep(orders: Channel[str], depth: int) -> None:
+        if depth:
+            deep(orders, depth - 1)
+        else:
+            stackful.wait(orders.recv())
+
+    async def main() -> None:
+        orders: Channel[str] = channel(name="orders")
+        async with open_scope() as scope:
+            scope.launch(stackful.stackful(deep), orders, 5, name="deep")
+            await sleep(0)
+            await sleep(0)
+            told = by_name(task_dump())["deep"]
+            scope.cancel()
+        assert (told.state, line_of(told)) == ("parked", "stackful.wait(orders.recv())")
+        assert str(told.waits).startswith("in recv() of <Channel 'orders'")
+
+    run(main, host="native")
