@@ -6,6 +6,7 @@
 ** Rule 1: all locks are held from the first poll until the select waits, and again while it is withdrawn: nobody comes
 ** between, as in one loop. They are taken in the order of their addresses, so that two selects cannot block each other.
 ** Rule 2: whoever takes a waiter of a select holds the lock of one of its channels; the claim word decides between two.
+** Under KC_SKIP they count closed clauses out by an atomic word, and the one that counts the last one ends the select.
 */
 
 #include "claim.h"
@@ -87,7 +88,7 @@ static void leave_all(const kc_select_t *s) {
 /* -- waiting */
 
 static bool is_legal(const kc_select_t *s) {
-    if (s == NULL || s->clauses == NULL || s->is_busy || s->rule == KC_SKIP)
+    if (s == NULL || s->clauses == NULL || s->is_busy)
         return false;
     for (size_t i = 0; i < s->count; i++)
         if (s->clauses[i].ops != &of_shared)

@@ -22,7 +22,7 @@ static int op_init(kc_op_t *op, kc_parker_t *parker, kc_closed_rule_t rule, size
     kc_atomic_store(&op->claim, KC_WAITING);
     op->late = KC_WAITING;
     op->closed_rule = rule;
-    op->open_arms = clauses;
+    kc_atomic_store(&op->open_arms, (int)clauses);
     op->parker = parker;
     return 0;
 }
@@ -97,14 +97,16 @@ int kc_waiter_fail(kc_waiter_t *w, int error) {
     return 0;
 }
 
-/* Under KC_SKIP a closed channel only counts its clause out, once; the last one ends the select. */
+/* Under KC_SKIP a closed channel only counts its clause out, once; the last one ends the select. Channels with locks of
+** their own may close at once: whoever was not the last to count looks at the operation no more. */
 static int skip(kc_waiter_t *w) {
     kc_op_t *op = w->op;
+    int left = kc_atomic_load(&op->open_arms);
     if (!w->dead) {
         w->dead = true;
-        op->open_arms--;
+        left = kc_atomic_add_sc(&op->open_arms, -1);
     }
-    if (op->open_arms != 0 || !kci_take(op, KC_CLOSED))
+    if (left != 0 || !kci_take(op, KC_CLOSED))
         return 0;
     fail(op, -EPIPE);
     return 1;

@@ -107,7 +107,7 @@ static PyObject *get_closed_rule(PyObject *o, void *unused) {
 
 static PyObject *get_open_arms(PyObject *o, void *unused) {
     (void)unused;
-    return PyLong_FromSize_t(((kpy_select_t *)o)->base.op.open_arms);
+    return PyLong_FromLong(kc_atomic_load(&((kpy_select_t *)o)->base.op.open_arms));
 }
 
 static PyGetSetDef attributes[] = {

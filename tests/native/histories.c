@@ -7,8 +7,9 @@
 **     histories SEED COUNT WORKERS
 **
 ** Each history is a line "H kind capacity overflow" and a line for each call:
-** "O began ended try result value arms...", with three numbers for each arm: channel, whether it sends, what it sends.
-** A close is a call without arms; its value is the channel.
+** "O began ended how result value arms...", where how is 1 for a try and 2 for a select that skips what is closed, and
+** with three numbers for each arm: channel, whether it sends, what it sends. A close is a call without arms; its value
+** is the channel.
 */
 
 #include <stdio.h>
@@ -28,7 +29,7 @@ struct arm {
 
 struct call {
     int began, ended, arms, result;
-    bool is_try;
+    bool is_try, skips;
     intptr_t value;
     struct arm arm[ARMS_MOST];
 };
@@ -69,7 +70,7 @@ static void call_select(struct call *call) {
         else
             kc_shared_clause_recv(&clauses[i], channels[arm->channel]);
     }
-    kc_select_init(&select, clauses, (size_t)call->arms, KC_BIASED, KC_RAISE);
+    kc_select_init(&select, clauses, (size_t)call->arms, KC_BIASED, call->skips ? KC_SKIP : KC_RAISE);
     call->result = kc_select_wait(&select, call->is_try ? 0 : -1);
     call->value = call->result >= 0 ? (intptr_t)select.op.value : 0;
 }
@@ -95,6 +96,7 @@ static int acts(void *arg) {
 static void invent(struct call *call, uint64_t *chance, int *value) {
     call->arms = pick(chance, 3) == 0 ? 2 : 1;
     call->is_try = pick(chance, 3) == 0;
+    call->skips = call->arms > 1 && pick(chance, 2) == 0;
     for (int i = 0; i < call->arms; i++) {
         struct arm *arm = &call->arm[i];
         arm->channel = (int)(pick(chance, 3) == 0);
@@ -112,7 +114,8 @@ static void close_one(struct call *call, int channel) {
 }
 
 static void tell(const struct call *call) {
-    printf("O %d %d %d %d %d", call->began, call->ended, call->is_try, call->result, (int)call->value);
+    printf("O %d %d %d %d %d", call->began, call->ended, call->is_try + 2 * call->skips, call->result,
+           (int)call->value);
     for (int i = 0; i < call->arms; i++)
         printf(" %d %d %d", call->arm[i].channel, call->arm[i].sending, call->arm[i].value);
     putchar('\n');

@@ -23,6 +23,7 @@ from kcoro_core.reference.waiter import Arm, SelectOperation
 from kcoro_core.semantics import WAITING, ClosedRule, Kind, Overflow
 
 CHANNELS = 2
+TRY, SKIPS = 1, 2  # how a call was made
 Outcome = tuple[int, int]
 
 
@@ -33,6 +34,7 @@ class Call:
     began: int
     ended: int
     is_try: bool
+    skips: bool
     outcome: Outcome
     arms: tuple[tuple[int, bool, int], ...]
 
@@ -60,7 +62,9 @@ def read(text: str) -> Iterator[History]:
             history = History(kind, numbers[1] or None, list(Overflow)[numbers[2]], [])
         elif history is not None:
             arms = tuple((at, bool(way), value) for at, way, value in zip(*[iter(numbers[5:])] * 3, strict=True))
-            history.calls.append(Call(numbers[0], numbers[1], bool(numbers[2]), (numbers[3], numbers[4]), arms))
+            how = numbers[2]
+            outcome = numbers[3], numbers[4]
+            history.calls.append(Call(numbers[0], numbers[1], bool(how & TRY), bool(how & SKIPS), outcome, arms))
     if history is not None:
         yield history
 
@@ -70,17 +74,19 @@ def begin(call: Call, channels: list[Channel]) -> Outcome | SelectOperation:
     if not call.arms:
         channels[call.outcome[1]].close()
         return call.outcome
-    for index, (at, is_sending, value) in enumerate(call.arms):
+    op = SelectOperation(ClosedRule.SKIP if call.skips else ClosedRule.RAISE, len(call.arms))
+    arms = [Arm(op, index, is_sending, value) for index, (_, is_sending, value) in enumerate(call.arms)]
+    for arm, (at, is_sending, value) in zip(arms, call.arms, strict=True):
         answer = channels[at].send_now(value) if is_sending else channels[at].recv_now()
         if answer is CLOSED:
-            return -errno.EPIPE, 0
-        if answer is not WOULD_BLOCK:
-            return index, 0 if is_sending else answer
+            if arm.shut(channels[at].closed_error()):
+                return -errno.EPIPE, 0
+        elif answer is not WOULD_BLOCK:
+            return arm.index, 0 if is_sending else answer
     if call.is_try:
         return -errno.EAGAIN, 0
-    op = SelectOperation(ClosedRule.RAISE, len(call.arms))
-    for index, (at, is_sending, value) in enumerate(call.arms):
-        channels[at].enqueue(Arm(op, index, is_sending, value))
+    for arm, (at, _, _) in zip(arms, call.arms, strict=True):
+        channels[at].enqueue(arm)
     return op
 
 

@@ -23,6 +23,8 @@ IMPOSSIBLE = {
     "the younger one comes first": "O 1 2 0 0 0 0 1 7\nO 3 10 0 0 0 0 1 8\nO 5 6 0 0 8 0 0 0\nO 7 8 0 0 7 0 0 0\n",
     "a try finds no room where there is some": "O 1 2 1 -11 0 0 1 7\n",
     "a select sends twice": "O 1 2 0 0 0 0 1 7 1 1 8\nO 3 4 1 0 7 0 0 0\nO 5 6 1 0 8 1 0 0\n",
+    "a select that skips ends while one is open": "O 1 4 2 -32 0 0 0 0 1 0 0\nO 2 3 0 0 0\n",
+    "a select that skips waits though all are closed": "O 1 2 0 0 0\nO 3 4 0 0 1\nO 5 6 3 -11 0 0 0 0 1 0 0\n",
     "a send succeeds behind a close": "O 1 2 0 0 0\nO 3 4 0 0 0 0 1 7\n",
 }
 
@@ -47,14 +49,14 @@ def refused(program: Path, seed: int, count: int, workers: int) -> list[int]:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_calls_of_many_tasks_have_an_order(workers: int, histories: Path) -> None:
-    """Of two to four tasks, each kind of channel, plain calls, tries and selects, with a close. Rows: SC3, SE1, CH9."""
+    """Of two to four tasks: each kind of channel, plain calls, tries, selects, a close. Rows: SC3, SE1, SE5, CH9."""
     assert refused(histories, seed=workers, count=200, workers=workers) == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("workers", [2, 3])
 def test_thousands_of_histories_have_an_order(workers: int, histories: Path) -> None:
-    """The same, for longer. Rows: SC3, SE1, CH9."""
+    """The same, for longer. Rows: SC3, SE1, SE5, CH9."""
     assert refused(histories, seed=100 + workers, count=4000, workers=workers) == []
 
 
@@ -73,6 +75,8 @@ def test_what_could_not_have_happened_is_refused(wrong: str) -> None:
         "O 1 2 0 0 0 0 1 7\nO 3 5 0 0 0 0 1 8\nO 4 6 0 0 7 0 0 0\nO 7 8 0 0 8 0 0 0\n",
         "O 1 4 0 1 7 1 0 0 0 0 0\nO 2 3 0 0 0 0 1 7\n",
         "O 1 4 0 -32 0 0 0 0\nO 2 3 0 0 0\n",
+        "O 1 4 2 -32 0 0 0 0 1 0 0\nO 2 3 0 0 0\nO 2 3 0 0 1\n",
+        "O 1 2 0 0 0\nO 3 6 2 1 7 0 0 0 1 0 0\nO 4 5 0 0 0 1 1 7\n",
     ],
 )
 def test_what_could_have_happened_has_an_order(possible: str) -> None:

@@ -173,6 +173,18 @@ FAULTS = {
         "    book(ch, rc);\n    kci_share_leave(ch);",
         "    kci_share_leave(ch);",
     ),
+    "channels that close at once count as one": (
+        "test_scheduler_select",
+        "waiter.c",
+        "        left = kc_atomic_add_sc(&op->open_arms, -1);\n",
+        SLOWLY + "        kc_atomic_store(&op->open_arms, --left);\n",
+    ),
+    "a select that skips ends with the first that closes": (
+        "test_scheduler_select",
+        "waiter.c",
+        "if (left != 0 || ",
+        "if (",
+    ),
     "a cancel ends one wait only": (
         "test_scheduler",
         "work.h",

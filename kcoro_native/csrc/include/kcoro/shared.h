@@ -78,10 +78,9 @@ int kc_shared_clause_send(kc_clause_t *clause, kc_shared_t *ch, void *element);
 
 /*
 ** Wait for one of the clauses of a select that kc_select_init has begun, all of them made by the two functions above.
-** Not with KC_SKIP.
 **
 ** Returns the index that won, and s->op.value is what it gave; -EAGAIN, -ETIME, -ECANCELED, -ENOMEM; -EPIPE: a closed
-** clause won, s->op.claim is its index; -EINVAL: misuse. But for an index nothing was taken.
+** clause won, s->op.claim is its index, or KC_CLOSED under KC_SKIP; -EINVAL: misuse. Else nothing was taken.
 */
 int kc_select_wait(kc_select_t *s, int64_t timeout_ns);
 

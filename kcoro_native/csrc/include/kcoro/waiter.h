@@ -50,7 +50,7 @@ struct kc_op {
     int late;                     /* a decision that arrived while it was claimed and waits for the answer */
     int error;                    /* 0, or the negative code with which the clause that won ended */
     kc_closed_rule_t closed_rule; /* what a closed channel means */
-    size_t open_arms;             /* under KC_SKIP: the clauses that can still win */
+    kc_atomic_int open_arms;      /* under KC_SKIP: the clauses that can still win */
     void *value;                  /* what a receiver got; the receiver's from then on */
     kc_parker_t *parker;          /* NULL: the owner is running and looks itself */
     void *task;                   /* the owner's; never looked into */
