@@ -129,6 +129,15 @@ def test_ci_requires_every_interpreter_of_the_matrix() -> None:
     assert "KCORO_NO_SKIPS=1" in script
 
 
+def test_what_one_environment_of_long_tests_leaves_out_the_other_one_runs() -> None:
+    """And nothing else: no folder is in both, and a new one is in the first."""
+    first, second = (tox()[f"testenv:{name}"]["commands"].strip().splitlines()[0] for name in ("ci-long", "ci-links"))
+    assert all(" -m pytest -m long " in command for command in (first, second))
+    left_out = re.findall(r"--ignore=(tests/\w+)", first)
+    assert sorted(left_out) == sorted(re.findall(r" (tests/\w+)", second))
+    assert [folder for folder in left_out if not (ROOT / folder).is_dir()] == []
+
+
 def test_every_environment_says_what_it_is_for() -> None:
     parser = tox()
     silent = [name for name in parser.sections() if name.startswith("testenv") and not parser[name].get("description")]
