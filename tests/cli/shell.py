@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,24 @@ def end(process: subprocess.Popen[bytes], given: bytes | None = None) -> Ended:
     """Give it this on its standard input, if it has a pipe there, and wait for its end."""
     out, err = process.communicate(given, timeout=PATIENCE_SECONDS)
     return Ended(process.returncode, out, err.decode())
+
+
+def until_at_rest(process: subprocess.Popen[bytes]) -> None:
+    """Wait until no thread of a process has anything to do: what it printed last was not all that it had to do."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    before, now = None, sleeps(process.pid)
+    while now is None or now != before:
+        assert time.monotonic() < give_up, "it never comes to rest"
+        time.sleep(0.02)
+        before, now = now, sleeps(process.pid)
+
+
+def sleeps(pid: int) -> list[str] | None:
+    """How often each thread of a process has gone to sleep; None while one of them runs, or waits for a processor."""
+    found = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    if not all("\nState:\tS" in text for text in found):
+        return None
+    return [line for text in found for line in text.splitlines() if line.startswith("voluntary_ctxt_switches")]
 
 
 def until(fd: int, event: int) -> None:

@@ -24,7 +24,7 @@ import pytest
 from kcoro_core.cli import build_parser, recv, send
 from kcoro_core.shell.outcome import Cause
 
-from .shell import PATIENCE_SECONDS, Place, end, until
+from .shell import PATIENCE_SECONDS, Place, end, until, until_at_rest
 from .shell import place as new_place
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
@@ -273,6 +273,7 @@ def test_a_receiver_that_is_killed_leaves_elements_in_doubt_and_they_are_counted
     sender.stdin.write(b"one\n")
     sender.stdin.flush()
     assert os.read(stopped.stdout.fileno(), 4) == b"one\n"
+    until_at_rest(stopped)  # it has asked for the next one
     stopped.send_signal(signal.SIGSTOP)
     sender.stdin.write(b"two\nthree\n")
     sender.stdin.flush()
