@@ -223,9 +223,17 @@ def test_workers_end_and_clean_up_when_the_coordinator_is_killed(place: Place) -
 
 def test_a_worker_killed_by_a_stranger_is_replaced_and_told(place: Place, tmp_path: Path) -> None:
     """Row: N6."""
-    plant(tmp_path)
-    process = start(place, tmp_path, "--workers", "1", "--json")
-    place.wait_for_workers(1)
+    plant(tmp_path / "input")
+    begun = tmp_path / "begun"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        f"if 'kcoro_core.demo.worker' in sys.orig_argv and not os.path.exists({str(begun)!r}):\n"
+        f"    open({str(begun)!r}, 'x').close()\n"
+        "    signal.pause()\n"  # else it might have counted everything before it is killed
+    )
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = start(place, tmp_path / "input", "--workers", "1", "--json", PYTHONPATH=os.pathsep.join(path))
+    within(begun.exists)
     os.kill(place.processes()[0], signal.SIGKILL)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, err) == (0, "")
