@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -109,9 +108,7 @@ def test_an_hour_takes_no_time_and_is_exact() -> None:
             seen.append(host.now())
         return seen
 
-    begun = time.monotonic()
-    assert run(main, host="script") == [3600, 3600.25, 3600.25, 90000.25]
-    assert time.monotonic() - begun < 5
+    assert run(main, host="script") == [3600, 3600.25, 3600.25, 90000.25]  # or the test has run out of time
 
 
 def test_an_hour_with_four_hundred_waiters_costs_no_step() -> None:

@@ -56,15 +56,19 @@ def waits(log: list[str]) -> None:
 
 def test_a_thread_is_there_from_the_first_resume_to_the_end() -> None:
     """None for one that has not begun, and none for one that has ended. Row: C1."""
-    before = threading.active_count()
     crowd = [make(waits, []) for _ in range(5)]
-    assert threading.active_count() == before
+    names = {f"kcoro coroutine {co.id} {co.name}" for co in crowd}
+
+    def count() -> int:
+        return len([thread for thread in threading.enumerate() if thread.name in names])
+
+    assert count() == 0
     for co in crowd:
         co.resume()
-    assert threading.active_count() == before + 5
+    assert count() == 5
     for co in crowd:
         co.destroy()
-    assert threading.active_count() == before
+    assert count() == 0
 
 
 def test_its_thread_bears_its_name_and_keeps_no_process_alive() -> None:
@@ -175,9 +179,10 @@ def test_a_signal_that_raises_raises_in_the_body_that_runs() -> None:
     """Ctrl-C ends a body without an end, though it runs in another thread than the main one. Row: C6."""
     done = program(
         "import os, signal\n"
+        "timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))\n"
         "def body():\n"
-        "    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "    try:\n"
+        "        timer.start()\n"
         "        while True:\n"
         "            pass\n"
         "    finally:\n"
@@ -186,6 +191,7 @@ def test_a_signal_that_raises_raises_in_the_body_that_runs() -> None:
         "    Coroutine(body).resume()\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted')\n"
+        "timer.join()\n"
         "print(threading.active_count())\n"
     )
     assert (done.stdout, done.stderr) == ("cleans up\ninterrupted\n1\n", "")
