@@ -121,7 +121,7 @@ def _streams(zone: Zone, sock: socket.socket) -> None:
             conn, _ = sock.accept()
         except OSError:
             return
-        with conn:
+        with conn, suppress(dns.exception.DNSException, OSError):  # others come here too, and leave, as they do above
             data = conn.recv(65535)
             said = _said(zone, data[2:], True)
             if said is not None:

@@ -27,7 +27,7 @@ from ..transports.certificates import Party, party, trusted_file
 from ..transports.quic_ends import Alone
 
 FOR_EVER = 3600.0
-LITTLE = 0.3
+LITTLE = 1.0
 """Seconds in which there are several attempts: the first pauses are of milliseconds."""
 ANOTHER = ("elsewhere.example",)
 

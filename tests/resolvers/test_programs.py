@@ -136,7 +136,7 @@ def test_the_error_names_the_address_who_was_asked_and_what_to_do(zone: Zone, sc
 
 def test_a_look_up_may_take_longer_than_a_handshake(zone: Zone, configure: Any) -> None:
     """A server that says nothing about one family costs time, and not the link. Row: X17."""
-    configure(hello_timeout=0.5)
+    configure(hello_timeout=0.9)
     zone.lie = lambda query, tcp: None if query.question[0].rdtype == dns.rdatatype.AAAA else zone.honest(query, tcp)
     zone.records = {"jobs.example. A": ["127.0.0.1"]}
 
