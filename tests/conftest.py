@@ -26,8 +26,14 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 pytest.register_assert_rewrite("kcoro_core.testing.laws")
 
 # The same examples in each run: a failure is seen by everybody, and shrunk once. Campaigns of many seeds have their own
-# commands. No deadline per example: a loaded machine is not a defect.
-hypothesis.settings.register_profile("kcoro", derandomize=True, deadline=None, print_blob=True)
+# commands. No deadline per example, and none for drawing them: a loaded machine is not a defect.
+hypothesis.settings.register_profile(
+    "kcoro",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("kcoro")
 
 

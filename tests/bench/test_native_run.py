@@ -10,7 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.timeout(320)  # every candidate is a process of its own, on a machine that may be busy
 
 
 def run(suite: str) -> list[dict[str, Any]]:
