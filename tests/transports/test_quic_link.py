@@ -277,11 +277,9 @@ def test_a_host_without_such_a_port_refuses_at_once() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         uri = f"quic:127.0.0.1:{free.getsockname()[1]}"
-    began = time.monotonic()
-    conn = plugin.kcoro_connect(uri, CLIENT)
+    conn = plugin.kcoro_connect(uri, {**CLIENT, "connect_timeout": 3600})
     errors: list[str] = []
     until(lambda: errors, conn, errors=errors)
-    assert time.monotonic() - began < 3
     assert "is the server running?" in errors[0]
     end(conn)
 
