@@ -7,17 +7,22 @@
 /* How often a coroutine is closed that waits while it is being closed. */
 #define MOST_CLOSES 16
 
+/* However a park ends, it is counted: by a wake, a cancellation, an interrupt, or an end of the coroutine elsewhere. */
+static void end_park(kpy_task_t *task) {
+    if (task->state == KPY_PARKED)
+        task->owner->unparks++;
+}
+
 void kpy_enqueue(kpy_task_t *task) {
+    end_park(task);
     task->state = KPY_READY;
     task->injected = task->owner->running == NULL;
     kpy_queue_push(&task->owner->queue, task);
 }
 
 void kpy_ready(kpy_task_t *task) {
-    if (task->state == KPY_PARKED) {
-        task->owner->unparks++;
+    if (task->state == KPY_PARKED)
         kpy_enqueue(task);
-    }
     else if (task->state == KPY_RUNNING)
         task->permit = true;
 }
@@ -30,6 +35,7 @@ void kpy_wake_task(kpy_task_t *task) {
 void kpy_go_on(kpy_task_t *task) {
     if (task->state == KPY_READY)
         kpy_queue_remove(&task->owner->queue, task);
+    end_park(task);
     task->state = KPY_RUNNING;
 }
 

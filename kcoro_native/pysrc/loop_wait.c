@@ -92,7 +92,6 @@ void kpy_wake_waiting(kpy_operation_t *operation) {
     if (!kpy_is_task(operation->state, (PyObject *)task) || task->state != KPY_PARKED ||
         task->wait != (PyObject *)operation)
         return;
-    task->owner->unparks++;
     kpy_enqueue(task);
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import asdict
 
 from kcoro_core import (
     CancelToken,
@@ -28,6 +29,7 @@ from kcoro_core import (
     sleep,
     task_dump,
 )
+from kcoro_core.engine import SchedulerStats
 from kcoro_core.hosts.port import Host, here
 from kcoro_core.hosts.seen import TaskSeen
 
@@ -140,7 +142,7 @@ def test_each_task_stands_below_the_one_in_whose_scope_it_lives(on: HostUnderTes
         assert {there[name].parent for name in ("shift", "chooser", "sleeper", "watcher")} == {first.number}
         assert {there[name].parent for name in ("cook", "reader")} == {there["shift"].number}
         assert there["background"].parent is None
-        indents = {line.split("'")[1]: len(line) - len(line.lstrip()) for line in str(dump).splitlines()[1:]}
+        indents = {line.split("'")[1]: len(line) - len(line.lstrip()) for line in str(dump).splitlines() if "'" in line}
         expected = {first.name: 2, "background": 2, "cook": 6, "reader": 6}
         assert indents == dict.fromkeys(("shift", "chooser", "sleeper", "watcher"), 4) | expected
 
@@ -164,6 +166,9 @@ def test_the_text_has_a_line_for_each_task_and_the_data_is_json(on: HostUnderTes
         assert (told["state"], told["waits"], told["parent"]) == ("parked", seen.waits, seen.parent)
         first, *lines = str(dump).splitlines()
         assert first == f"7 tasks on {on.name}"
+        if dump.scheduler is not None:
+            assert lines.pop(0) == f"  {dump.scheduler}"
+            assert data["scheduler"]["tasks_alive"] == 7
         assert len(lines) == 7
         where = f"at {__file__}:{seen.place.line} in cook()"
         assert f"      task {seen.number} 'cook' parked, waits {seen.waits}, {where}" in lines
@@ -187,6 +192,34 @@ def test_a_number_stays_and_looking_changes_nothing(on: HostUnderTest) -> None:
         async with open_scope() as scope:
             scope.launch(sleep, 0, name="later")
             assert by_name(task_dump())["later"].number > max(numbers)
+
+    on.run(main)
+
+
+def test_the_counters_of_a_scheduler_of_kcoro_are_told(on: HostUnderTest) -> None:
+    """Exactly what the program did; under trio and asyncio, whose schedulers these are not, nothing. Row: SC11."""
+
+    async def main(host: Host) -> None:
+        counted = [task_dump().scheduler]
+        async with kitchen():
+            counted.append(task_dump().scheduler)
+        counted.append(task_dump().scheduler)
+        if on.name in ("trio", "asyncio"):
+            assert counted == [None] * 3
+            return
+        # Main takes twenty turns while six park, and parks until they, cancelled, have taken a step each.
+        assert [counts(stats) for stats in counted] == [
+            {"submitted": 1, "completed": 0, "steps": 1, "parks": 0, "unparks": 0},
+            {"submitted": 7, "completed": 0, "steps": 27, "parks": 6, "unparks": 0},
+            {"submitted": 7, "completed": 6, "steps": 34, "parks": 7, "unparks": 7},
+        ]
+
+    def counts(stats: SchedulerStats | None) -> dict[str, int]:
+        assert stats is not None
+        assert (stats.tasks_alive, stats.ready) == (stats.tasks_submitted - stats.tasks_completed, 0)
+        seen = asdict(stats)
+        names = ("tasks_submitted", "tasks_completed", "steps", "parks", "unparks")
+        return {name.removeprefix("tasks_"): seen[name] for name in names}
 
     on.run(main)
 

@@ -145,6 +145,31 @@ def test_the_counters_are_exact() -> None:
     assert (after.fastpath_hits, after.inject_pulls) == (4, 3)
 
 
+def test_one_line_names_every_counter() -> None:
+    """As ``kc_sched_dump`` has it: ``name=value``, in the order of the fields, and nothing else. Row: SC11."""
+    scheduler, log = make(), list[str]()
+    assert str(scheduler.stats()) == (
+        "tasks_submitted=0 tasks_completed=0 tasks_alive=0 ready=0 steps=0 "
+        "parks=0 unparks=0 timers_fired=0 fastpath_hits=0 inject_pulls=0"
+    )
+    parked = scheduler.spawn(sleeper(log))
+    scheduler.wake_at(0.0, scheduler.spawn(sleeper(log)))
+    for _ in range(3):
+        scheduler.spawn(spin(log, "a", 2))
+    scheduler.drain(7)
+    # Two park, of which the timer wakes none: it came before the first step. Three step, and two of these once more.
+    assert str(scheduler.stats()) == (
+        "tasks_submitted=5 tasks_completed=0 tasks_alive=5 ready=3 steps=7 "
+        "parks=2 unparks=0 timers_fired=1 fastpath_hits=0 inject_pulls=5"
+    )
+    scheduler.ready(parked)
+    scheduler.drain()
+    assert str(scheduler.stats()) == (
+        "tasks_submitted=5 tasks_completed=4 tasks_alive=1 ready=0 steps=12 "
+        "parks=2 unparks=1 timers_fired=1 fastpath_hits=1 inject_pulls=6"
+    )
+
+
 def test_each_task_has_a_name_a_number_and_a_state() -> None:
     """``repr`` names a task by number, name and state. Row: C8."""
     scheduler, log = make(), list[str]()

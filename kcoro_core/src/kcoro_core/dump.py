@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
+from .engine import SchedulerStats
 from .hosts.port import current_host
 from .hosts.seen import TaskSeen
 
@@ -23,19 +24,23 @@ __all__ = ["TaskDump", "task_dump"]
 class TaskDump:
     """The tasks of one run that had not ended when it was made, the oldest first; its text has a line for each.
 
-    Each task stands in the text below the one in whose nursery it lives.
+    Each task stands in the text below the one in whose nursery it lives. ``scheduler`` has the counters of the
+    scheduler that steps them, a line of the text; None where that is none of kcoro's, as under trio.
     """
 
     host: str
     tasks: tuple[TaskSeen, ...]
+    scheduler: SchedulerStats | None = None
 
     def __str__(self) -> str:
+        counters = [] if self.scheduler is None else [f"  {self.scheduler}"]
         lines = [f"{'  ' * depth}{seen}" for depth, seen in self._nested()]
-        return "\n".join([f"{len(self.tasks)} tasks on {self.host}", *lines])
+        return "\n".join([f"{len(self.tasks)} tasks on {self.host}", *counters, *lines])
 
     def as_data(self) -> dict[str, Any]:
         """The same of dicts, lists, texts and numbers, as ``json.dumps`` takes it; what is not known is None."""
-        return {"host": self.host, "tasks": [_as_data(seen) for seen in self.tasks]}
+        counters = None if self.scheduler is None else asdict(self.scheduler)
+        return {"host": self.host, "scheduler": counters, "tasks": [_as_data(seen) for seen in self.tasks]}
 
     def _nested(self) -> Iterator[tuple[int, TaskSeen]]:
         children: dict[int | None, list[TaskSeen]] = {}
@@ -69,4 +74,4 @@ def task_dump() -> TaskDump:
     :raises NotSupported: the host, which is a plugin, has no list of its tasks.
     """
     host = current_host()
-    return TaskDump(host.name, tuple(host.tasks_seen()))
+    return TaskDump(host.name, tuple(host.tasks_seen()), host.scheduler_stats())

@@ -15,7 +15,7 @@ import collections.abc
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from .reference.waiter import Operation, Parker, SelectOperation, Waiter
 from .semantics import ClosedRule, Kind, Overflow, Undelivered
@@ -396,6 +396,10 @@ class SchedulerStats:
     timers_fired: int
     fastpath_hits: int
     inject_pulls: int
+
+    def __str__(self) -> str:
+        """One line for people: each counter by its name, as ``kc_sched_dump`` of libkcoro writes it."""
+        return " ".join(f"{name}={count}" for name, count in asdict(self).items())
 
 
 class Scheduler(Protocol):

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Final
 
 import kcoro_core
 from kcoro_core.config import settings
+from kcoro_core.engine import SchedulerStats
 from kcoro_core.errors import WrongLoop
 from kcoro_core.hosts.port import CancelScope, Handle, Host, Nursery, find_host, here
 from kcoro_core.hosts.scopes import Cancelled
@@ -140,6 +141,9 @@ class NativeHost(_native.Loop, Host):
 
     def tasks_seen(self) -> list[TaskSeen]:
         return list(map(_seen, self.tasks()))
+
+    def scheduler_stats(self) -> SchedulerStats:
+        return self.stats()
 
     def lines(self) -> tuple[str, ...]:
         """One line for each task that has not ended, the oldest first: what it waits for, and where."""

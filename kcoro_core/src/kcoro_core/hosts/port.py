@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from ..errors import NotSupported, WrongLoop
 
 if TYPE_CHECKING:
+    from ..engine import SchedulerStats
     from ..reference.waiter import Operation
     from ..semantics import ClosedRule
     from .seen import TaskSeen
@@ -181,6 +182,10 @@ class Host:
         :raises NotSupported: the host has no list of its tasks.
         """
         raise NotSupported(f"the host {self.name!r} has no list of its tasks")
+
+    def scheduler_stats(self) -> SchedulerStats | None:
+        """The counters of the scheduler that steps its tasks; None: that is none of kcoro's."""
+        return None
 
     # -- structure
 

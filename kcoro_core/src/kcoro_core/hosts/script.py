@@ -37,7 +37,7 @@ from .script_world import ScriptedWorld
 from .seen import TaskSeen, name_of
 
 if TYPE_CHECKING:
-    from ..engine import Scheduler
+    from ..engine import Scheduler, SchedulerStats
     from ..reference.waiter import Operation
 
 __all__ = ["Cancelled", "Deadlock", "ScriptHost", "StepLimit", "factory", "run"]
@@ -141,6 +141,9 @@ class ScriptHost(Host):
 
     def tasks_seen(self) -> list[TaskSeen]:
         return [task.seen() for task in self._tasks.values()]
+
+    def scheduler_stats(self) -> SchedulerStats:
+        return self._scheduler.stats()
 
     def lines(self) -> tuple[str, ...]:
         """One line for each task that has not ended, the oldest first."""
