@@ -68,6 +68,44 @@ static void resume(void) {
         kc_coro_resume(co);
 }
 
+/* -- from one coroutine to another */
+
+static kc_coro_t *pair[2];
+static long left;
+
+static int hands_over(void *other) {
+    while (left-- > 0)
+        kc_coro_yield_to(pair[(size_t)other]);
+    return 0;
+}
+
+static int yields_at_last(void *other) {
+    (void)other;
+    while (left-- > 0)
+        kc_coro_yield();
+    return 0;
+}
+
+static void two(kc_coro_fn fn) {
+    left = count;
+    for (size_t i = 0; i < 2; i++)
+        kc_coro_create(&pair[i], fn, (void *)(1 - i), NULL);
+    for (size_t i = 0; left > 0; i++)
+        kc_coro_resume(pair[i % 2]);
+    for (size_t i = 0; i < 2; i++)
+        kc_coro_destroy(pair[i]);
+}
+
+/* One switches to the other itself. */
+static void transfer(void) {
+    two(hands_over);
+}
+
+/* It goes back to whoever resumed it, who resumes the other one. */
+static void resumed(void) {
+    two(yields_at_last);
+}
+
 static int returns(void *arg) {
     ++*(long *)arg;
     return 0;
@@ -89,7 +127,8 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*work)(void);
-    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"claimed", resume}, {"create", create}};
+    } all[] = {{"bare", bare},         {"flags", flags},     {"resume", resume}, {"claimed", resume},
+               {"transfer", transfer}, {"resumed", resumed}, {"create", create}};
     if (argc != 3)
         return 2;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

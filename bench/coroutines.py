@@ -24,7 +24,8 @@ TITLE = "| processor time of a peer over libkcoro | ratio of times | must | goal
 Found = list[Figure | Missing]
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parent / "kcoro_native" / "csrc"
-OURS = [HERE / "coroutines.c", *sorted(CSRC.glob("*.[cS]")), CSRC / "port" / "pages_anonymous.c"]
+LIBRARY = [*sorted(CSRC.glob("*.[cS]")), CSRC / "port" / "pages_anonymous.c"]
+OURS = [HERE / "coroutines.c", *LIBRARY]
 FLAGS = [
     "-std=c11",
     "-O2",
@@ -34,6 +35,8 @@ FLAGS = [
     f"-I{CSRC / 'include'}",
 ]
 NOTHING = (0.0, 0.0)
+WHAT = {"resumer": "resumed"}
+"""What a peer does where it is libkcoro itself, and does it in another way."""
 PROGRAM = "PROGRAM"
 """Where the name of the program goes in a command that makes it."""
 LINKED = ["-o", PROGRAM, "-lpthread", "-lm"]
@@ -58,6 +61,7 @@ ROWS = [
     Row("the same, where one side has divided", "flags", 5_000_000, {"Boost": NOTHING}),
     Row("resume and yield", "resume", 5_000_000, {"Boost": NOTHING, "ucontext": NOTHING, "Go": NOTHING}),
     Row("the same, where Boost claims too", "claimed", 5_000_000, {"Boost": NOTHING}),
+    Row("hand over to another coroutine", "transfer", 10_000_000, {"resumer": NOTHING, "Boost": NOTHING}),
     Row("create, run and destroy", "create", 1_000_000, {"Boost": (1, 2), "ucontext": NOTHING, "Go": NOTHING}),
 ]
 
@@ -76,17 +80,19 @@ def programs(folder: Path) -> dict[str, Path | None]:
     """Ours and its peers."""
     by_ucontext = [*OURS, CSRC / "port" / "switch_ucontext.c", "-DKC_USE_UCONTEXT"]
     boost = ["-std=c++17", "-O2", HERE / "coroutines_boost.cpp", "-lboost_context"]
+    ours = compiled(folder, "ours", "cc", *FLAGS, *OURS, *LINKED)
     return {
-        "libkcoro": compiled(folder, "ours", "cc", *FLAGS, *OURS, *LINKED),
+        "libkcoro": ours,
+        "resumer": ours,
         "ucontext": compiled(folder, "ucontext", "cc", *FLAGS, *by_ucontext, *LINKED),
         "Boost": compiled(folder, "boost", "c++", *boost, *LINKED),
         "Go": compiled(folder, "go", "go", "build", "-o", PROGRAM, HERE / "coroutines.go"),
     }
 
 
-def nanoseconds(program: Path, row: Row, quick: bool) -> float:
+def nanoseconds(program: Path, what: str, count: int) -> float:
     """What one took."""
-    done = subprocess.run([program, row.what, str(row.count(quick))], capture_output=True, text=True, check=True)
+    done = subprocess.run([program, what, str(count)], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
@@ -96,8 +102,8 @@ def compare(row: Row, at_hand: Mapping[str, Path | None], rounds: int, quick: bo
     absent = [Missing(f"{row.name}: {peer} is not installed") for peer in row.bars if peer not in peers]
     if at_hand["libkcoro"] is None:
         return [Missing(f"{row.name}: there is no C compiler")]
-    files = [program for name in ("libkcoro", *peers) if (program := at_hand[name]) is not None]
-    ours, *theirs = run_rounds(files, rounds, row.name, lambda program: nanoseconds(program, row, quick))
+    all_sides = [(p, WHAT.get(name, row.what)) for name in ("libkcoro", *peers) if (p := at_hand[name]) is not None]
+    ours, *theirs = run_rounds(all_sides, rounds, row.name, lambda side: nanoseconds(*side, row.count(quick)))
     found: Found = []
     for peer, times in zip(peers, theirs, strict=True):
         each = [statistics.median(side) / 1000 for side in (times, ours)]

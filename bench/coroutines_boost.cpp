@@ -64,6 +64,17 @@ static void resume() {
     other = std::move(other).resume();
 }
 
+/* From one fiber to another, and not to whoever began: half of a resume and a yield. */
+static void transfer() {
+    context::fiber one{[](context::fiber &&thread) {
+        count /= 2;
+        resume();
+        count *= 2;
+        return std::move(thread);
+    }};
+    one = std::move(one).resume();
+}
+
 /* The same where several threads may try, and one is to win: as libkcoro has it. */
 static void claimed() {
     enum { SUSPENDED, RUNNING };
@@ -103,7 +114,8 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*work)();
-    } all[] = {{"bare", bare}, {"flags", flags}, {"resume", resume}, {"claimed", claimed}, {"create", create}};
+    } all[] = {{"bare", bare},       {"flags", flags},       {"resume", resume},
+               {"claimed", claimed}, {"transfer", transfer}, {"create", create}};
     if (argc != 3)
         return 2;
     for (const auto &one : all)

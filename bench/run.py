@@ -24,6 +24,7 @@ import fair
 import links
 import others
 import quic
+import scheduler
 import stackful
 from rounds import Bound, Figure, Level, Missing
 
@@ -42,6 +43,7 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "others": (others.TITLE, others.figures),
     "native": (native.TITLE, native.figures),
     "coroutines": (coroutines.TITLE, coroutines.figures),
+    "scheduler": (scheduler.TITLE, scheduler.figures),
     "stackful": (stackful.TITLE, stackful.figures),
     "quic": (quic.TITLE, quic.figures),
     "bare": (bare.TITLE, bare.figures),
@@ -49,7 +51,7 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
 }
 """What can be run: the head of its table, and what takes its figures (rounds, whether it is only a look)."""
 
-DEFAULT = [name for name in SUITES if name not in ("native", "coroutines", "stackful", "netns")]
+DEFAULT = [name for name in SUITES if name not in ("native", "coroutines", "scheduler", "stackful", "netns")]
 """What is run unless suites are named: those need a compiler and other libraries, and ``netns`` namespaces."""
 
 
@@ -67,6 +69,11 @@ def machine() -> dict[str, str]:
     }
 
 
+def microseconds(value: float) -> str:
+    """With nanoseconds where it is less than one."""
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
 def row(found: One) -> str:
     """One line of a Markdown table."""
     if isinstance(found, Missing):
@@ -78,7 +85,8 @@ def row(found: One) -> str:
         aims = ["" if aim is None else f"{aim:g}" for aim in (found.must, found.goal)]
         return f"| {found.name} | {found.ratio} | {aims[0]} | {aims[1]} | {found.verdict} |"
     goals = f"{found.must:.3g} | {found.goal:.3g} | {found.verdict}" if found.must else " | | "
-    cells = f"| {found.name} | {found.ratio} | {goals} | {found.peer_microseconds:.2f} | {found.our_microseconds:.2f} |"
+    times = " | ".join(map(microseconds, (found.peer_microseconds, found.our_microseconds)))
+    cells = f"| {found.name} | {found.ratio} | {goals} | {times} |"
     for processor in (found.peer_processor, found.our_processor):
         if processor is not None and found.peer_processor != (0, 0):
             cells += " {:.1f} + {:.1f} |".format(*processor)
@@ -97,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         "suites",
         nargs="*",
         metavar="suite",
-        help=f"what to run: {', '.join(SUITES)} (default all but native, coroutines, stackful and netns)",
+        help=f"what to run: {', '.join(SUITES)} (default all but native, coroutines, scheduler, stackful and netns)",
     )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="three short rounds: does it run at all?")

@@ -22,6 +22,7 @@ def test_every_row_of_the_coroutines_runs() -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["suites"]["coroutines"]
     measured = {row["name"]: row["ratio"]["low"] for row in rows if "ratio" in row}
+    assert "hand over to another coroutine: resumer" in measured
     assert {name for name in measured if name.endswith("ucontext")} == {
         "switch there and back, alone: ucontext",
         "resume and yield: ucontext",
