@@ -103,7 +103,7 @@ static PySendResult step(kpy_stackful_t *self, PyObject *value, PyObject *error,
     self->thrown = error;
     kpy_stackful_here = self;
     Py_INCREF(self);
-    kpy_private_enter(&self->stack);
+    kpy_private_switch(NULL, &self->stack);
     kpy_stackful_here = outer;
     Py_CLEAR(self->given); /* of a step that began it */
     PySendResult sent = came_back(self, result);
