@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,6 +33,9 @@ STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-D_POSIX_C_SO
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 SANITIZING = "libasan" in os.environ.get("LD_PRELOAD", "")
 """Whether all of this runs under the address sanitizer (.ci/under-sanitizers)."""
+
+LOOK_SECONDS, LOOKS = 0.25, 16
+"""A program whose threads are found asleep, and as often as before, that many times in a row waits for ever."""
 
 
 def parts(ctest: Path) -> list[Path]:
@@ -58,3 +63,32 @@ def build(target: Path, sources: Iterable[Path], *flags: str | Path, by: str | N
     done = run(found, *STRICT, *sources, *flags, "-o", target, "-lpthread")
     assert done.returncode == 0, done.stderr
     return target
+
+
+def ends_well(program: Path, longest: float) -> bool:
+    """Whether it ends with 0. If not, it says so, dies, takes longer than so many seconds, or waits for ever."""
+    over, before, looks = time.monotonic() + longest, None, 0
+    with subprocess.Popen([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while looks < LOOKS and time.monotonic() < over:
+            try:
+                return process.wait(LOOK_SECONDS) == 0
+            except subprocess.TimeoutExpired:
+                now = slept(process.pid)
+            looks = looks + 1 if now is not None and now == before else 0
+            before = now
+        process.kill()
+    return False
+
+
+def slept(pid: int) -> int | None:
+    """How often the threads of a process have gone to sleep; None while one of them runs, or waits for a processor."""
+    count = 0
+    try:
+        for path in Path(f"/proc/{pid}/task").glob("*/status"):
+            found = re.search(r"\nState:\tS[^~]*\nvoluntary_ctxt_switches:\t(\d+)", path.read_text())
+            if found is None:
+                return None
+            count += int(found[1])
+    except OSError:  # one has ended meanwhile
+        return None
+    return count or None
