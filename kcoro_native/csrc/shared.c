@@ -93,6 +93,9 @@ static void end(kc_shared_t *ch, void *reason, kc_undelivered_t why) {
     kci_share_leave(ch);
     while (report_one(ch, why))
         ;
+    pthread_mutex_lock(&ch->lock);
+    kc_chan_cancel(ch->ch, reason, why); /* nothing is queued any more: clauses that were skipped leave */
+    kci_share_leave(ch);
 }
 
 int kc_shared_release(kc_shared_t *ch) {
