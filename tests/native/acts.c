@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) the kcoro authors */
+/*
+** Runs programs of acts.py on a scheduler, each act in a task of its own, and writes down what is true each time that
+** everything is quiet. Nothing but public headers is used.
+**
+**     acts WORKERS < programs > traces
+**
+** All numbers are int32. A program is: channels, resume, acts; kind, capacity, overflow of each channel; WORDS of each
+** act. A trace is its length, and then for each step what ended, what was lost, who waits, and the books.
+*/
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kcoro/shared.h"
+
+#define CHANNELS 4
+#define ARMS 4
+#define WORDS 20
+#define ACTS 512
+#define ROOM 65536
+
+enum op { SEND, RECV, SELECT, CLOSE, CANCEL, STOP, RELEASE };
+enum patience { TRY, LATE, FOREVER, FAR };
+#define HOUR INT64_C(3600000000000)
+enum seen { ENDED = 1000, LOST, QUIET, BOOKS };
+
+struct act {
+    struct world *world;
+    const int32_t *words; /* op, with the next one, channel, value, patience, rule, arms; channel, sends, value of each */
+    kc_task_t *task;
+    kc_atomic_int has_ended;
+    bool is_told, is_stopped;
+    int rc, index;
+    intptr_t value;
+};
+
+struct hook {
+    struct world *world;
+    int channel;
+};
+
+struct world {
+    kc_sched_t *sched;
+    kc_shared_t *channels[CHANNELS];
+    struct hook hooks[CHANNELS];
+    struct act acts[ACTS];
+    int channel_count, act_count;
+    kc_atomic_int missing; /* acts of this step that have not come yet: all go on at once */
+    pthread_mutex_t lock;  /* of what hooks write */
+    int32_t lost[ACTS * 3];
+    size_t lost_count;
+    int32_t trace[ROOM];
+    size_t length;
+};
+
+static void die(const char *why) {
+    fprintf(stderr, "%s\n", why);
+    abort();
+}
+
+static void see(struct world *w, intptr_t what) {
+    if (w->length == ROOM)
+        die("the trace is too long");
+    w->trace[w->length++] = (int32_t)what;
+}
+
+static void lose(void *ctx, void *element, kc_undelivered_t why) {
+    struct hook *hook = ctx;
+    struct world *w = hook->world;
+    pthread_mutex_lock(&w->lock);
+    if (w->lost_count == ACTS)
+        die("more is lost than was sent");
+    int32_t *lost = &w->lost[3 * w->lost_count++];
+    lost[0] = hook->channel;
+    lost[1] = (int32_t)(intptr_t)element;
+    lost[2] = (int32_t)why;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* -- what an act does */
+
+static int64_t timeout(enum patience patience) {
+    static const int64_t of[] = {[TRY] = 0, [LATE] = 1, [FOREVER] = -1, [FAR] = HOUR};
+    return of[patience];
+}
+
+static int plain(struct act *act, kc_shared_t *ch) {
+    void *element = (void *)(intptr_t)act->words[3];
+    int64_t timeout_ns = timeout((enum patience)act->words[4]);
+    if (act->words[0] == SEND)
+        return kc_send(ch, element, timeout_ns);
+    element = NULL;
+    int rc = kc_recv(ch, &element, timeout_ns);
+    act->value = (intptr_t)element;
+    return rc;
+}
+
+static int chosen(struct act *act) {
+    kc_clause_t clauses[ARMS];
+    kc_select_t select;
+    const int32_t *arm = act->words + 7;
+    for (int i = 0; i < act->words[6]; i++, arm += 3) {
+        kc_shared_t *ch = act->world->channels[arm[0]];
+        int rc = arm[1] ? kc_shared_clause_send(&clauses[i], ch, (void *)(intptr_t)arm[2])
+                        : kc_shared_clause_recv(&clauses[i], ch);
+        if (rc != 0)
+            die("a clause is refused");
+    }
+    kc_select_init(&select, clauses, (size_t)act->words[6], KC_BIASED, (kc_closed_rule_t)act->words[5]);
+    int rc = kc_select_wait(&select, timeout((enum patience)act->words[4]));
+    if (rc >= 0)
+        act->value = (intptr_t)select.op.value;
+    act->index = rc >= 0 ? rc : rc == -EPIPE && kc_op_claim(&select.op) >= 0 ? kc_op_claim(&select.op) : -1;
+    return rc >= 0 ? 0 : rc;
+}
+
+static int act_on(struct act *act) {
+    struct world *w = act->world;
+    kc_shared_t *ch = w->channels[act->words[2]];
+    switch ((enum op)act->words[0]) {
+    case SEND:
+    case RECV:
+        return plain(act, ch);
+    case SELECT:
+        return chosen(act);
+    case CLOSE:
+        return kc_shared_close(ch, NULL);
+    case CANCEL:
+        return kc_shared_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);
+    case STOP:
+        return kc_task_cancel(w->acts[act->words[3]].task);
+    case RELEASE:
+        w->channels[act->words[2]] = NULL;
+        return kc_shared_release(ch);
+    }
+    return -EINVAL;
+}
+
+static int body(void *arg) {
+    struct act *act = arg;
+    kc_atomic_add_sc(&act->world->missing, -1);
+    while (kc_atomic_load_sc(&act->world->missing) != 0)
+        kc_task_yield();
+    act->rc = act_on(act);
+    kc_atomic_store_sc(&act->has_ended, 1);
+    return 0;
+}
+
+/* -- what is true while everything is quiet */
+
+static void tell_ended(struct world *w, int begun) {
+    for (int i = 0; i < begun; i++) {
+        struct act *act = &w->acts[i];
+        if (act->is_told || kc_atomic_load_sc(&act->has_ended) == 0)
+            continue;
+        act->is_told = true;
+        see(w, ENDED);
+        see(w, i);
+        see(w, act->rc);
+        see(w, act->index);
+        see(w, act->value);
+    }
+}
+
+static void tell_lost(struct world *w) {
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->lost_count; i++) {
+        see(w, LOST);
+        for (size_t k = 0; k < 3; k++)
+            see(w, w->lost[3 * i + k]);
+    }
+    w->lost_count = 0;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void tell_books(struct world *w, int channel) {
+    kc_snapshot_t s;
+    if (kc_shared_snapshot(w->channels[channel], &s) != 0)
+        return; /* it is gone */
+    const uint64_t numbers[] = {s.length, s.peak_length, s.closed, s.waiting_senders, s.waiting_receivers, s.sent,
+        s.received, s.dropped, s.handoffs, s.failed_would_block, s.failed_deadline, s.failed_cancelled,
+        s.failed_closed};
+    see(w, BOOKS);
+    see(w, channel);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        see(w, (intptr_t)numbers[i]);
+}
+
+static bool goes_on(struct act *act) {
+    return kc_atomic_load_sc(&act->has_ended) == 0;
+}
+
+/* In how many lines an act stands that waits; not under KC_SKIP. One that is about to end stands in its line as well,
+** but not for long. */
+static int lines_of(const struct act *act) {
+    if (act->words[4] == LATE || act->is_stopped)
+        return ACTS;
+    return act->words[0] == SELECT ? act->words[6] : 1;
+}
+
+/*
+** Everybody who has not ended stands in all lines that it wants. Who had ended is asked first: then nobody is left who
+** could decide one that stands in line.
+*/
+static bool all_wait(struct world *w, int begun) {
+    kc_snapshot_t s;
+    int missing = 0;
+    for (int i = 0; i < begun; i++)
+        missing += goes_on(&w->acts[i]) ? lines_of(&w->acts[i]) : 0;
+    for (int i = 0; i < w->channel_count; i++)
+        if (kc_shared_snapshot(w->channels[i], &s) == 0)
+            missing -= (int)(s.waiting_senders + s.waiting_receivers);
+    return missing == 0;
+}
+
+/* The scheduler knows when all is quiet, but it would wait for deadlines that do not come. */
+static void settle(struct world *w, int begun) {
+    bool has_far = false;
+    for (int i = 0; i < begun; i++)
+        has_far = has_far || (goes_on(&w->acts[i]) && w->acts[i].words[4] == FAR);
+    if (!has_far)
+        kc_sched_drain(w->sched, -1);
+    while (has_far && !all_wait(w, begun))
+        sched_yield();
+}
+
+static int waiting(const struct world *w, int begun) {
+    int count = 0;
+    for (int i = 0; i < begun; i++)
+        count += !w->acts[i].is_told;
+    return count;
+}
+
+static void tell(struct world *w, int begun) {
+    settle(w, begun);
+    tell_ended(w, begun);
+    tell_lost(w);
+    for (int i = 0; i < w->channel_count; i++)
+        tell_books(w, i);
+    see(w, QUIET);
+    see(w, waiting(w, begun));
+}
+
+/* -- programs */
+
+/* Begin this act and those that come with it; which one is next. */
+static int begin(struct world *w, int at) {
+    int end = at;
+    while (w->acts[end++].words[1])
+        ;
+    kc_atomic_store_sc(&w->missing, end - at);
+    for (; at < end; at++) {
+        if (w->acts[at].words[0] == STOP)
+            w->acts[w->acts[at].words[3]].is_stopped = true;
+        if (kc_sched_spawn(w->sched, &w->acts[at].task, body, &w->acts[at], NULL, -1) != 0)
+            die("no task");
+    }
+    return end;
+}
+
+static void run(struct world *w) {
+    for (int at = 0; at < w->act_count;) {
+        at = begin(w, at);
+        tell(w, at);
+    }
+    for (int i = 0; i < w->act_count; i++)
+        if (kc_task_join(w->acts[i].task, NULL, 0) != 0)
+            die("somebody waits at the end of a program");
+}
+
+static void take(int32_t *to, size_t count) {
+    if (fread(to, sizeof *to, count, stdin) != count)
+        die("a program is cut off");
+}
+
+static void make(struct world *w, int channel) {
+    int32_t shape[3];
+    take(shape, 3);
+    w->hooks[channel] = (struct hook){w, channel};
+    kc_chan_hooks_t hooks = {.undelivered = lose, .ctx = &w->hooks[channel]};
+    if (kc_shared_make(&w->channels[channel], (kc_kind_t)shape[0], (size_t)shape[1], (kc_overflow_t)shape[2],
+            &hooks) != 0)
+        die("no channel");
+}
+
+static void live(kc_sched_t **scheds, const int32_t *head) {
+    struct world *w = calloc(1, sizeof *w);
+    if (w == NULL || head[0] > CHANNELS || head[2] > ACTS)
+        die("too large a program");
+    w->channel_count = head[0];
+    w->sched = scheds[head[1]];
+    w->act_count = head[2];
+    pthread_mutex_init(&w->lock, NULL);
+    for (int i = 0; i < w->channel_count; i++)
+        make(w, i);
+    int32_t *words = calloc((size_t)w->act_count + 1, WORDS * sizeof *words);
+    take(words, (size_t)w->act_count * WORDS);
+    for (int i = 0; i < w->act_count; i++)
+        w->acts[i] = (struct act){.world = w, .words = words + i * WORDS, .index = -1};
+    run(w);
+    int32_t length = (int32_t)w->length;
+    fwrite(&length, sizeof length, 1, stdout);
+    fwrite(w->trace, sizeof *w->trace, w->length, stdout);
+    pthread_mutex_destroy(&w->lock);
+    free(words);
+    free(w);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 2;
+    kc_sched_t *scheds[2];
+    int32_t head[3];
+    for (int i = 0; i < 2; i++) {
+        kc_sched_options_t options = {.workers = strtoull(argv[1], NULL, 10), .resume = (kc_resume_t)i};
+        if (kc_sched_create(&scheds[i], &options) != 0 || kc_sched_start(scheds[i]) != 0)
+            return 1;
+    }
+    while (fread(head, sizeof *head, 3, stdin) == 3)
+        live(scheds, head);
+    for (int i = 0; i < 2; i++)
+        if (kc_sched_shutdown(scheds[i], -1) != 0 || kc_sched_destroy(scheds[i]) != 0)
+            return 1;
+    return 0;
+}
