@@ -83,6 +83,10 @@ int kci_switch(void *from, void *to, kci_then_t *then) {
     return 0;
 }
 
+int kci_switch_back(void *from, void *to) {
+    return kci_switch(from, to, NULL);
+}
+
 int kci_switch_last(void *from, void *to, kci_then_t *then) {
     return kci_switch(from, to, then);
 }

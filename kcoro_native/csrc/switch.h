@@ -23,7 +23,14 @@ typedef void kci_then_t(void *left);
 */
 int kci_switch(void *from, void *to, kci_then_t *then);
 
-/* The same from a stack that nobody is to go on with: the control words of floating point need not be kept. */
+/*
+** The same with nothing to do behind it, and it ends in a return. A processor expects the return of the other stack to
+** go where this one was called: if all calls come from one place it is right, and so it is for the callers as far as
+** they are the same. Where calls come from many places kci_switch is faster.
+*/
+int kci_switch_back(void *from, void *to);
+
+/* As kci_switch, from a stack that nobody is to go on with: the control words of floating point need not be kept. */
 int kci_switch_last(void *from, void *to, kci_then_t *then);
 
 /*

@@ -23,6 +23,17 @@
     .type kci_switch, %function
     .globl kci_switch_last
     .type kci_switch_last, %function
+    .globl kci_switch_back
+    .type kci_switch_back, %function
+    .p2align 4
+kci_switch_back: /* x0 from, x1 to; kci_switch ends in a return as well */
+    .cfi_startproc
+    hint #34 /* bti c */
+    mov x2, #0
+    b kci_switch
+    .cfi_endproc
+    .size kci_switch_back, . - kci_switch_back
+
     .p2align 4
 kci_switch: /* x0 from, x1 to, x2 then */
 kci_switch_last:

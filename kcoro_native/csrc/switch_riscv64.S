@@ -129,6 +129,26 @@ kci_switch_last:
     .size kci_switch, . - kci_switch
     .size kci_switch_last, . - kci_switch_last
 
+    .globl kci_switch_back
+    .type kci_switch_back, @function
+    .p2align 2
+kci_switch_back: /* a0 from, a1 to */
+    .cfi_startproc
+    addi sp, sp, -16
+    .cfi_def_cfa_offset 16
+    sd ra, 0(sp)
+    .cfi_rel_offset ra, 0
+    lla ra, 1f /* not by a call, for which a return would be missing */
+    li a2, 0
+    j kci_switch
+1:  ld ra, 0(sp)
+    .cfi_restore ra
+    addi sp, sp, 16
+    .cfi_def_cfa_offset 0
+    ret
+    .cfi_endproc
+    .size kci_switch_back, . - kci_switch_back
+
     .globl kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 2

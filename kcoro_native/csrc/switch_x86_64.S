@@ -97,6 +97,27 @@ keep:
     .cfi_endproc
     .size kci_switch, . - kci_switch
 
+    .globl kci_switch_back
+    .type kci_switch_back, @function
+    .p2align 4
+kci_switch_back: /* rdi from, rsi to */
+    .cfi_startproc
+    endbr64
+    leaq 1f(%rip), %rax
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    pushq %rax /* not by a call, for which a return would be missing */
+    .cfi_adjust_cfa_offset 8
+    xorl %edx, %edx
+    jmp kci_switch
+    .cfi_adjust_cfa_offset -8
+    nop /* an unwinder looks up what stands before the place to go on at */
+1:  addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    ret
+    .cfi_endproc
+    .size kci_switch_back, . - kci_switch_back
+
     .globl kci_switch_last
     .type kci_switch_last, @function
     .p2align 4

@@ -2,7 +2,7 @@
 /* Copyright (c) the kcoro authors */
 /* What a callee keeps, a switch keeps: each register, and how floating point rounds and traps. Row: C4. */
 
-#include "../csrc/switch.h"
+#include "../csrc/owned.h"
 #include "check.h"
 #include "kcoro/coroutine.h"
 
@@ -65,12 +65,30 @@ static int resumes(void *arg) {
     return kc_coro_resume(arg);
 }
 
+/* The same by the moves that end in a return. */
+
+static int leaves(void *arg) {
+    kci_thread_t *here = kci_here();
+    (void)arg;
+    kci_owned_go(here, here->current->resumer);
+    return 0;
+}
+
+static int enters(void *arg) {
+    kci_thread_t *here = kci_here();
+    ((kc_coro_t *)arg)->resumer = here->current;
+    kci_owned_go(here, arg);
+    return 0;
+}
+
+static int is_owned;
+
 static int keeps_them(void *arg) {
     unsigned party = *(unsigned *)arg;
     uint64_t in[WORDS], out[WORDS];
     for (unsigned round = 0; round < 50; round++) {
         fill(in, party, round);
-        through(in, out, yields, NULL);
+        through(in, out, is_owned ? leaves : yields, NULL);
         compare(in, out, party);
     }
     return 0;
@@ -82,10 +100,14 @@ TEST(a_switch_keeps_what_a_callee_keeps) {
     uint64_t in[WORDS], out[WORDS];
     for (int i = 1; i < PARTIES; i++)
         CHECK(kc_coro_create(&co[i], keeps_them, &party[i], NULL), ==, 0);
+    for (int i = 1; i < PARTIES && is_owned; i++) {
+        kci_own(co[i]);
+        CHECK(kc_coro_resume(co[i]), ==, -EINVAL);
+    }
     for (unsigned round = 0; round < 51; round++)
         for (int i = 1; i < PARTIES; i++) {
             fill(in, 0, round);
-            through(in, out, resumes, co[i]);
+            through(in, out, is_owned ? enters : resumes, co[i]);
             compare(in, out, 0);
         }
     for (int i = 1; i < PARTIES; i++) {
@@ -141,7 +163,8 @@ int main(void) {
     kc_coro_checks(); /* begins with coroutines, which takes the fastest way */
     for (int way = 0; way < kci_switch_ways(); way++) {
         kci_switch_use(way);
-        RUN(a_switch_keeps_what_a_callee_keeps);
+        for (is_owned = 0; is_owned < 2; is_owned++)
+            RUN(a_switch_keeps_what_a_callee_keeps);
         RUN(a_new_coroutine_rounds_as_its_creator_did);
     }
     return DONE;

@@ -86,21 +86,11 @@ static PyObject *outcome(kpy_coroutine_t *co) {
     return NULL;
 }
 
-/* -- moves from outside */
+/* -- a switch */
 
-/* Have `co` run in place of the caller; it is RUNNING. Takes `value`. */
-static PyObject *enter(kpy_coroutine_t *co, PyObject *value) {
-    kpy_switching_t *here = &kpy_switching_here;
-    kpy_coroutine_t *me = here->current;
-    kpy_stackful_t *waiting = kpy_stackful_here;
-    here->current = (kpy_coroutine_t *)Py_NewRef(co);
-    here->value = value;
-    kpy_stackful_here = NULL; /* wait() would leave the stack of the resumer */
-    kpy_private_enter(&co->stack);
-    kpy_coroutine_t *came = here->current;
-    here->current = me;
-    kpy_stackful_here = waiting;
-    value = take_value(here);
+/* In who waited in a move from outside: what it gets from whoever has come back, `came`, a reference. */
+static PyObject *come_back(kpy_coroutine_t *came) {
+    PyObject *value = take_value(&kpy_switching_here);
     if (kpy_private_is_over(&came->stack))
         value = outcome(came);
     PyObject *error = value == NULL ? kpy_take_exception() : NULL;
@@ -109,6 +99,32 @@ static PyObject *enter(kpy_coroutine_t *co, PyObject *value) {
         kpy_raise(error);
     return value;
 }
+
+/*
+** Have another go on in place of who runs, with `value`; states are changed already. The result of the move.
+**
+** left     the body that moves, or NULL in a move from outside
+** entered  who goes on, and is RUNNING; NULL: whoever resumed `left`
+**
+** One function for all moves, called last by each: so what returns on one stack was called in the same way on the
+** other, and the processor knows where to. Else each such return costs as much as the switch.
+*/
+static KPY_APART PyObject *move(kpy_coroutine_t *left, kpy_coroutine_t *entered, PyObject *value) {
+    kpy_switching_t *here = &kpy_switching_here;
+    kpy_coroutine_t *me = here->current;
+    kpy_stackful_t *waiting = kpy_stackful_here;
+    if (entered != NULL)
+        here->current = (kpy_coroutine_t *)Py_NewRef(entered);
+    here->value = Py_NewRef(value);
+    kpy_stackful_here = NULL; /* wait() would leave the stack of the resumer */
+    kpy_private_switch(left != NULL ? &left->stack : NULL, entered != NULL ? &entered->stack : NULL);
+    kpy_coroutine_t *came = here->current;
+    here->current = me;
+    kpy_stackful_here = waiting;
+    return left != NULL ? go_on(left) : come_back(came);
+}
+
+/* -- moves from outside */
 
 static bool is_foreign(const kpy_coroutine_t *co) {
     return co->thread_id != 0 && co->thread_id != PyThreadState_Get()->id;
@@ -160,7 +176,7 @@ PyObject *kpy_coroutine_resume(kpy_coroutine_t *co, PyObject *value) {
     if (admit("resume", co, false, value) != 0 || bind(co) != 0)
         return NULL;
     co->moved = KC_CORO_RUNNING;
-    return enter(co, Py_NewRef(value));
+    return move(NULL, co, value);
 }
 
 /* Its body never runs. What it was given goes last, as that may run code. */
@@ -184,7 +200,7 @@ PyObject *kpy_coroutine_throw(kpy_coroutine_t *co, PyObject *error) {
     }
     co->thrown = Py_NewRef(error);
     co->moved = KC_CORO_RUNNING;
-    return enter(co, Py_NewRef(Py_None));
+    return move(NULL, co, Py_None);
 }
 
 static PyObject *make_exit(void) {
@@ -206,7 +222,7 @@ int kpy_coroutine_destroy(kpy_coroutine_t *co) {
         return -1;
     co->thrown = error;
     co->moved = KC_CORO_RUNNING;
-    PyObject *came = enter(co, Py_NewRef(Py_None));
+    PyObject *came = move(NULL, co, Py_None);
     Py_XDECREF(came);
     if (came == NULL)
         return -1;
@@ -234,9 +250,7 @@ static kpy_coroutine_t *own(const char *verb) {
 
 static PyObject *leave(kpy_coroutine_t *self, int becomes, PyObject *value) {
     self->moved = (uint8_t)becomes;
-    kpy_switching_here.value = Py_NewRef(value);
-    kpy_private_leave(&self->stack);
-    return go_on(self);
+    return move(self, NULL, value);
 }
 
 PyObject *kpy_coroutine_yield(PyObject *value) {
@@ -255,17 +269,13 @@ PyObject *kpy_coroutine_park(void) {
 }
 
 PyObject *kpy_coroutine_yield_to(kpy_coroutine_t *other, PyObject *value) {
-    kpy_switching_t *here = &kpy_switching_here;
     kpy_coroutine_t *self = own("yield_to");
     if (self == NULL || admit("yield_to", other, false, value) != 0 || bind(other) != 0)
         return NULL;
     self->moved = KC_CORO_SUSPENDED;
     other->moved = KC_CORO_RUNNING;
-    here->left = self;
-    here->current = (kpy_coroutine_t *)Py_NewRef(other);
-    here->value = Py_NewRef(value);
-    kpy_private_pass(&self->stack, &other->stack);
-    return go_on(self);
+    kpy_switching_here.left = self;
+    return move(self, other, value);
 }
 
 /* -- those that nobody wants */

@@ -102,7 +102,9 @@ int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObj
         PyErr_SetString(PyExc_RuntimeError, "this build has no private stacks");
     if (rc != 0)
         return -1;
+    kci_own(self->co);
     self->thread = PyThreadState_Get();
+    self->here = kci_here();
     self->context = context != NULL ? context : Py_XNewRef(self->thread->context);
     self->left = NULL;
 #if KPY_HAS_C_RECURSION

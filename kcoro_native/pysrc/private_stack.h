@@ -29,6 +29,7 @@
 #include <kcoro/coroutine.h>
 #include <stdbool.h>
 
+#include "owned.h"
 #include "python.h"
 
 /*
@@ -174,11 +175,12 @@ static inline void kpy_stack_return(PyThreadState *thread, const kpy_stack_state
 /*
 ** A function of Python's on a stack of its own. Its owner is some object, which embeds it.
 **
-** Between two calls of kpy_private_enter it is left: then `left` is where its state is kept.
+** Between two switches it is left: then `left` is where its state is kept.
 */
 typedef struct kpy_private {
     kc_coro_t *co;         /* NULL before it has begun and when it has ended */
     PyThreadState *thread; /* which began it */
+    kci_thread_t *here;    /* the same to libkcoro */
     kpy_stack_state_t *left;
     void (*body)(void *owner);
     void *owner;
@@ -200,34 +202,28 @@ const char *kpy_private_missing(void);
 */
 int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObject *context);
 
-/* Have it run until it leaves or ends. Its thread is the one that runs; nothing is being raised. */
-static inline void kpy_private_enter(kpy_private_t *self) {
-    kpy_stack_state_t mine;
-    PyThreadState *thread = self->thread;
+/*
+** Leave the stack that runs for another, until somebody comes back. Its thread is the one that runs; nothing is being
+** raised.
+**
+** left     the one that runs, to be left; NULL: it waits, as in a call
+** entered  who goes on, and comes back to whoever `left` would come back to, or to this call; NULL: whoever entered
+**          `left` goes on
+*/
+static inline void kpy_private_switch(kpy_private_t *left, kpy_private_t *entered) {
+    kpy_stack_state_t mine, *nobody_looks, **place = left != NULL ? &left->left : &nobody_looks;
+    const kpy_private_t *known = left != NULL ? left : entered;
+    PyThreadState *thread = known->thread;
+    kci_thread_t *here = known->here;
+    kc_coro_t *resumer = left != NULL ? left->co->resumer : here->current, *to = resumer;
+    if (entered != NULL) {
+        to = entered->co;
+        to->resumer = resumer;
+    }
     kpy_stack_leave(thread, &mine);
-    kc_coro_resume(self->co);
-    kpy_stack_return(thread, &mine);
-}
-
-/* Go back to whoever entered. It runs on its own stack; nothing is being raised. */
-static inline void kpy_private_leave(kpy_private_t *self) {
-    kpy_stack_state_t mine;
-    PyThreadState *thread = self->thread;
-    kpy_stack_leave(thread, &mine);
-    self->left = &mine;
-    kc_coro_yield();
-    self->left = NULL;
-    kpy_stack_return(thread, &mine);
-}
-
-/* The same, but go on in `other`, which comes back to whoever entered this one. */
-static inline void kpy_private_pass(kpy_private_t *self, kpy_private_t *other) {
-    kpy_stack_state_t mine;
-    PyThreadState *thread = self->thread;
-    kpy_stack_leave(thread, &mine);
-    self->left = &mine;
-    kc_coro_yield_to(other->co);
-    self->left = NULL;
+    *place = &mine;
+    kci_owned_go(here, to);
+    *place = NULL;
     kpy_stack_return(thread, &mine);
 }
 

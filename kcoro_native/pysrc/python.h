@@ -52,6 +52,13 @@
 #define KPY_THREAD_WORD _Thread_local
 #endif
 
+/* For a function that is to be called, whoever compiles it. */
+#if defined(__GNUC__)
+#define KPY_APART __attribute__((noinline))
+#else
+#define KPY_APART
+#endif
+
 /* The exception being raised, taken out of the thread as an instance; NULL when there is none. */
 static inline PyObject *kpy_take_exception(void) {
 #if KPY_VERSION_HEX >= 0x030c0000

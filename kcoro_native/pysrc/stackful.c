@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "coroutine.h"
 #include "loop_await.h"
 #include "module.h"
 
@@ -98,13 +99,16 @@ static PySendResult step(kpy_stackful_t *self, PyObject *value, PyObject *error,
         return PYGEN_ERROR;
     }
     kpy_stackful_t *outer = kpy_stackful_here;
+    kpy_coroutine_t *below = kpy_switching_here.current;
     self->life = KPY_STACKFUL_RUNNING;
     self->given = Py_NewRef(value);
     self->thrown = error;
     kpy_stackful_here = self;
+    kpy_switching_here.current = NULL; /* its yield would leave this stack instead of its own */
     Py_INCREF(self);
-    kpy_private_enter(&self->stack);
+    kpy_private_switch(NULL, &self->stack);
     kpy_stackful_here = outer;
+    kpy_switching_here.current = below;
     Py_CLEAR(self->given); /* of a step that began it */
     PySendResult sent = came_back(self, result);
     Py_DECREF(self);

@@ -8,7 +8,7 @@
 static PyObject *yield_up(kpy_stackful_t *self, PyObject *awaited, PyObject *yielded, PyObject **value) {
     self->result = yielded;
     self->awaited = awaited;
-    kpy_private_leave(&self->stack);
+    kpy_private_switch(&self->stack, NULL);
     PyObject *error = self->thrown;
     self->thrown = self->awaited = NULL;
     *value = self->given;

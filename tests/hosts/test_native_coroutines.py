@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kcoro_core import Coroutine, plugins, sleep
+from kcoro_core import Coroutine, WrongState, plugins, sleep
 from kcoro_native import _native
 from kcoro_native.coroutine import coroutine_factory
 from kcoro_native.stackful import stackful, wait
@@ -77,6 +77,27 @@ def test_wait_is_not_for_coroutines() -> None:
         return await stackful(work)()
 
     assert native_run(main) == 1
+
+
+def test_a_stackful_function_does_not_yield_for_the_coroutine_that_runs_its_loop() -> None:
+    """It has another stack, which that coroutine does not own; those that it resumes itself yield as ever."""
+
+    def work() -> int:
+        assert Coroutine.current() is None
+        for refused in (Coroutine.yield_, Coroutine.park, lambda: Coroutine.yield_to(Coroutine(wait))):
+            with pytest.raises(WrongState, match="none runs in this thread"):
+                refused()
+        return Coroutine(Coroutine.yield_, 1).resume() + wait(stackful(lambda: 2)())
+
+    def body() -> int:
+        me = Coroutine.current()
+        got = native_run(stackful(work))
+        assert Coroutine.current() is me
+        return Coroutine.yield_(got)
+
+    co = Coroutine(body)
+    assert co.resume() == 3
+    assert co.resume(4) == 4
 
 
 def test_the_frame_of_one_that_waits_can_be_looked_at() -> None:

@@ -150,6 +150,7 @@ X86_64 = {
     "MXCSR is not kept": ("test_registers", "    ldmxcsr (%rsp)\n1:", "1:"),
     "MXCSR is not kept where it is compared": ("test_registers", "andl $0xffc0, %eax", "xorl %eax, %eax"),
     "only how MXCSR rounds is kept": ("test_registers", "andl $0xffc0, %eax", "andl $0x6000, %eax"),
+    "a switch that returns is unbalanced": ("test_registers", "1:  addq $8, %rsp", "1:  addq $16, %rsp"),
     "MXCSR is forgotten by the last switch": ("test_registers", "    je keep\n    stmxcsr (%rsp)\n", ""),
     "the control word of x87 is not kept": ("test_registers", "jne 5f", "nop"),
     "where MXCSR differs, x87 is forgotten": (
