@@ -95,6 +95,23 @@ ROWS = [
     Row("sleepers", "sleepers", (100_000, 1_000), (1_000, 50), {"uvloop": (2.5, 5), "asyncio": NOTHING, "go": NOTHING}),
     *(
         Row(
+            f"set and take back a timer beside {beside:,}",
+            "timers",
+            (100_000, beside),
+            (1_000, 100),
+            dict.fromkeys(("asyncio", "uvloop"), NOTHING),
+        )
+        for beside in (1_000, 100_000)
+    ),
+    Row(
+        "rendezvous round trip, with timeouts",
+        "deadlines",
+        (10_000, 0),
+        (500, 0),
+        dict.fromkeys(("trio", "asyncio", "uvloop"), NOTHING),
+    ),
+    *(
+        Row(
             name,
             program,
             (20_000, 0),
@@ -124,6 +141,8 @@ ROWS = [
 
 PARKED, FEW_PARKED = 20_000, 5_000
 PARKED_PEERS = ("native, nursery", "asyncio", "trio", "go")
+LATE_PEERS = ("trio", "asyncio", "uvloop")
+LATE = {"must": 2.0, "goal": 1.0}
 
 
 def measure(row: Row, candidates: Sequence[Candidate], rounds: int, quick: bool) -> list[list[Taken]]:
@@ -194,6 +213,20 @@ def memory(rounds: int, quick: bool) -> Found:
     return found
 
 
+def lateness(at_hand: Mapping[str, Candidate], rounds: int, quick: bool) -> Found:
+    """By how many milliseconds 95 in a hundred of 10,000 timers are late at most; on a busy machine all are later."""
+    names = [name for name in ("native", *LATE_PEERS) if name in at_hand]
+    row = Row("timers", "late", (10_000, 1_000), (200, 50), {})
+    taken = measure(row, [at_hand[name] for name in names], rounds, quick)
+    each = {name: Ratio.of([t.late * 1e3 for t in samples]) for name, samples in zip(names, taken, strict=True)}
+    return [
+        Level(f"95 % of timers are late by, ms: {name}", each[name], **(LATE if name == "native" else {}))
+        if name in each
+        else missing("lateness of timers", name, name == "native")
+        for name in ("native", *LATE_PEERS)
+    ]
+
+
 def figures(rounds: int, quick: bool) -> Found:
     """All rows, with whatever peers are installed."""
     found: Found = []
@@ -203,4 +236,5 @@ def figures(rounds: int, quick: bool) -> Found:
         at_hand = {candidate.name: candidate for candidate in candidates if candidate.installed}
         for row in ROWS:
             found += compare(row, at_hand, rounds, quick)
+        found += lateness(at_hand, rounds, quick)
     return found + memory(rounds, quick)

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 __all__ = ["PEERS", "Peer"]
 
+MINUTE = 60.0
+
 Ends = tuple[Callable[[Any], Awaitable[Any]], Callable[[], Awaitable[Any]]]
 Select = tuple[Callable[..., Awaitable[Any]], Sequence[Any], Callable[[Any], int]]
 
@@ -40,6 +42,12 @@ class Peer(Protocol):
 
     def sleep(self, seconds: float) -> Awaitable[object]:
         """Wait."""
+
+    def timers(self) -> tuple[Callable[[], float], Callable[[float, Callable[[], object]], Any]]:
+        """The clock, and how to have a function called at a time of it; gives what has ``cancel()``."""
+
+    def timed(self, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """A receive that waits for MINUTE seconds at most."""
 
     def cancel(self, group: Any) -> None:
         """Cancel every task of a group."""
@@ -72,6 +80,17 @@ class Kcoro:
     def select(self, receives: Sequence[Any]) -> Select:
         """One call of ``select`` each time."""
         return self.kcoro.select, [self.kcoro.Recv(receive.__self__) for receive in receives], attrgetter("value")
+
+    def timers(self) -> tuple[Callable[[], float], Callable[[float, Callable[[], object]], Any]]:
+        """Those of the host."""
+        from kcoro_core.hosts.port import current_host
+
+        host = current_host()
+        return host.now, host.call_at
+
+    def timed(self, receive: Callable[..., Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """The timeout is an argument."""
+        return partial(receive, MINUTE)
 
     def cancel(self, group: Any) -> None:
         """Cancel the scope."""
@@ -123,6 +142,20 @@ class Trio:
         """There is none."""
         raise NotImplementedError
 
+    def timers(self) -> tuple[Callable[[], float], Callable[[float, Callable[[], object]], Any]]:
+        """There are none but those of cancel scopes, which a task leaves in the order in which it entered them."""
+        raise NotImplementedError
+
+    def timed(self, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """In a cancel scope."""
+        fail_after = self.trio.fail_after
+
+        async def timed() -> Any:
+            with fail_after(MINUTE):
+                return await receive()
+
+        return timed
+
     def cancel(self, group: Any) -> None:
         """Cancel the nursery's scope."""
         group.cancel_scope.cancel()
@@ -149,6 +182,21 @@ class Asyncio:
     def select(self, receives: Sequence[Any]) -> Select:
         """There is none."""
         raise NotImplementedError
+
+    def timers(self) -> tuple[Callable[[], float], Callable[[float, Callable[[], object]], Any]]:
+        """Those of the loop."""
+        loop = asyncio.get_running_loop()
+        return loop.time, loop.call_at
+
+    def timed(self, receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """In a ``timeout``."""
+        timeout = asyncio.timeout
+
+        async def timed() -> Any:
+            async with timeout(MINUTE):
+                return await receive()
+
+        return timed
 
     def start(self, group: Any) -> Callable[..., object]:
         """``create_task`` takes a coroutine."""

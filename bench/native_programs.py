@@ -30,10 +30,14 @@ Answer = tuple[int, int]
 
 
 class Watch:
-    """What a program took: by the clock, of the processor, and of memory; ``restart`` leaves out what was before."""
+    """What a program took: by the clock, of the processor, and of memory; ``restart`` leaves out what was before.
+
+    ``memory`` is in bytes, ``late`` in seconds; a program that is about neither leaves them.
+    """
 
     def __init__(self) -> None:
         self.memory = 0
+        self.late = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -153,6 +157,70 @@ async def sleepers(peer: Peer, n: int, _watch: Watch, width: int) -> Answer:
         for i in range(n):
             start(child, i)
     return count, total
+
+
+async def timers(peer: Peer, n: int, watch: Watch, width: int) -> Answer:
+    """Timers that are set and taken back, a hundred of them at a time, beside ``width`` others that stay."""
+    now, at = peer.timers()
+    total = 0
+
+    def ring() -> None:
+        raise RuntimeError("no timer of this program is ever due")
+
+    def soon(i: int) -> float:
+        return begun + 60 + i * 7919 % 60_000 / 1000
+
+    begun = now()
+    others = [at(soon(i), ring) for i in range(width)]
+    mine = [at(soon(i), ring) for i in range(BATCH)]
+    watch.restart()
+    for first in range(0, n, BATCH):
+        for i in range(BATCH):
+            mine[i].cancel()
+            mine[i] = at(soon(first + i), ring)
+            total += first + i
+        await peer.sleep(0)
+    return n + len(others), total
+
+
+async def deadlines(peer: Peer, n: int, _watch: Watch) -> Answer:
+    """A question and an answer, ``n`` times; whoever receives waits a minute at most, and never that long."""
+    ask, asked = peer.channel(0)
+    answer, answered = peer.channel(0)
+    asked, answered = peer.timed(asked), peer.timed(answered)
+    total = 0
+
+    async def server() -> None:
+        for _ in range(n):
+            await answer(await asked() + 1)
+
+    async with peer.group() as group:
+        peer.start(group)(server)
+        for i in range(n):
+            await ask(i)
+            total += await answered()
+    return n, total
+
+
+async def late(peer: Peer, n: int, watch: Watch, width: int) -> Answer:
+    """Tasks that sleep 100 milliseconds and up to ``width`` more; by how much 95 in a hundred are late at most."""
+    over: list[float] = []
+    total = 0
+
+    async def child(i: int) -> None:
+        nonlocal total
+        seconds = 0.1 + i * 7919 % (width * 100) / 100_000
+        begun = time.perf_counter()
+        await peer.sleep(seconds)
+        over.append(time.perf_counter() - begun - seconds)
+        total += i
+
+    async with peer.group() as group:
+        start = peer.start(group)
+        for i in range(n):
+            start(child, i)
+    watch.late = sorted(over)[n * 95 // 100]
+    return n, total
 
 
 async def parked(peer: Peer, n: int, watch: Watch) -> Answer:

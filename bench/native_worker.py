@@ -30,6 +30,7 @@ def taken(watch: Watch, answer: tuple[int, int]) -> dict[str, float]:
         "seconds": seconds,
         "processor": processor,
         "memory": watch.memory,
+        "late": watch.late,
     }
 
 

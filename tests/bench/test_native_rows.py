@@ -28,9 +28,9 @@ def row(native: Any) -> Any:
 class FakeCandidate:
     """A candidate that says what it is told to."""
 
-    def __init__(self, native: Any, name: str, count: int = 100, processor: float = 1.0) -> None:
+    def __init__(self, native: Any, name: str, count: int = 100, processor: float = 1.0, late: float = 0.0) -> None:
         self.name = name
-        self._taken = native.Taken(count, 4950, 5.0, processor, 0)
+        self._taken = native.Taken(count, 4950, 5.0, processor, 0, late)
 
     def take(self, *_program: object) -> Any:
         """The same every time."""
@@ -74,3 +74,49 @@ def test_a_process_that_breaks_down_is_reported_and_not_waited_for(native: Any) 
     """Its program is named; what it printed stands above."""
     with native.opened("trio") as candidate, pytest.raises(RuntimeError, match="trio did not finish 'nothing'"):
         candidate.take("nothing", 1, 0)
+
+
+def test_how_late_timers_are_is_told_in_milliseconds_and_ours_has_a_must(native: Any) -> None:
+    """Two milliseconds, as long as nobody else uses the machine; what is absent is told. Row: SC5."""
+    at_hand = {
+        "native": FakeCandidate(native, "native", late=0.0015),
+        "trio": FakeCandidate(native, "trio", late=0.25),
+    }
+    ours, trio, *absent = native.lateness(at_hand, 3, True)
+    assert (ours.ratio.median, ours.verdict) == (1.5, "must")
+    assert (trio.ratio.median, trio.verdict) == (250, "")
+    assert [row.verdict for row in absent] == ["not measured", "not measured"]
+    late, *_ = native.lateness({"native": FakeCandidate(native, "native", late=0.003)}, 3, True)
+    assert late.verdict == "MISSED"
+    missing, *_ = native.lateness({"trio": FakeCandidate(native, "trio")}, 3, True)
+    assert (missing.name, missing.verdict) == ("lateness of timers: native is not installed", "MISSED")
+
+
+def test_a_timer_that_is_set_and_taken_back_is_never_due(native: Any) -> None:
+    """The program takes back what it sets, a hundred at a time, and leaves those beside it. Row: SC5."""
+    programs = importlib.import_module("native_programs")
+    called: list[str] = []
+
+    class Timer:
+        def cancel(self) -> None:
+            called.append("taken back")
+
+    class Peer:
+        def timers(self) -> Any:
+            return lambda: 1000.0, self.at
+
+        def at(self, deadline: float, fn: Any) -> Timer:
+            assert deadline >= 1060.0
+            with pytest.raises(RuntimeError):
+                fn()
+            called.append("set")
+            return Timer()
+
+        async def sleep(self, seconds: float) -> None:
+            assert seconds == 0
+
+    answer = programs.timers(Peer(), 300, programs.Watch(), 7)
+    with pytest.raises(StopIteration) as ended:
+        answer.send(None)
+    assert ended.value.value == (307, sum(range(300)))
+    assert (called.count("set"), called.count("taken back")) == (407, 300)
