@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import linecache
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
@@ -24,7 +22,6 @@ from kcoro_core import (
     WrongLoop,
     channel,
     open_scope,
-    run,
     select,
     sleep,
     task_dump,
@@ -266,28 +263,3 @@ def test_waits_of_trio_itself_are_told_by_their_function() -> None:
         await trio.Event().wait()
 
     trio.run(main)
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("kcoro_native.stackful"), reason="needs the native engine")
-def test_a_stackful_function_is_told_where_it_waits() -> None:
-    """By the line of the innermost function, however deep below its task's. Row: C8."""
-    stackful: Any = importlib.import_module("kcoro_native.stackful")
-
-    def deep(orders: Channel[str], depth: int) -> None:
-        if depth:
-            deep(orders, depth - 1)
-        else:
-            stackful.wait(orders.recv())
-
-    async def main() -> None:
-        orders: Channel[str] = channel(name="orders")
-        async with open_scope() as scope:
-            scope.launch(stackful.stackful(deep), orders, 5, name="deep")
-            await sleep(0)
-            await sleep(0)
-            told = by_name(task_dump())["deep"]
-            scope.cancel()
-        assert (told.state, line_of(told)) == ("parked", "stackful.wait(orders.recv())")
-        assert str(told.waits).startswith("in recv() of <Channel 'orders'")
-
-    run(main, host="native")

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import gc
 import inspect
+import linecache
 import sys
 import threading
 import traceback
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from kcoro_core import channel, open_scope, sleep
+from kcoro_core import channel, open_scope, sleep, task_dump
 
 from .stacking import native_run, others, stackful, together, wait
 
@@ -590,3 +591,31 @@ def test_a_whole_asyncio_program_runs_inside() -> None:
         return result
 
     assert together(work, work) == [45, 45]
+
+
+# -- dumps
+
+
+def test_a_dump_tells_where_a_stackful_function_waits() -> None:
+    """By the line of the innermost function, however deep below its task's. Row: C8."""
+    orders = channel(name="orders")
+
+    def deep(depth: int) -> None:
+        if depth:
+            deep(depth - 1)
+        else:
+            wait(orders.recv())
+
+    async def main() -> None:
+        async with open_scope() as scope:
+            scope.launch(stackful(deep), 5, name="deep")
+            await sleep(0)
+            await sleep(0)
+            (told,) = [seen for seen in task_dump().tasks if seen.name == "deep"]
+            scope.cancel()
+        assert told.state == "parked"
+        assert str(told.waits).startswith("in recv() of <Channel 'orders'")
+        assert told.place is not None
+        assert linecache.getline(told.place.file, told.place.line).strip() == "wait(orders.recv())"
+
+    native_run(main)
