@@ -51,6 +51,8 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_misuse_random.py",
         "hosts/test_native_outside.py",
         "hosts/test_native_coroutines.py",
+        "hosts/test_native_stacks.py",
+        "hosts/test_native_tunables.py",
         "hosts/test_stackful.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",
@@ -67,6 +69,7 @@ if NATIVE is None or NATIVE.origin is None:
 elif importlib.import_module("kcoro_native._native")._no_stackful() is not None:
     collect_ignore = [
         "hosts/test_native_coroutines.py",
+        "hosts/test_native_stacks.py",
         "hosts/test_stackful.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",

@@ -11,7 +11,9 @@
 #include "alloc.h"
 
 /* The room that a growing ring starts with, and down to which it keeps its memory: one cache line or two. */
-#define FIRST_ROOM 16
+#ifndef KC_RING_FIRST_ROOM
+#define KC_RING_FIRST_ROOM 16
+#endif
 
 int kci_ring_make(kci_ring_t *ring, size_t room) {
     memset(ring, 0, sizeof *ring);
@@ -32,7 +34,7 @@ void kci_ring_free(kci_ring_t *ring) {
 /* Not a realloc: a ring that wraps would have to be moved apart again. */
 int kci_ring_reserve(kci_ring_t *ring, size_t more) {
     kci_ring_t larger;
-    size_t room = ring->room != 0 ? ring->room : FIRST_ROOM;
+    size_t room = ring->room != 0 ? ring->room : KC_RING_FIRST_ROOM;
     if (ring->room - ring->length >= more)
         return 0;
     while (room - ring->length < more && room <= SIZE_MAX / 2)
@@ -47,6 +49,6 @@ int kci_ring_reserve(kci_ring_t *ring, size_t more) {
 }
 
 void kci_ring_shrink(kci_ring_t *ring) {
-    if (ring->length == 0 && ring->room > FIRST_ROOM)
+    if (ring->length == 0 && ring->room > KC_RING_FIRST_ROOM)
         kci_ring_free(ring);
 }

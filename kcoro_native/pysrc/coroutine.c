@@ -146,7 +146,7 @@ static int bind(kpy_coroutine_t *co) {
     if (co->moved != KC_CORO_CREATED)
         return 0;
     const char *name = PyUnicode_AsUTF8(co->name);
-    if (name == NULL || kpy_private_begin(&co->stack, 0, name, co->context) != 0)
+    if (name == NULL || kpy_private_begin(&co->stack, co->state->loops->stack_bytes, name, co->context) != 0)
         return -1;
     co->context = NULL;
     co->thread_id = co->stack.thread->id;

@@ -83,6 +83,7 @@ struct kpy_scheduler {
 struct kpy_loop {
     kpy_scheduler_t base;
     long credit, quantum;
+    long slice; /* steps, at most, before it looks at the world */
     bool is_cancelling; /* some scope was cancelled; until then cancel points need not look */
     bool is_finishing;  /* the main task has ended, and the background is to follow */
     bool is_driven;     /* somebody is in _drive or _close_all */
@@ -140,6 +141,7 @@ struct kpy_loops {
     PyTypeObject *launcher, *stackful, *coroutine;
     struct kpy_coroutine *begun, *dropped; /* coroutines; see coroutine.h */
     uint64_t coroutines;                   /* how many were made */
+    size_t stack_bytes;                    /* of their stacks; 0: KPY_STACK_BYTES */
     bool is_ending;                        /* no more are made */
     PyTypeObject *park, *pause, *cancel_point, *checkpoint, *block, *sleep, *exchange, *plan; /* awaitables */
     /* From core: what schedulers share, classes, exceptions, functions. */

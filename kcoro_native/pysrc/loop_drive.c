@@ -3,7 +3,7 @@
 /*
 ** One run of the loop, from its first step to its last; see loop.h.
 **
-** Steps come first; after every LOOK_EVERY of them, and whenever none is left, callers from other threads, timers and
+** Steps come first; after every `slice` of them, and whenever none is left, callers from other threads, timers and
 ** descriptors have their turn, so that nobody who is always runnable shuts them out.
 */
 
@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#define LOOK_EVERY 61
 /* How long a wait lasts at most, in nanoseconds: while only other threads could end it, and else. */
 #define AMONG_THREADS INT64_C(1000000000)
 #define LONGEST (INT64_C(86400) * 1000000000)
@@ -38,7 +37,7 @@ static int deliver_interrupt(kpy_loop_t *self) {
 
 static int take_steps(kpy_loop_t *self) {
     kpy_scheduler_t *base = &self->base;
-    for (int i = 0; i < LOOK_EVERY && base->queue.length != 0; i++)
+    for (long i = 0; i < self->slice && base->queue.length != 0; i++)
         if (kpy_step(base, kpy_next(base)) != 0)
             return -1;
     return 0;

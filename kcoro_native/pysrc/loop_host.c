@@ -180,6 +180,7 @@ static PyObject *make(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *P
     if (self == NULL)
         return NULL;
     self->base.is_loop = true;
+    self->slice = 61; /* the host says what is set */
     self->calls = PyList_New(0);
     self->watches = PyDict_New();
     if (kpy_scheduler_setup(&self->base, state, NULL, NULL) != 0 || self->calls == NULL || self->watches == NULL ||
@@ -254,6 +255,7 @@ static PyGetSetDef getset[] = {
 static PyMemberDef members[] = {
     {"credit", T_LONG, offsetof(kpy_loop_t, credit), 0, "How many operations may still complete at once."},
     {"quantum", T_LONG, offsetof(kpy_loop_t, quantum), 0, "The credit at the start of a turn; 0 is strict."},
+    {"_slice", T_LONG, offsetof(kpy_loop_t, slice), 0, "Steps before it looks at timers, descriptors and threads."},
     {"_cancelling", T_BOOL, offsetof(kpy_loop_t, is_cancelling), 0, "Whether cancel points have to look."},
     {"_finishing", T_BOOL, offsetof(kpy_loop_t, is_finishing), 0, "Whether the main task has ended."},
     {"_ended", T_BOOL, offsetof(kpy_loop_t, base.is_ended), 0, "Whether no task can be started any more."},

@@ -45,6 +45,12 @@ PyObject *kpy_wait(PyObject *module, PyObject *awaitable);
 /* Why there are no stackful functions here, or None. */
 PyObject *kpy_no_stackful(PyObject *module, PyObject *unused);
 
+/* _use_stacks(size, kept): of those that are made from now on, in bytes, and how many free ones keep their memory. */
+PyObject *kpy_use_stacks(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* _count_stacks(): a dict of kc_stack_counts. */
+PyObject *kpy_count_stacks(PyObject *module, PyObject *unused);
+
 int kpy_init_stackful(PyObject *module, kpy_state_t *state);
 
 #endif

@@ -12,6 +12,7 @@ from .library import CORE, CSRC, HERE, NATIVE, PORT, PORT_FLAGS, build, run
 
 DEFAULTS = {"steal_scan": 4, "deque_room": 2 * 129, "inject_room": 4096, "inject_every": 61, "inline_most": 3}
 DEFAULTS["budget"] = 1000 // 7  # a thousand sends, and a yield after each 128
+DEFAULTS["first_room"] = 16
 # Another default of a macro, and what the program says then.
 OVERRIDES = {
     "KC_SCHED_STEAL_SCAN_MAX=2": {"steal_scan": 2},
@@ -20,6 +21,7 @@ OVERRIDES = {
     "KC_SCHED_INJECT_EVERY=7": {"inject_every": 7},
     "KC_SCHED_INLINE_MAX=9": {"inline_most": 9},
     "KC_SCHED_BUDGET=10": {"budget": 10},
+    "KC_RING_FIRST_ROOM=2": {"first_room": 2},
 }
 
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "kcoro/shared.h"
+#include "ring.h"
 
 static kc_sched_t *made(size_t workers) {
     kc_sched_options_t options = {.workers = workers};
@@ -96,9 +97,15 @@ int main(void) {
     kc_shared_make(&ch, KC_UNLIMITED, 0, KC_SUSPEND, NULL);
     s = made(1);
     kc_sched_spawn(s, NULL, fills, ch, NULL, 0);
-    printf(" budget=%d\n", 1000 / (int)after(s).yields);
+    printf(" budget=%d", 1000 / (int)after(s).yields);
     kc_shared_release(ch);
     for (int i = 0; i < 2; i++)
         kc_task_join(other[i], NULL, 0);
+
+    kci_ring_t ring;
+    kci_ring_make(&ring, 0);
+    kci_ring_reserve(&ring, 1);
+    printf(" first_room=%d\n", (int)ring.room);
+    kci_ring_free(&ring);
     return 0;
 }

@@ -53,6 +53,14 @@ def _natural(value: Any) -> bool:
     return isinstance(value, int) and _positive(value)
 
 
+def _stack(value: Any) -> bool:
+    return _natural(value) and 256 << 10 <= value <= 512 << 20
+
+
+def _count(value: Any) -> bool:
+    return (value == 0 and isinstance(value, int) and not isinstance(value, bool)) or _natural(value)
+
+
 @frozen
 class Settings:
     """All settings with their values; ``source`` is the file they came from, ``skipped`` the keys nobody knows."""
@@ -113,6 +121,18 @@ class Settings:
         "servers that the resolver dns asks, as in 10.0.0.10 or 127.0.0.1:5353, with commas; empty: the system's",
         str,
         _text,
+    )
+    loop_slice: int = _setting(
+        61, "steps of the native loop before it looks at timers, descriptors and other threads", int, _natural
+    )
+    stack_size: int = _setting(
+        8 << 20,
+        "bytes of address space of a stack of the native engine of which nothing else is said: 256 KiB to 512 MiB",
+        int,
+        _stack,
+    )
+    kept_stacks: int = _setting(
+        1088, "free stacks of each size whose memory the native engine keeps for the next", int, _count
     )
     source: Path | None = field(default=None, metadata={"fact": True})
     skipped: tuple[str, ...] = field(default=(), metadata={"fact": True})

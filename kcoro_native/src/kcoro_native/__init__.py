@@ -13,8 +13,5 @@ __all__ = ["VERSION", "compiled", "switch_backend"]
 
 
 def switch_backend() -> str:
-    """How this build switches stacks: ``x86-64``, ``aarch64``, ``riscv64``, ``ucontext``; ``none``: it cannot.
-
-    Coroutines with stacks of their own are for programs in C, so far.
-    """
+    """How this build switches stacks: ``x86-64``, ``aarch64``, ``riscv64``, ``ucontext``; ``none``: it cannot."""
     return compiled()["switcher"]

@@ -34,6 +34,12 @@ def compiled() -> Compiled:
 
 def _no_stackful() -> str | None: ...
 def _end_coroutines() -> None: ...
+def _use_stacks(size: int, kept: int, /) -> None:
+    """Have stacks that are made from now on be of that size, and the memory of so many free ones be kept."""
+
+def _count_stacks() -> dict[str, int]:
+    """How many stacks there are, used and guarded, and how often a free one has lost its memory."""
+
 def wait(awaitable: Awaitable[_T], /) -> _T:
     """Wait for something in a stackful function, as ``await`` does in an async one; see ``kcoro_native.stackful``.
 
@@ -222,6 +228,7 @@ class Loop:
 
     credit: int
     quantum: int
+    _slice: int
     _cancelling: bool
     _finishing: bool
     _ended: bool

@@ -17,6 +17,7 @@ from kcoro_core.engine import ENGINE_API, CoroutineFactory
 from kcoro_core.errors import NotSupported
 
 from . import _native
+from .stacks import use_settings
 
 __all__ = ["NativeCoroutine", "coroutine_factory"]
 
@@ -65,6 +66,7 @@ _factory: Final = _Factory()
 def coroutine_factory() -> CoroutineFactory:
     """What the plugin returns from ``kcoro_coroutine``: never an error, for the engine is whole without them."""
     why = _native._no_stackful()
+    use_settings()
     return _factory if why is None else _None(why)
 
 

@@ -62,6 +62,7 @@ class NativeHost(_native.Loop, Host):
         if clock is not None:
             clock.start_clock()
             self._use_clock(clock.current_time, Waiting(clock).idle)
+        self._slice = settings().loop_slice
         self._root = NativeScope(self)
         self._background: dict[object, NativeScope] = {}
         self._signals = 0

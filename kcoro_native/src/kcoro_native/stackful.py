@@ -19,27 +19,32 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from kcoro_core.cancel import CancelToken
+from kcoro_core.config import settings
 from kcoro_core.errors import NotSupported
 
 from . import _native
 from ._native import wait
+from .stacks import use_settings
 
 __all__ = ["STACK_SIZE", "Direct", "direct", "entered", "stackful", "wait"]
 
 STACK_SIZE: Final = 8 << 20
-"""Bytes of address space of a stack by default; what is not used costs no memory. Use less for very many at once."""
+"""Bytes of address space of a stack by default; what is not used costs no memory. Use less for very many at once.
+
+The setting ``stack_size`` makes it another."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-def stackful(fn: Callable[P, R], /, *, stack_size: int = STACK_SIZE) -> Callable[P, Coroutine[Any, Any, R]]:
+def stackful(fn: Callable[P, R], /, *, stack_size: int | None = None) -> Callable[P, Coroutine[Any, Any, R]]:
     """Make of a plain function one that is awaited, and may ``wait`` from any depth.
 
     ``stack_size``, in bytes, is for the calls of C that are nested in it; those of Python need none. It is rounded up
-    to a power of two, and may be 256 KiB to 512 MiB. With less than the default fewer calls of C may be nested before
-    a RecursionError; CPython 3.11 does not know, and the process ends at the end of a stack.
+    to a power of two, and may be 256 KiB to 512 MiB; None takes the setting of this name. With less than the default
+    fewer calls of C may be nested before a RecursionError; CPython 3.11 does not know, and the process ends at the end
+    of a stack.
 
     :raises NotSupported: not on this version of Python, or on this machine.
     :raises ValueError: ``stack_size`` is out of range.
@@ -48,19 +53,21 @@ def stackful(fn: Callable[P, R], /, *, stack_size: int = STACK_SIZE) -> Callable
         raise NotSupported(why)
     if not callable(fn):
         raise TypeError(f"stackful() needs a function, not {fn!r}")
-    if not _LEAST <= stack_size <= _MOST:
-        raise ValueError(f"stack_size is {_LEAST} to {_MOST} bytes, not {stack_size}")
+    size = settings().stack_size if stack_size is None else stack_size
+    if not _LEAST <= size <= _MOST:
+        raise ValueError(f"stack_size is {_LEAST} to {_MOST} bytes, not {size}")
     qualname = str(getattr(fn, "__qualname__", fn))
 
     @functools.wraps(fn)
     def start(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        return _native.Stackful(fn, args, kwargs, qualname, stack_size)
+        return _native.Stackful(fn, args, kwargs, qualname, size)
 
     return start
 
 
 _LEAST: Final = 256 << 10
 _MOST: Final = 512 << 20
+use_settings()
 
 
 class _Channel(Protocol[T]):
