@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "tokens.h"
+
 /* -- lists */
 
 static void append(kc_subscriptions_t *list, kc_subscription_t *s) {
@@ -122,17 +124,25 @@ static void set_subtree(kc_token_t *token, void *reason, kc_subscriptions_t *pen
     }
 }
 
+void kci_token_set(kc_token_t *token, void *reason, kc_subscriptions_t *pending) {
+    find_subtree(token);
+    set_subtree(token, reason, pending);
+}
+
+void kci_token_tell(kc_subscriptions_t *pending) {
+    for (kc_subscription_t *s; (s = pending->first) != NULL;) {
+        cut(s);
+        s->fn(s);
+    }
+}
+
 int kc_token_trigger(kc_token_t *token, void *reason) {
     kc_subscriptions_t pending = {NULL, NULL};
     if (token == NULL)
         return -EINVAL;
     if (token->is_set)
         return 0;
-    find_subtree(token);
-    set_subtree(token, reason, &pending);
-    for (kc_subscription_t *s; (s = pending.first) != NULL;) {
-        cut(s);
-        s->fn(s);
-    }
+    kci_token_set(token, reason, &pending);
+    kci_token_tell(&pending);
     return 1;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "claim.h"
+#include "tokens.h"
 
 /* -- After */
 
@@ -51,12 +52,12 @@ static void triggered(kc_subscription_t *subscription) {
     kc_waiter_complete(&memory->clause->arm, memory->token->reason);
 }
 
-static int triggered_poll(kc_clause_t *self) {
+int kci_triggered_poll(kc_clause_t *self) {
     const kc_token_t *token = ((kc_triggered_t *)self->subject)->token;
     return token->is_set && kc_waiter_complete(&self->arm, token->reason);
 }
 
-static int triggered_enlist(kc_clause_t *self) {
+int kci_triggered_enlist(kc_clause_t *self) {
     kc_triggered_t *memory = self->subject;
     int rc = kc_token_subscribe(memory->token, &memory->subscription, triggered);
     if (rc != -ECANCELED)
@@ -65,12 +66,12 @@ static int triggered_enlist(kc_clause_t *self) {
     return 0;
 }
 
-static void triggered_withdraw(kc_clause_t *self) {
+void kci_triggered_withdraw(kc_clause_t *self) {
     kc_token_forget(&((kc_triggered_t *)self->subject)->subscription);
 }
 
 int kc_clause_triggered(kc_clause_t *clause, kc_triggered_t *memory, kc_token_t *token) {
-    static const kc_clause_ops_t ops = {triggered_poll, triggered_enlist, triggered_withdraw, NULL};
+    static const kc_clause_ops_t ops = {kci_triggered_poll, kci_triggered_enlist, kci_triggered_withdraw, NULL};
     if (memory == NULL || token == NULL || kc_clause_custom(clause, &ops, memory) != 0)
         return -EINVAL;
     memset(memory, 0, sizeof *memory);

@@ -4,7 +4,8 @@
 ** The inside of a shared channel, for shared.c and shared_select.c.
 **
 ** `lock` guards the channel, the queues of its waiters, and all below. Whoever leaves it calls kci_share_leave: who was
-** decided under it is woken, and what was dropped is shown to the hooks, once no lock is held.
+** decided under it is woken, and what was dropped is shown to the hooks, once no lock is held. Behind it that of a
+** tree of tokens may be taken, see tokens.h.
 */
 #ifndef KCI_SHARE_H
 #define KCI_SHARE_H

@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "share.h"
+#include "tokens.h"
 
 /* -- leaving the lock */
 
@@ -153,54 +154,84 @@ static void book(kc_shared_t *ch, int rc) {
         kc_chan_count_failure(ch->ch, KC_CLOSED);
 }
 
+/* What a send or receive needs to wait. The token is heeded from before the lock is left: who comes once it was
+** triggered finds nobody that waits by it. */
+typedef struct call {
+    kc_op_t op;
+    kc_waiter_t waiter;
+    kci_wait_t wait;
+    kci_heed_t heed;
+} call_t;
+
+/* Begin to wait, with the lock. 0, -ECANCELED or -ENOMEM. */
+static int begin(call_t *call, kc_shared_t *ch, bool sending, void *element, kc_shared_token_t *token) {
+    int rc = kci_wait_begin(&call->wait, &call->op);
+    if (rc != 0)
+        return rc;
+    kc_op_init(&call->op, &call->wait.parker);
+    rc = kci_heed_alone(&call->heed, token, &call->op);
+    if (rc != 0) {
+        kci_wait_end(&call->wait);
+        return rc;
+    }
+    kc_waiter_init(&call->waiter, &call->op, 0, sending, element);
+    kc_chan_enqueue(ch->ch, &call->waiter);
+    return 0;
+}
+
 /*
 ** Wait, with the lock, and leave it. Who has won or shut a waiter has taken it out of its queue; after a wait that
 ** ended otherwise it goes here.
 */
-static int wait(kc_shared_t *ch, bool sending, void **element, int64_t timeout_ns) {
-    kci_wait_t wait;
-    kc_waiter_t w;
-    kc_op_t op;
-    int rc = kci_wait_begin(&wait, &op);
-    if (rc == 0) {
-        kc_op_init(&op, &wait.parker);
-        kc_waiter_init(&w, &op, 0, sending, sending ? *element : NULL);
-        kc_chan_enqueue(ch->ch, &w);
-    }
+static int wait(kc_shared_t *ch, bool sending, void **element, int64_t timeout_ns, kc_shared_token_t *token) {
+    call_t call;
+    int rc = begin(&call, ch, sending, sending ? *element : NULL, token);
+    book(ch, rc);
     kci_share_leave(ch);
     if (rc != 0)
         return rc;
-    rc = kci_wait(&wait, timeout_ns);
+    rc = kci_wait(&call.wait, timeout_ns);
+    kci_forget_alone(&call.heed);
     if (rc == 0) {
         if (!sending)
-            *element = op.value;
+            *element = call.op.value;
         return 0;
     }
     pthread_mutex_lock(&ch->lock);
-    kc_waiter_leave(&w);
+    kc_waiter_leave(&call.waiter);
     book(ch, rc);
     pthread_mutex_unlock(&ch->lock);
     return rc;
 }
 
-static int finish(kc_shared_t *ch, int rc, bool sending, void **element, int64_t timeout_ns) {
+/* The token is asked with the lock, so that nothing comes between it and the channel. */
+static int perform(kc_shared_t *ch, bool sending, void **element, int64_t timeout_ns, kc_shared_token_t *token) {
+    int rc;
+    pthread_mutex_lock(&ch->lock);
+    if (token != NULL && kci_token_is_set(token))
+        rc = -ECANCELED;
+    else
+        rc = sending ? kc_chan_send_now(ch->ch, *element) : kci_share_recv_now(ch, element);
     if (rc == -EAGAIN && timeout_ns != 0)
-        return wait(ch, sending, element, timeout_ns);
-    book(ch, rc);
+        return wait(ch, sending, element, timeout_ns, token);
+    if (rc != 0)
+        book(ch, rc);
     kci_share_leave(ch);
     return kci_share_over(rc);
 }
 
+int kc_send_unless(kc_shared_t *ch, void *element, int64_t timeout_ns, kc_shared_token_t *token) {
+    return ch == NULL ? -EINVAL : perform(ch, true, &element, timeout_ns, token);
+}
+
+int kc_recv_unless(kc_shared_t *ch, void **element, int64_t timeout_ns, kc_shared_token_t *token) {
+    return ch == NULL || element == NULL ? -EINVAL : perform(ch, false, element, timeout_ns, token);
+}
+
 int kc_send(kc_shared_t *ch, void *element, int64_t timeout_ns) {
-    if (ch == NULL)
-        return -EINVAL;
-    pthread_mutex_lock(&ch->lock);
-    return finish(ch, kc_chan_send_now(ch->ch, element), true, &element, timeout_ns);
+    return ch == NULL ? -EINVAL : perform(ch, true, &element, timeout_ns, NULL);
 }
 
 int kc_recv(kc_shared_t *ch, void **element, int64_t timeout_ns) {
-    if (ch == NULL || element == NULL)
-        return -EINVAL;
-    pthread_mutex_lock(&ch->lock);
-    return finish(ch, kci_share_recv_now(ch, element), false, element, timeout_ns);
+    return ch == NULL || element == NULL ? -EINVAL : perform(ch, false, element, timeout_ns, NULL);
 }

@@ -45,10 +45,14 @@ int kci_cond_init(pthread_cond_t *cond) {
 
 /* -- timers */
 
+static bool time_has_come(const kci_wait_t *wait) {
+    return wait->in_time != NULL ? kc_waiter_complete(wait->in_time, NULL) : kc_op_expire(wait->op);
+}
+
 static void expired(kc_timer_t *timer) {
     kci_wait_t *wait = (kci_wait_t *)(void *)((char *)timer - offsetof(kci_wait_t, timer));
     kci_worker_t *worker = kci_seat()->worker;
-    if (kc_op_expire(wait->op) && worker != NULL)
+    if (time_has_come(wait) && worker != NULL)
         kc_atomic_count_add(&worker->counts.timers, 1);
 }
 
@@ -176,7 +180,7 @@ static void wait_as_task(kci_wait_t *wait, kc_task_t *self) {
 
 static void expire_here(kci_wait_t *wait) {
     pthread_mutex_unlock(&wait->lock);
-    kc_op_expire(wait->op);
+    time_has_come(wait);
     kci_wake_owners();
     pthread_mutex_lock(&wait->lock);
 }

@@ -4,7 +4,8 @@
 ** The inside of the scheduler, for scheduler.c, scheduler_books.c, worker.c, idle.c, inject.c, task.c, wait.c and
 ** seat.c; docs/SCHEDULER_DESIGN.md has the reasons.
 **
-** Locks, in the order in which they are taken: a shard's, then `timers_lock`; the others are taken last and alone.
+** Locks, in the order in which they are taken: a shard's, then `timers_lock`; those of channels, then those of trees of
+** tokens; the others are taken last and alone.
 ** Between taking and leaving them nothing switches.
 */
 #ifndef KCI_WORK_H
@@ -57,6 +58,7 @@ struct kci_wait {
     kci_wait_t *next; /* of those to be woken when the lock is left */
     kc_task_t *task;
     kc_op_t *op;
+    kc_waiter_t *in_time; /* who wins when time has come; NULL: the operation expires */
     kc_timer_t timer;
     pthread_mutex_t lock; /* what follows is a thread's */
     pthread_cond_t woken;

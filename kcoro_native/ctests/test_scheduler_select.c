@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* Selects of tasks and threads over shared channels that close: KC_SKIP. Rows: SC3, SE5, CH9. */
+/* Selects of tasks and threads over shared channels that close (KC_SKIP), and clauses about time. Rows: SC3, SE4, SE5,
+** CH9. */
 
 #include <pthread.h>
 
-#include "kcoro/shared.h"
+#include "kcoro/shared_clauses.h"
 #include "workers.h"
 
 #if defined(ROUNDS)
@@ -208,7 +209,115 @@ TEST(selects_that_skip_drain_channels_that_end_at_different_times) {
     }
 }
 
+/* -- clauses about time */
+
+#define NEVER INT64_C(-1)
+
+/* A select of a channel and two clauses about time. */
+static int selects_in_time(kc_shared_t *ch, int64_t one, int64_t other, int64_t timeout_ns) {
+    kc_shared_after_t memory[2];
+    kc_clause_t clauses[3];
+    kc_select_t select;
+    kc_shared_clause_recv(&clauses[0], ch);
+    CHECK(kc_shared_clause_after(&clauses[1], &memory[0], one), ==, 0);
+    CHECK(kc_shared_clause_after(&clauses[2], &memory[1], other), ==, 0);
+    kc_select_init(&select, clauses, 3, KC_BIASED, KC_SKIP);
+    return kc_select_wait(&select, timeout_ns);
+}
+
+static int checks_time(void *arg) {
+    kc_shared_t *ch = arg;
+    CHECK(selects_in_time(ch, NEVER, 0, -1), ==, 2);
+    CHECK(selects_in_time(ch, NEVER, 0, 0), ==, 2);
+    CHECK(selects_in_time(ch, NEVER, MS, -1), ==, 2);
+    CHECK(selects_in_time(ch, MS, MS, -1), ==, 1);
+    CHECK(selects_in_time(ch, MS, MS, MS), ==, 1);
+    CHECK(selects_in_time(ch, LONG, LONG, MS), ==, -ETIME);
+    CHECK(selects_in_time(ch, LONG, MS, LONG), ==, 2);
+    CHECK(selects_in_time(ch, MS, MS, 0), ==, -EAGAIN);
+    CHECK(selects_in_time(ch, NEVER, NEVER, MS), ==, -ETIME);
+    CHECK(kc_send(ch, ELEMENT(1), -1), ==, 0);
+    CHECK(selects_in_time(ch, 0, 0, 0), ==, 0);
+    return 0;
+}
+
+TEST(the_shortest_clause_about_time_wins_if_nothing_comes_before) {
+    kc_shared_t *ch = shared(KC_BUFFERED, 1);
+    checks_time(ch);
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *task = spawn(s, checks_time, ch);
+        CHECK(joined(task), ==, 0);
+        end(s);
+    }
+    kc_shared_close(ch, NULL);
+    CHECK(selects_in_time(ch, MS, LONG, -1), ==, 1); /* a closed channel is skipped, and time still comes */
+    CHECK(kc_shared_clause_after(NULL, NULL, 0), ==, -EINVAL);
+    kc_shared_release(ch);
+}
+
+static int selects_for_long(void *ch) {
+    return selects_in_time(ch, LONG, NEVER, -1);
+}
+
+TEST(a_clause_about_time_ends_nothing_that_came_before) {
+    EACH(n) {
+        kc_shared_t *ch = shared(KC_RENDEZVOUS, 0);
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_task_t *one = spawn(s, selects_for_long, ch), *other = spawn(s, selects_for_long, ch);
+        CHECK(kc_send(ch, ELEMENT(1), -1), ==, 0);
+        kc_task_cancel(one);
+        int rc = joined(one);
+        if (rc != 0) {
+            CHECK(rc, ==, -ECANCELED);
+            CHECK(joined(other), ==, 0);
+        } else {
+            CHECK(kc_send(ch, ELEMENT(1), -1), ==, 0);
+            CHECK(joined(other), ==, 0);
+        }
+        end(s);
+        kc_shared_release(ch);
+    }
+}
+
+/* Time and an element come at once: exactly one of them is what the select says. */
+static int selects_against_time(void *arg) {
+    struct many *m = arg;
+    int received = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        int rc = selects_in_time(m->channels[0], MS / 50, NEVER, -1);
+        CHECK(rc == 0 || rc == 1, ==, 1);
+        received += rc == 0;
+    }
+    kc_shared_close(m->channels[0], NULL);
+    return received;
+}
+
+static int sends_until_closed(void *arg) {
+    struct many *m = arg;
+    int sent = 0, rc;
+    while ((rc = kc_send(m->channels[0], ELEMENT(1), MS / 50)) != -EPIPE)
+        sent += rc == 0;
+    return sent;
+}
+
+TEST(time_and_an_element_never_both_win) {
+    EACH(n) {
+        struct many m;
+        kc_sched_t *s = started(n, KC_RESUME_QUEUE);
+        open_all(&m, KC_RENDEZVOUS, 0);
+        kc_task_t *one = spawn(s, selects_against_time, &m), *other = spawn(s, sends_until_closed, &m);
+        int received = joined(one);
+        CHECK(joined(other), ==, received);
+        end(s);
+        release_all(&m);
+    }
+}
+
 int main(void) {
+    RUN(the_shortest_clause_about_time_wins_if_nothing_comes_before);
+    RUN(a_clause_about_time_ends_nothing_that_came_before);
+    RUN(time_and_an_element_never_both_win);
     RUN(a_closed_clause_is_skipped_and_the_last_one_ends_the_select);
     RUN(without_skip_the_first_closed_clause_wins);
     RUN(a_close_leaves_a_select_waiting_for_the_others);

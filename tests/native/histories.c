@@ -7,15 +7,16 @@
 **     histories SEED COUNT WORKERS
 **
 ** Each history is a line "H kind capacity overflow" and a line for each call:
-** "O began ended how result value arms...", where how is 1 for a try and 2 for a select that skips what is closed, and
-** with three numbers for each arm: channel, whether it sends, what it sends. A close is a call without arms; its value
-** is the channel.
+** "O began ended how result value arms...", with three numbers for each arm: channel, whether it sends, what it sends. In
+** how are 1 for a try, 2 for a select that skips what is closed, and 4 times the number of the token that ends the call,
+** which is that of its task, from 1 on. A close is a call without arms; its value is the channel. A trigger is one as
+** well; its value is that of the last channel and the number of the token.
 */
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kcoro/shared.h"
+#include "kcoro/shared_token.h"
 
 #define CHANNELS 2
 #define TASKS_MOST 4
@@ -29,6 +30,7 @@ struct arm {
 
 struct call {
     int began, ended, arms, result;
+    int token; /* its number, or 0 */
     bool is_try, skips;
     intptr_t value;
     struct arm arm[ARMS_MOST];
@@ -41,6 +43,7 @@ struct actor {
 };
 
 static kc_shared_t *channels[CHANNELS];
+static kc_shared_token_t *tokens[1 + TASKS_MOST]; /* the first is none */
 static kc_atomic_int clock_of_all, ready;
 
 static size_t pick(uint64_t *chance, size_t n) {
@@ -52,11 +55,12 @@ static size_t pick(uint64_t *chance, size_t n) {
 static void call_plain(struct call *call) {
     const struct arm *arm = &call->arm[0];
     int64_t timeout_ns = call->is_try ? 0 : -1;
+    kc_shared_token_t *token = tokens[call->token];
     void *element = NULL;
     if (arm->sending)
-        call->result = kc_send(channels[arm->channel], (void *)(intptr_t)arm->value, timeout_ns);
+        call->result = kc_send_unless(channels[arm->channel], (void *)(intptr_t)arm->value, timeout_ns, token);
     else
-        call->result = kc_recv(channels[arm->channel], &element, timeout_ns);
+        call->result = kc_recv_unless(channels[arm->channel], &element, timeout_ns, token);
     call->value = (intptr_t)element;
 }
 
@@ -71,8 +75,12 @@ static void call_select(struct call *call) {
             kc_shared_clause_recv(&clauses[i], channels[arm->channel]);
     }
     kc_select_init(&select, clauses, (size_t)call->arms, KC_BIASED, call->skips ? KC_SKIP : KC_RAISE);
-    call->result = kc_select_wait(&select, call->is_try ? 0 : -1);
+    call->result = kc_select_unless(&select, call->is_try ? 0 : -1, tokens[call->token]);
     call->value = call->result >= 0 ? (intptr_t)select.op.value : 0;
+}
+
+static void call_trigger(struct call *call) {
+    call->result = kc_shared_token_trigger(tokens[call->value - CHANNELS + 1], NULL);
 }
 
 static int acts(void *arg) {
@@ -85,7 +93,7 @@ static int acts(void *arg) {
         for (volatile size_t pause = pick(&actor->chance, 30); pause != 0; pause--)
             ;
         call->began = kc_atomic_add_sc(&clock_of_all, 1);
-        (call->arms == 1 ? call_plain : call_select)(call);
+        (call->arms == 0 ? call_trigger : call->arms == 1 ? call_plain : call_select)(call);
         call->ended = kc_atomic_add_sc(&clock_of_all, 1);
     }
     return 0;
@@ -93,7 +101,13 @@ static int acts(void *arg) {
 
 /* -- one history */
 
-static void invent(struct call *call, uint64_t *chance, int *value) {
+/* Of the task with this number; tokens are those of `count` tasks. */
+static void invent(struct call *call, int number, int count, uint64_t *chance, int *value) {
+    if (pick(chance, 8) == 0) {
+        call->value = CHANNELS + (intptr_t)pick(chance, (size_t)count);
+        return;
+    }
+    call->token = pick(chance, 2) == 0 ? number : 0;
     call->arms = pick(chance, 3) == 0 ? 2 : 1;
     call->is_try = pick(chance, 3) == 0;
     call->skips = call->arms > 1 && pick(chance, 2) == 0;
@@ -114,8 +128,8 @@ static void close_one(struct call *call, int channel) {
 }
 
 static void tell(const struct call *call) {
-    printf("O %d %d %d %d %d", call->began, call->ended, call->is_try + 2 * call->skips, call->result,
-           (int)call->value);
+    printf("O %d %d %d %d %d", call->began, call->ended, call->is_try + 2 * call->skips + 4 * call->token,
+           call->result, (int)call->value);
     for (int i = 0; i < call->arms; i++)
         printf(" %d %d %d", call->arm[i].channel, call->arm[i].sending, call->arm[i].value);
     putchar('\n');
@@ -140,11 +154,14 @@ static void live(kc_sched_t *s, uint64_t *chance) {
     make_channels(chance);
     kc_atomic_store(&clock_of_all, 0);
     kc_atomic_store(&ready, count);
+    for (int i = 0; i < count; i++)
+        if (kc_shared_token_make(&tokens[1 + i], NULL) != 0)
+            abort();
     for (int i = 0; i < count; i++) {
         actors[i].count = 1 + (int)pick(chance, CALLS_MOST);
         actors[i].chance = *chance + (uint64_t)i;
         for (int k = 0; k < actors[i].count; k++)
-            invent(&actors[i].calls[k], chance, &value);
+            invent(&actors[i].calls[k], 1 + i, count, chance, &value);
         kc_sched_spawn(s, &tasks[i], acts, &actors[i], NULL, -1);
     }
     if (pick(chance, 3) != 0)
@@ -156,6 +173,8 @@ static void live(kc_sched_t *s, uint64_t *chance) {
         for (int k = 0; k < actors[i].count; k++)
             tell(&actors[i].calls[k]);
     }
+    for (int i = 0; i < count; i++)
+        kc_shared_token_release(tokens[1 + i]);
     for (int k = 0; k < CHANNELS; k++) {
         tell(&ends[k]);
         kc_shared_release(channels[k]);

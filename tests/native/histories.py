@@ -15,26 +15,30 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from kcoro_core.engine import CLOSED, WOULD_BLOCK
 from kcoro_core.reference.channel import Channel
 from kcoro_core.reference.waiter import Arm, SelectOperation
-from kcoro_core.semantics import WAITING, ClosedRule, Kind, Overflow
+from kcoro_core.semantics import CANCELLED, WAITING, ClosedRule, Kind, Overflow
 
 CHANNELS = 2
-TRY, SKIPS = 1, 2  # how a call was made
+TRY, SKIPS, TOKEN = 1, 2, 4  # how a call was made
 Outcome = tuple[int, int]
 
 
 @frozen
 class Call:
-    """One call: its times, what it asked for, what became of it; a close has no arms, and its value is the channel."""
+    """One call: its times, what it asked for, what became of it.
+
+    A close has no arms, and its value is the channel; nor has a trigger, whose value is at least CHANNELS.
+    """
 
     began: int
     ended: int
     is_try: bool
     skips: bool
+    token: int
     outcome: Outcome
     arms: tuple[tuple[int, bool, int], ...]
 
@@ -62,18 +66,42 @@ def read(text: str) -> Iterator[History]:
             history = History(kind, numbers[1] or None, list(Overflow)[numbers[2]], [])
         elif history is not None:
             arms = tuple((at, bool(way), value) for at, way, value in zip(*[iter(numbers[5:])] * 3, strict=True))
-            how = numbers[2]
             outcome = numbers[3], numbers[4]
-            history.calls.append(Call(numbers[0], numbers[1], bool(how & TRY), bool(how & SKIPS), outcome, arms))
+            how = bool(numbers[2] & TRY), bool(numbers[2] & SKIPS), numbers[2] // TOKEN
+            history.calls.append(Call(numbers[0], numbers[1], *how, outcome, arms))
     if history is not None:
         yield history
 
 
-def begin(call: Call, channels: list[Channel]) -> Outcome | SelectOperation:
+@define
+class World:
+    """The channels, the tokens that are set, and who waits by which."""
+
+    channels: list[Channel]
+    is_set: set[int] = field(factory=set)
+    waiting: dict[int, SelectOperation] = field(factory=dict)
+
+    def trigger(self, token: int) -> int:
+        """Set it, and end the call that waits by it; 1, or 0 when it is set already."""
+        if token in self.is_set:
+            return 0
+        self.is_set.add(token)
+        if token in self.waiting:
+            self.waiting[token].revoke()
+        return 1
+
+
+def begin(call: Call, world: World) -> Outcome | SelectOperation:
     """Make one call on the model: its outcome, or the operation by which it waits."""
+    channels = world.channels
+    what = call.outcome[1]
+    if not call.arms and what >= CHANNELS:
+        return world.trigger(what - CHANNELS + 1), what
     if not call.arms:
-        channels[call.outcome[1]].close()
+        channels[what].close()
         return call.outcome
+    if call.token in world.is_set:
+        return -errno.ECANCELED, 0
     op = SelectOperation(ClosedRule.SKIP if call.skips else ClosedRule.RAISE, len(call.arms))
     arms = [Arm(op, index, is_sending, value) for index, (_, is_sending, value) in enumerate(call.arms)]
     for arm, (at, is_sending, value) in zip(arms, call.arms, strict=True):
@@ -87,6 +115,8 @@ def begin(call: Call, channels: list[Channel]) -> Outcome | SelectOperation:
         return -errno.EAGAIN, 0
     for arm, (at, _, _) in zip(arms, call.arms, strict=True):
         channels[at].enqueue(arm)
+    if call.token:
+        world.waiting[call.token] = op
     return op
 
 
@@ -96,18 +126,20 @@ def outcome_of(begun: Outcome | SelectOperation) -> Outcome | None:
         return begun
     if begun.claim == WAITING:
         return None
+    if begun.claim == CANCELLED:
+        return -errno.ECANCELED, 0
     return (-errno.EPIPE, 0) if begun.error is not None else (begun.claim, begun.value or 0)
 
 
 def replayed(history: History, order: list[int]) -> tuple[dict[int, Outcome], Any] | None:
     """The outcomes after some calls in an order, and the state; None: one is not what was seen."""
-    channels = [Channel(history.kind, history.capacity, history.overflow) for _ in range(CHANNELS)]
-    begun = {at: begin(history.calls[at], channels) for at in order}
+    world = World([Channel(history.kind, history.capacity, history.overflow) for _ in range(CHANNELS)])
+    begun = {at: begin(history.calls[at], world) for at in order}
     outcomes = {at: outcome for at, call in begun.items() if (outcome := outcome_of(call)) is not None}
     if any(history.calls[at].outcome != outcome for at, outcome in outcomes.items()):
         return None
     waits = [at for at in order if at not in outcomes]
-    return outcomes, (frozenset(order), tuple(tuple(ch.queue) for ch in channels), tuple(waits))
+    return outcomes, (frozenset(order), tuple(tuple(ch.queue) for ch in world.channels), tuple(waits))
 
 
 def order_of(history: History) -> list[int] | None:

@@ -25,6 +25,10 @@ IMPOSSIBLE = {
     "a select sends twice": "O 1 2 0 0 0 0 1 7 1 1 8\nO 3 4 1 0 7 0 0 0\nO 5 6 1 0 8 1 0 0\n",
     "a select that skips ends while one is open": "O 1 4 2 -32 0 0 0 0 1 0 0\nO 2 3 0 0 0\n",
     "a select that skips waits though all are closed": "O 1 2 0 0 0\nO 3 4 0 0 1\nO 5 6 3 -11 0 0 0 0 1 0 0\n",
+    "a call by a set token takes something": "O 1 2 0 1 2\nO 3 4 4 0 0 0 1 7\n",
+    "a token ends a call before it is triggered": "O 1 2 4 -125 0 0 0 0\nO 3 4 0 1 2\n",
+    "a token ends the call of another": "O 1 6 8 -125 0 0 0 0\nO 2 3 0 1 2\nO 4 5 0 0 0\n",
+    "a trigger leaves a call waiting": "O 1 6 4 0 7 0 0 0\nO 2 3 0 1 2\nO 4 5 0 0 0 0 1 7\n",
     "a send succeeds behind a close": "O 1 2 0 0 0\nO 3 4 0 0 0 0 1 7\n",
 }
 
@@ -49,7 +53,10 @@ def refused(program: Path, seed: int, count: int, workers: int) -> list[int]:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_calls_of_many_tasks_have_an_order(workers: int, histories: Path) -> None:
-    """Of two to four tasks: each kind of channel, plain calls, tries, selects, a close. Rows: SC3, SE1, SE5, CH9."""
+    """Of two to four tasks: each kind of channel, plain calls, tries, selects, tokens, a close.
+
+    Rows: SC3, SE1, SE4, SE5, CH8, CH9.
+    """
     assert refused(histories, seed=workers, count=200, workers=workers) == []
 
 
@@ -76,6 +83,8 @@ def test_what_could_not_have_happened_is_refused(wrong: str) -> None:
         "O 1 4 0 1 7 1 0 0 0 0 0\nO 2 3 0 0 0 0 1 7\n",
         "O 1 4 0 -32 0 0 0 0\nO 2 3 0 0 0\n",
         "O 1 4 2 -32 0 0 0 0 1 0 0\nO 2 3 0 0 0\nO 2 3 0 0 1\n",
+        "O 1 4 4 -125 0 0 0 0\nO 2 3 0 1 2\n",
+        "O 1 5 4 0 7 0 0 0\nO 2 4 0 1 2\nO 3 6 0 0 0 0 1 7\n",
         "O 1 2 0 0 0\nO 3 6 2 1 7 0 0 0 1 0 0\nO 4 5 0 0 0 1 1 7\n",
     ],
 )

@@ -51,6 +51,7 @@ LONGER = {
     "test_scheduler": "-DROUNDS=300000",
     "test_shared_scheduler": "-DROUNDS=100000",
     "test_scheduler_select": "-DROUNDS=20000",
+    "test_scheduler_tokens": "-DROUNDS=20000",
     "test_deque": "-DROUNDS=20000000",
 }
 

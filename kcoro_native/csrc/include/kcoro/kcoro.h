@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /* All of libkcoro: channels, select, cancel tokens and timers, for one loop in one thread; coroutines, a scheduler that
-** runs them in many threads, and channels that they share. It knows no Python. */
+** runs them in many threads, and channels and tokens that they share. It knows no Python. */
 #ifndef KCORO_KCORO_H
 #define KCORO_KCORO_H
 
@@ -23,6 +23,8 @@
 #include "select.h"
 #include "semantics.h"
 #include "shared.h"
+#include "shared_clauses.h"
+#include "shared_token.h"
 #include "stack.h"
 #include "timer.h"
 #include "version.h"

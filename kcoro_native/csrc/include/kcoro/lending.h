@@ -2,7 +2,8 @@
 /* Copyright (c) the kcoro authors */
 /*
 ** A link's share in a channel: slots that are lent to one borrower, elements that one keeper holds ahead of its
-** receives, and elements that travel; twin of reference/lending.py. A link is their only user.
+** receives, and elements that travel; twin of reference/lending.py. A link is their only user, and has one loop:
+** channels that threads share lend nothing.
 **
 **     lend ---> lent --somebody else sends, or close--> called back --end_lending--> as before
 **     keep ---> kept --somebody else receives--------> called back --end_keeping--> as before

@@ -77,7 +77,8 @@ int kc_shared_clause_recv(kc_clause_t *clause, kc_shared_t *ch);
 int kc_shared_clause_send(kc_clause_t *clause, kc_shared_t *ch, void *element);
 
 /*
-** Wait for one of the clauses of a select that kc_select_init has begun, all of them made by the two functions above.
+** Wait for one of the clauses of a select that kc_select_init has begun, all of them made by the two functions above
+** or by those of kcoro/shared_clauses.h.
 **
 ** Returns the index that won, and s->op.value is what it gave; -EAGAIN, -ETIME, -ECANCELED, -ENOMEM; -EPIPE: a closed
 ** clause won, s->op.claim is its index, or KC_CLOSED under KC_SKIP; -EINVAL: misuse. Else nothing was taken.

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) the kcoro authors
+"""Faults planted into what threads share of libkcoro, its selects and its tokens, are found by their C tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .test_scheduler_planted import LONGEST, SLOWLY, TRIES, fails, spoilt
+
+pytestmark = pytest.mark.long
+
+# Which test has to see it, and what is changed.
+FAULTS = {
+    "channels that close at once count as one": (
+        "test_scheduler_select",
+        "waiter.c",
+        "        left = kc_atomic_add_sc(&op->open_arms, -1);\n",
+        SLOWLY + "        kc_atomic_store(&op->open_arms, --left);\n",
+    ),
+    "a select that skips ends with the first that closes": (
+        "test_scheduler_select",
+        "waiter.c",
+        "if (left != 0 || ",
+        "if (",
+    ),
+    "time ends a select instead of winning": (
+        "test_scheduler_select",
+        "wait.c",
+        "wait->in_time != NULL ? kc_waiter_complete(wait->in_time, NULL) : kc_op_expire(wait->op)",
+        "kc_op_expire(wait->op)",
+    ),
+    "the last of equal clauses about time wins": (
+        "test_scheduler_select",
+        "shared_select.c",
+        "after == timeout_ns && *in_time == NULL",
+        "after == timeout_ns",
+    ),
+    "a timeout beats a clause that is as long": (
+        "test_scheduler_select",
+        "shared_select.c",
+        "after < timeout_ns || is_as_long",
+        "after < timeout_ns",
+    ),
+    "never comes at once": (
+        "test_scheduler_select",
+        "shared_select.c",
+        "if (after >= 0 && (timeout_ns < 0 ||",
+        "if ((timeout_ns < 0 ||",
+    ),
+    "a set token does not beat what is ready": (
+        "test_scheduler_tokens",
+        "shared.c",
+        "if (token != NULL && kci_token_is_set(token))",
+        "if (0)",
+    ),
+    "a set token does not beat a clause that is ready": (
+        "test_scheduler_tokens",
+        "shared_select.c",
+        "held->token != NULL ? token->token.is_set : kci_token_is_set(token)",
+        "0",
+    ),
+    "a trigger that comes before the wait is missed": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "    return token == NULL ? 0 : kc_token_subscribe(&token->token, &heed->subscription, end);",
+        "    if (token != NULL)\n        kc_token_subscribe(&token->token, &heed->subscription, end);\n    return 0;",
+        "    pthread_mutex_lock(&token->root->lock);\n    int rc = kci_heed",
+        SLOWLY + "    pthread_mutex_lock(&token->root->lock);\n    int rc = kci_heed",
+    ),
+    "a trigger wakes nobody": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "kci_leave(&token->root->lock);",
+        "pthread_mutex_unlock(&token->root->lock);",
+    ),
+    "a token is seen set before those below it are": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "            kc_atomic_store(&kci_shared_of(t)->is_set, 1);\n",
+        "{\n            kc_atomic_store(&kci_shared_of(t)->is_set, 1);\n" + SLOWLY + "}\n",
+        "    pthread_mutex_lock(&token->root->lock);\n    pthread_mutex_unlock(&token->root->lock);\n    return true;",
+        "    return true;",
+    ),
+    "a late child is not seen set": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "    kc_atomic_store(&token->is_set, token->token.is_set);\n",
+        "",
+    ),
+    "only the token itself is seen set": ("test_scheduler_tokens", "shared_token.c", "t = t->found)", "t = NULL)"),
+    "a parent goes before its children": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "    kc_shared_token_retain(parent);\n",
+        "",
+    ),
+    "a child that is gone stays in the tree": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "        kc_token_end(&token->token);\n",
+        "",
+    ),
+    "trees are locked in any order": (
+        "test_scheduler_tokens",
+        "shared_select.c",
+        "    if (held.has_trees)\n        held.token = token;\n",
+        "",
+    ),
+    "a call is heeded for ever": (
+        "test_scheduler_tokens",
+        "shared_token.c",
+        "    kc_token_forget(&heed->subscription);",
+        "    (void)heed;",
+    ),
+    "a call that a token ended is in no book": (
+        "test_scheduler_tokens",
+        "shared.c",
+        "    if (rc == -ECANCELED)\n        kc_chan_count_failure(ch->ch, KC_CANCELLED);\n",
+        "",
+    ),
+    "a clause of one loop is taken": (
+        "test_scheduler_tokens",
+        "shared_select.c",
+        "        if (ops != &of_shared && ops != &of_time && ops != &of_tokens)\n            return false;\n",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault: str, build_dir: Path, tmp_path: Path) -> None:
+    """By the test that is there to find it."""
+    who, *change = FAULTS[fault]
+    assert fails(spoilt(tmp_path, *change), who, TRIES)
+
+
+@pytest.mark.parametrize("who", sorted({fault[0] for fault in FAULTS.values()}))
+def test_nothing_is_found_where_nothing_is_wrong(who: str, build_dir: Path, tmp_path: Path) -> None:
+    """Or what was found above is something else."""
+    assert not fails(spoilt(tmp_path, "deque.h", "SPDX", "SPDX"), who, longest=3 * LONGEST)
