@@ -53,6 +53,7 @@ struct kpy_task {
     uint8_t state, wait_kind;
     bool injected, permit, interrupted, yielded;
     bool to_ask; /* a scope that was cancelled has yet to ask it */
+    bool is_inline; /* a stackful function waits in it that runs next when a task wakes it; see loop_step.c */
     PyObject *weakrefs;
 };
 
@@ -68,6 +69,8 @@ struct kpy_scheduler {
     kpy_state_t *state;
     kpy_queue_t queue;
     kpy_task_t *running;
+    kpy_task_t *slot;  /* the first of the queue, if the running task woke it to be the next; or NULL */
+    unsigned in_a_row; /* steps that came from the slot */
     kpy_task_t *oldest, *youngest; /* those that have not finished; a reference to each */
     PyObject *now, *pick;          /* now: NULL reads the monotonic clock; pick: NULL takes the oldest */
     PyObject *failed;              /* a dict of id: task; errors that nobody has taken */
@@ -180,6 +183,7 @@ extern KPY_THREAD_WORD kpy_loop_t *kpy_loop_here;
 ** once at most, so that waking one needs no memory. */
 int kpy_queue_reserve(kpy_queue_t *queue, size_t tasks);
 void kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task);
+void kpy_queue_push_first(kpy_queue_t *queue, kpy_task_t *task);
 kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index);
 void kpy_queue_remove(kpy_queue_t *queue, kpy_task_t *task); /* if it is there */
 void kpy_queue_free(kpy_queue_t *queue);
@@ -194,6 +198,10 @@ void kpy_task_set_scope(kpy_task_t *task, kpy_scope_t *scope);
 /* -- loop_step.c */
 
 void kpy_enqueue(kpy_task_t *task); /* runnable, at the tail */
+void kpy_enqueue_woken(kpy_task_t *task); /* the same; or the next one, where it is to be and a task has woken it */
+void kpy_dequeue(kpy_task_t *task); /* if it is there */
+kpy_task_t *kpy_take_slot(kpy_scheduler_t *self); /* who is to be the next one; NULL: nobody, or too many were */
+void kpy_empty_queue(kpy_scheduler_t *self);
 void kpy_ready(kpy_task_t *task);
 /* The same for who only knows the task: nothing but its own wake ends a wait in an operation or in time. */
 void kpy_wake_task(kpy_task_t *task);

@@ -184,7 +184,7 @@ static PyObject *close_all(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
         if (kpy_close_task(self->base.youngest) != 0)
             break;
     end_driving(self);
-    self->base.queue.length = 0;
+    kpy_empty_queue(&self->base);
     PyObject *failed = PyErr_Occurred() ? NULL : PyDict_Values(self->base.failed);
     PyDict_Clear(self->base.failed);
     return failed;

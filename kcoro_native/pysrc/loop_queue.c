@@ -34,6 +34,12 @@ void kpy_queue_push(kpy_queue_t *queue, kpy_task_t *task) {
     queue->slots[(queue->head + queue->length++) & (queue->size - 1)] = task;
 }
 
+void kpy_queue_push_first(kpy_queue_t *queue, kpy_task_t *task) {
+    queue->head = (queue->head - 1) & (queue->size - 1);
+    queue->slots[queue->head] = task;
+    queue->length++;
+}
+
 kpy_task_t *kpy_queue_take(kpy_queue_t *queue, size_t index) {
     size_t mask = queue->size - 1;
     kpy_task_t *task = queue->slots[(queue->head + index) & mask];

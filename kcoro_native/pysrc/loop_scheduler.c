@@ -38,11 +38,14 @@ static int choose(kpy_scheduler_t *self, size_t *index) {
 
 kpy_task_t *kpy_next(kpy_scheduler_t *self) {
     size_t index = 0;
-    if (self->queue.length == 1)
-        self->fastpath++;
-    else if (self->pick != NULL && choose(self, &index) != 0)
+    bool is_alone = self->queue.length == 1;
+    kpy_task_t *task = kpy_take_slot(self);
+    self->fastpath += is_alone || task != NULL;
+    if (task != NULL)
+        return task;
+    if (!is_alone && self->pick != NULL && choose(self, &index) != 0)
         return NULL;
-    kpy_task_t *task = kpy_queue_take(&self->queue, index);
+    task = kpy_queue_take(&self->queue, index);
     self->pulls += task->injected;
     return task;
 }
@@ -178,7 +181,7 @@ static PyObject *shut_down(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
     while (self->youngest != NULL)
         if (kpy_close_task(self->youngest) != 0)
             return NULL;
-    self->queue.length = 0;
+    kpy_empty_queue(self);
     PyObject *failed = PyDict_Values(self->failed), *errors = PyList_New(0);
     PyDict_Clear(self->failed);
     for (Py_ssize_t i = 0; failed != NULL && errors != NULL && i < PyList_GET_SIZE(failed); i++)
@@ -215,7 +218,7 @@ int kpy_scheduler_traverse(PyObject *obj, visitproc visit, void *arg) {
 
 int kpy_scheduler_clear(PyObject *obj) {
     kpy_scheduler_t *self = (kpy_scheduler_t *)obj;
-    self->queue.length = 0;
+    kpy_empty_queue(self);
     while (self->youngest != NULL)
         kpy_task_end(self->youngest, NULL, NULL);
     kpy_timers_cancel(self);

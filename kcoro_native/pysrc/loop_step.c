@@ -2,6 +2,7 @@
 /* Copyright (c) the kcoro authors */
 /* One step of one task: into its coroutine, out of it, and what it asked for by what it yielded; see loop.h. */
 
+#include "kcoro/scheduler.h"
 #include "loop.h"
 
 /* How often a coroutine is closed that waits while it is being closed. */
@@ -13,16 +14,64 @@ static void end_park(kpy_task_t *task) {
         task->owner->unparks++;
 }
 
-void kpy_enqueue(kpy_task_t *task) {
+static void make_ready(kpy_task_t *task) {
     end_park(task);
     task->state = KPY_READY;
     task->injected = task->owner->running == NULL;
+}
+
+void kpy_enqueue(kpy_task_t *task) {
+    make_ready(task);
     kpy_queue_push(&task->owner->queue, task);
 }
 
+/* -- inline or by the queue, as in worker.c of libkcoro: the slot is taken when a step is over, and none is nested */
+
+static void leave_slot(kpy_scheduler_t *self) {
+    if (self->slot != NULL)
+        kpy_queue_push(&self->queue, kpy_queue_take(&self->queue, 0));
+    self->slot = NULL;
+}
+
+void kpy_enqueue_woken(kpy_task_t *task) {
+    kpy_scheduler_t *self = task->owner;
+    if (!task->is_inline || self->running == NULL) {
+        kpy_enqueue(task);
+        return;
+    }
+    make_ready(task);
+    leave_slot(self);
+    kpy_queue_push_first(&self->queue, task);
+    self->slot = task;
+}
+
+kpy_task_t *kpy_take_slot(kpy_scheduler_t *self) {
+    if (self->slot != NULL && self->in_a_row < KC_SCHED_INLINE_MAX) {
+        self->in_a_row++;
+        self->slot = NULL;
+        return kpy_queue_take(&self->queue, 0);
+    }
+    leave_slot(self);
+    self->in_a_row = 0;
+    return NULL;
+}
+
+void kpy_dequeue(kpy_task_t *task) {
+    if (task->owner->slot == task)
+        task->owner->slot = NULL;
+    kpy_queue_remove(&task->owner->queue, task);
+}
+
+void kpy_empty_queue(kpy_scheduler_t *self) {
+    self->queue.length = 0;
+    self->slot = NULL;
+}
+
+/* -- who may go on */
+
 void kpy_ready(kpy_task_t *task) {
     if (task->state == KPY_PARKED)
-        kpy_enqueue(task);
+        kpy_enqueue_woken(task);
     else if (task->state == KPY_RUNNING)
         task->permit = true;
 }
@@ -34,7 +83,7 @@ void kpy_wake_task(kpy_task_t *task) {
 
 void kpy_go_on(kpy_task_t *task) {
     if (task->state == KPY_READY)
-        kpy_queue_remove(&task->owner->queue, task);
+        kpy_dequeue(task);
     end_park(task);
     task->state = KPY_RUNNING;
 }
@@ -184,6 +233,7 @@ int kpy_step(kpy_scheduler_t *self, kpy_task_t *task) {
     int rc = 0;
     self->steps++;
     task->state = KPY_RUNNING;
+    task->is_inline = false;
     self->running = task;
     Py_INCREF(task);
     PySendResult sent = advance(self, task, &result);
@@ -233,7 +283,7 @@ int kpy_close_task(kpy_task_t *task) {
     else
         error = kpy_take_exception();
     self->running = NULL;
-    kpy_queue_remove(&self->queue, task);
+    kpy_dequeue(task);
     int rc = keep(self, task, NULL, error);
     Py_DECREF(task);
     return rc;

@@ -92,7 +92,7 @@ void kpy_wake_waiting(kpy_operation_t *operation) {
     if (!kpy_is_task(operation->state, (PyObject *)task) || task->state != KPY_PARKED ||
         task->wait != (PyObject *)operation)
         return;
-    kpy_enqueue(task);
+    kpy_enqueue_woken(task);
 }
 
 bool kpy_resume(kpy_task_t *task) {
@@ -174,7 +174,7 @@ int kpy_interrupt(kpy_task_t *task) {
     if (given_up <= 0 || task->state != KPY_PARKED)
         return given_up < 0 ? -1 : 0;
     task->interrupted = true;
-    kpy_enqueue(task);
+    kpy_enqueue_woken(task);
     return 0;
 }
 

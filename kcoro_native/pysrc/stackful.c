@@ -172,12 +172,14 @@ static PyObject *close_method(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
 /* -- its life */
 
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"fn", "args", "kwargs", "qualname", "stack_size", NULL};
+    static char *names[] = {"fn", "args", "kwargs", "qualname", "stack_size", "is_inline", NULL};
     PyObject *fn, *given, *named, *qualname;
     Py_ssize_t bytes;
+    int is_inline;
     kpy_state_t *state = kpy_state_of_class(type);
-    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!Un:Stackful", names, &fn, &PyTuple_Type,
-                                                      &given, &PyDict_Type, &named, &qualname, &bytes))
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!Unp:Stackful", names, &fn, &PyTuple_Type, &given, &PyDict_Type,
+                                     &named, &qualname, &bytes, &is_inline))
         return NULL;
     kpy_stackful_t *self = (kpy_stackful_t *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -188,6 +190,7 @@ static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     self->kwargs = PyDict_GET_SIZE(named) != 0 ? Py_NewRef(named) : NULL;
     self->qualname = Py_NewRef(qualname);
     self->bytes = (size_t)bytes;
+    self->is_inline = is_inline != 0;
     self->stack.body = run;
     self->stack.owner = self;
     return (PyObject *)self;

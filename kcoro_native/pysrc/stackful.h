@@ -34,6 +34,7 @@ typedef struct kpy_stackful {
     PyObject *weakrefs;
     kpy_state_t *state;
     uint8_t life; /* an enum kpy_life */
+    bool is_inline; /* where it waits, it runs next when another task wakes it */
 } kpy_stackful_t;
 
 /* The innermost one that is being stepped in this thread, or NULL. */

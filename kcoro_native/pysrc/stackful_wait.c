@@ -4,10 +4,18 @@
 
 #include "stackful.h"
 
+/* Who wakes the task is to know that a function waits in it that runs inline. */
+static void tell_task(void) {
+    if (kpy_loop_here != NULL && kpy_loop_here->base.running != NULL)
+        kpy_loop_here->base.running->is_inline = true;
+}
+
 /* Leave the stack until the next step; takes `yielded`. What that step throws, or NULL and *value. */
 static PyObject *yield_up(kpy_stackful_t *self, PyObject *awaited, PyObject *yielded, PyObject **value) {
     self->result = yielded;
     self->awaited = awaited;
+    if (self->is_inline)
+        tell_task();
     kpy_private_switch(&self->stack, NULL);
     PyObject *error = self->thrown;
     self->thrown = self->awaited = NULL;

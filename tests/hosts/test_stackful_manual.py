@@ -17,7 +17,7 @@ PROGRAMS = [(block, answer) for block, answer in pairwise(PAGE) if block.languag
 
 
 def test_the_page_has_programs() -> None:
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 3
 
 
 @pytest.mark.parametrize(("block", "answer"), PROGRAMS, ids=lambda block: str(block.line))

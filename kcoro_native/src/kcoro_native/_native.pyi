@@ -307,7 +307,13 @@ class Stackful(AsyncCoroutine[Any, Any, _T], Generic[_T]):
 
     __qualname__: str
     def __init__(
-        self, fn: Callable[..., _T], args: tuple[Any, ...], kwargs: dict[str, Any], qualname: str, stack_size: int
+        self,
+        fn: Callable[..., _T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        qualname: str,
+        stack_size: int,
+        is_inline: bool,
     ) -> None: ...
     def __await__(self) -> Generator[Any, Any, _T]: ...
     def send(self, value: Any, /) -> Any: ...

@@ -179,8 +179,9 @@ class ReferenceScheduler:
     def stats(self) -> SchedulerStats:
         """The counters since the scheduler was made.
 
-        ``fastpath_hits`` counts steps that needed no choice, because one task was runnable; ``inject_pulls`` steps of
-        tasks that were made runnable from outside any step: by a timer, or by whoever drives the loop.
+        ``fastpath_hits`` counts steps that needed no choice, because one task was runnable (in the native engine also
+        where one was to be the next); ``inject_pulls`` steps of tasks that were made runnable from outside any step: by
+        a timer, or by whoever drives the loop.
         """
         alive = len(self._alive)
         return SchedulerStats(
