@@ -42,7 +42,7 @@ def of_kcoro() -> Way:
 
 
 def of_anybody() -> Way:
-    """The same, by the call that asks each time whose coroutine runs."""
+    """The same, by the call that is about whoever runs."""
     from kcoro_core import Coroutine
 
     return lambda fn, *args: Coroutine(fn, *args).resume, lambda: Coroutine.yield_

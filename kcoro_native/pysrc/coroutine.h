@@ -73,6 +73,17 @@ PyObject *kpy_coroutine_exit_class(void);
 /* Its state, as a CoroutineState. */
 PyObject *kpy_coroutine_state(kpy_coroutine_t *co);
 
+/* What a call takes: `least` to `most` of these, by place or by name. */
+typedef struct kpy_takes {
+    const char *verb;
+    Py_ssize_t least, most;
+    const char *names[2];
+} kpy_takes_t;
+
+/* What was given, as METH_FASTCALL | METH_KEYWORDS has it, into its places in `found`, borrowed; they are NULL before.
+** 0, or -1 and TypeError. */
+int kpy_sort(const kpy_takes_t *takes, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **found);
+
 /* -- coroutine_type.c */
 
 /* Destroy those of this thread that wait: the interpreter is about to end. */

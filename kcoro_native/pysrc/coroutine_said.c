@@ -52,3 +52,34 @@ int kpy_coroutine_outside(const char *verb) {
 PyObject *kpy_coroutine_exit_class(void) {
     return from("kcoro_core.errors", "CoroutineExit");
 }
+
+/* -- arguments */
+
+static int refuse_call(const kpy_takes_t *takes) {
+    const char *second = takes->most > 1 ? ", " : "";
+    PyErr_Format(PyExc_TypeError, "%s() takes %s%s%s, by place or by name, and nothing else", takes->verb,
+                 takes->names[0], second, takes->most > 1 ? takes->names[1] : "");
+    return -1;
+}
+
+static Py_ssize_t place_of(const kpy_takes_t *takes, PyObject *name) {
+    for (Py_ssize_t i = 0; i < takes->most; i++)
+        if (PyUnicode_CompareWithASCIIString(name, takes->names[i]) == 0)
+            return i;
+    return takes->most;
+}
+
+int kpy_sort(const kpy_takes_t *takes, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **found) {
+    Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
+    if (count > takes->most)
+        return refuse_call(takes);
+    for (Py_ssize_t i = 0; i < count; i++)
+        found[i] = args[i];
+    for (Py_ssize_t i = 0; i < named; i++) {
+        Py_ssize_t place = place_of(takes, PyTuple_GET_ITEM(names, i));
+        if (place == takes->most || found[place] != NULL)
+            return refuse_call(takes);
+        found[place] = args[count + i];
+    }
+    return takes->least != 0 && found[0] == NULL ? refuse_call(takes) : 0;
+}

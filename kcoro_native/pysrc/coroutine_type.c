@@ -8,15 +8,25 @@
 
 #include "module.h"
 
+static const kpy_takes_t by_resume = {"resume", 0, 1, {"value", NULL}}, by_throw = {"throw", 1, 1, {"error", NULL}};
+static const kpy_takes_t by_yield = {"yield_", 0, 1, {"value", NULL}};
+static const kpy_takes_t by_yield_to = {"yield_to", 1, 2, {"other", "value"}};
+
 /* -- from outside */
 
-static PyObject *resume(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    if (count > 1)
-        return PyErr_Format(PyExc_TypeError, "resume() takes one value at most");
-    return kpy_coroutine_resume((kpy_coroutine_t *)self, count == 1 ? args[0] : Py_None);
+static PyObject *resume(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *value = NULL;
+    if (names == NULL && count <= 1)
+        value = count == 1 ? args[0] : NULL;
+    else if (kpy_sort(&by_resume, args, count, names, &value) != 0)
+        return NULL;
+    return kpy_coroutine_resume((kpy_coroutine_t *)self, value != NULL ? value : Py_None);
 }
 
-static PyObject *throw(PyObject *self, PyObject *error) {
+static PyObject *throw(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *error = NULL;
+    if (kpy_sort(&by_throw, args, count, names, &error) != 0)
+        return NULL;
     if (!PyExceptionInstance_Check(error))
         return PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %R", error);
     return kpy_coroutine_throw((kpy_coroutine_t *)self, error);
@@ -45,27 +55,31 @@ static PyObject *result(PyObject *obj, PyObject *Py_UNUSED(ignored)) {
 
 /* -- from the body */
 
-static PyObject *yield(PyObject *Py_UNUSED(none), PyObject *const *args, Py_ssize_t count) {
-    if (count > 1)
-        return PyErr_Format(PyExc_TypeError, "yield_() takes one value at most");
-    return kpy_coroutine_yield(count == 1 ? args[0] : Py_None);
+static PyObject *yield(PyObject *Py_UNUSED(none), PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *value = NULL;
+    if (names == NULL && count <= 1)
+        value = count == 1 ? args[0] : NULL;
+    else if (kpy_sort(&by_yield, args, count, names, &value) != 0)
+        return NULL;
+    return kpy_coroutine_yield(value != NULL ? value : Py_None);
 }
 
 static PyObject *park(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(ignored)) {
     return kpy_coroutine_park();
 }
 
-static PyObject *yield_to(PyObject *Py_UNUSED(none), PyObject *const *args, Py_ssize_t count) {
+static PyObject *yield_to(PyObject *Py_UNUSED(none), PyObject *const *args, Py_ssize_t count, PyObject *names) {
     kpy_coroutine_t *running = kpy_switching_here.current;
-    if (count < 1 || count > 2)
-        return PyErr_Format(PyExc_TypeError, "yield_to() takes a coroutine, and one value at most");
+    PyObject *found[2] = {NULL, NULL};
+    if (kpy_sort(&by_yield_to, args, count, names, found) != 0)
+        return NULL;
     if (running == NULL) {
         kpy_coroutine_outside("yield_to");
         return NULL;
     }
-    if (!PyObject_TypeCheck(args[0], running->state->loops->coroutine))
-        return PyErr_Format(PyExc_TypeError, "yield_to() goes on in a coroutine of this engine, not in %R", args[0]);
-    return kpy_coroutine_yield_to((kpy_coroutine_t *)args[0], count == 2 ? args[1] : Py_None);
+    if (!PyObject_TypeCheck(found[0], running->state->loops->coroutine))
+        return PyErr_Format(PyExc_TypeError, "yield_to() goes on in a coroutine of this engine, not in %R", found[0]);
+    return kpy_coroutine_yield_to((kpy_coroutine_t *)found[0], found[1] != NULL ? found[1] : Py_None);
 }
 
 static PyObject *current(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(ignored)) {
@@ -196,8 +210,10 @@ static PyObject *get_frame(PyObject *self, void *Py_UNUSED(closure)) {
 /* -- the type */
 
 static PyMethodDef methods[] = {
-    {"resume", FAST(resume), METH_FASTCALL, "Have it run until it yields, parks or ends."},
-    {"throw", throw, METH_O, "As resume, and the call in which it waits raises the error."},
+    {"resume", FAST(resume), METH_FASTCALL | METH_KEYWORDS,
+     "resume($self, value=None)\n--\n\nHave it run until it yields, parks or ends."},
+    {"throw", FAST(throw), METH_FASTCALL | METH_KEYWORDS,
+     "throw($self, error)\n--\n\nAs resume, and the call in which it waits raises the error."},
     {"unpark", unpark, METH_NOARGS, "Let a parked one go on, or have its next park return at once."},
     {"destroy", destroy, METH_NOARGS, "End it, by CoroutineExit where it waits."},
     {"result", result, METH_NOARGS, "What its body returned; what it raised is raised again."},
@@ -208,8 +224,10 @@ static PyMethodDef methods[] = {
 
 /* As METH_STATIC would have them, but of a kind that the interpreter calls without a detour. */
 static PyMethodDef statics[] = {
-    {"yield_", FAST(yield), METH_FASTCALL, "Give a value to whoever resumed this one."},
-    {"yield_to", FAST(yield_to), METH_FASTCALL, "Go on in another, with a value."},
+    {"yield_", FAST(yield), METH_FASTCALL | METH_KEYWORDS,
+     "yield_(value=None)\n--\n\nGive a value to whoever resumed this one."},
+    {"yield_to", FAST(yield_to), METH_FASTCALL | METH_KEYWORDS,
+     "yield_to(other, value=None)\n--\n\nGo on in another, with a value."},
     {NULL, NULL, 0, NULL},
 };
 

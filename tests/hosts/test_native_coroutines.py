@@ -115,7 +115,9 @@ def test_the_frame_of_one_that_waits_can_be_looked_at() -> None:
     while frame is not None:
         names.append(frame.f_code.co_name)
         frame = frame.f_back
-    assert names == ["yield_", "<lambda>", "body"]
+    if names[0] == "yield_":  # with another engine in the process it asks in Python whose coroutine runs
+        del names[0]
+    assert names == ["<lambda>", "body"]
     co.destroy()
     assert co.frame is None
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,23 +105,74 @@ class Beside:
         return self.running
 
 
-def test_where_those_of_two_engines_run_a_call_has_to_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrapper's answer, which is the same object, does no harm. Row: C1."""
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The coroutines of the reference engine, as if no other had been asked for; afterwards it is as it was."""
+    there_are = plugins.switchers()
     ours = plugins.engine("reference").coroutine
-    assert ours is not None
+    monkeypatch.setattr(plugins, "_switchers", [])
+    plugins._note_switcher(plugins.engine("reference"))
+    yield ours
+    for tell in plugins._watching:
+        tell(there_are)
+
+
+def joined_by(other: Any) -> None:
+    """Another engine is accepted."""
+    plugins._note_switcher(evolve(plugins.engine("reference"), coroutine=other))
+
+
+def test_while_an_engine_is_alone_its_own_functions_are_called(alone: Any) -> None:
+    """So that a yield asks nobody; with another engine each call asks again. Row: C1."""
+    verbs = ("current", "yield_", "yield_to", "park")
+    assert all(getattr(Coroutine, verb) == getattr(alone, verb) for verb in verbs)
+    joined_by(Beside())
+    assert not any(getattr(Coroutine, verb) == getattr(alone, verb) for verb in verbs)
+
+
+def test_arguments_of_moves_may_be_named() -> None:
+    """And no others are taken, by any engine. Row: C1."""
+
+    def body() -> Any:
+        with pytest.raises(TypeError):
+            Coroutine.yield_(1, value=2)
+        with pytest.raises(TypeError):
+            Coroutine.yield_(vlaue=2)  # type: ignore[call-arg]
+        with pytest.raises(TypeError):
+            Coroutine.yield_to()  # type: ignore[call-arg]
+        with pytest.raises(TypeError):
+            Coroutine.yield_to(value=1)  # type: ignore[call-arg]
+        got = Coroutine.yield_(value=1)
+        other = Coroutine(lambda: Coroutine.yield_(got + 1))
+        try:
+            Coroutine.yield_to(value=None, other=other)
+        except KeyError:
+            return "thrown"
+
+    co = Coroutine(body)
+    with pytest.raises(TypeError):
+        co.resume(None, None)  # type: ignore[call-arg]
+    assert (co.resume(), co.resume(value=2)) == (1, 3)
+    with pytest.raises(TypeError):
+        co.throw()  # type: ignore[call-arg]
+    assert co.throw(error=KeyError()) == "thrown"
+
+
+def test_where_those_of_two_engines_run_a_call_has_to_say_which(alone: Any) -> None:
+    """A wrapper's answer, which is the same object, does no harm. Row: C1."""
     other = Beside()
-    monkeypatch.setattr(plugins, "_switchers", [ours, other])
+    joined_by(other)
 
     def body() -> object:
         me = Coroutine.current
         with pytest.raises(WrongState, match="engines beside and reference run in this thread"):
             me()
-        other.running = ours.current()
+        other.running = alone.current()
         assert Coroutine.current() is other.running
         other.running = None
         return Coroutine.yield_("ours")
 
-    co = ours(body, (), None)
+    co = alone(body, (), None)
     assert co.resume() == "ours"
     co.destroy()
 

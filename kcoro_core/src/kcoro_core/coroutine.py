@@ -21,7 +21,7 @@ Twin: kcoro/coroutine.h of libkcoro, whose 0, -EAGAIN and -EINVAL are here a ret
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import plugins
 from .errors import WrongState
@@ -204,3 +204,16 @@ def _own(verb: str) -> CoroutineFactory:
     if running is None:
         raise outside(verb)
     return running
+
+
+_ASKING: Final = {verb: Coroutine.__dict__[verb] for verb in ("current", "yield_", "yield_to", "park")}
+"""The functions above, which ask whose coroutine runs."""
+
+
+def _answer(there_are: list[CoroutineFactory]) -> None:
+    """While there is one engine nothing is to be asked: then its own functions stand in the class."""
+    for verb, asking in _ASKING.items():
+        setattr(Coroutine, verb, staticmethod(getattr(there_are[0], verb)) if len(there_are) == 1 else asking)
+
+
+plugins.watch_switchers(_answer)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pluggy
@@ -41,6 +41,7 @@ __all__ = [
     "resolver",
     "switchers",
     "transport",
+    "watch_switchers",
 ]
 
 ENGINE_HOOKS: Final = ("kcoro_channel", "kcoro_select", "kcoro_scheduler")
@@ -272,11 +273,20 @@ def _native_remedy(name: str) -> str:
 
 # Of every engine that was ever accepted here. Not part of the registry, which may be forgotten: coroutines go on.
 _switchers: list[CoroutineFactory] = []
+# Who wants to know of another one.
+_watching: list[Callable[[list[CoroutineFactory]], None]] = []
 
 
 def _note_switcher(accepted: Engine) -> None:
     if accepted.coroutine is not None and accepted.coroutine not in _switchers:
         _switchers.append(accepted.coroutine)
+        for tell in _watching:
+            tell(_switchers)
+
+
+def watch_switchers(tell: Callable[[list[CoroutineFactory]], None]) -> None:
+    """Have ``tell`` called with what ``switchers`` gives whenever that grows, before the new one has made a coroutine."""
+    _watching.append(tell)
 
 
 def switchers() -> list[CoroutineFactory]:
