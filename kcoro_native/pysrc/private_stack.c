@@ -89,6 +89,7 @@ static int run(void *arg) {
     stand_on(self, thread, &base);
     self->body(self->owner);
     let_context_go(thread);
+    Py_CLEAR(base.handled.exc_value); /* None, which whoever has handled an exception leaves there */
     stand_off(thread);
     return 0;
 }

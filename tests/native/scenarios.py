@@ -44,11 +44,13 @@ from kcoro_core import (
     select,
     serve,
     sleep,
+    task_dump,
     try_select,
 )
 from kcoro_core.hosts.port import READ, current_host
 from kcoro_core.hosts.script import Deadlock
 from kcoro_core.semantics import ClosedRule, Kind, Overflow, Undelivered
+from kcoro_native import _native
 
 __all__ = ["SCENARIOS", "growth"]
 
@@ -402,11 +404,32 @@ async def links() -> None:
         scope.cancel()
 
 
+async def dumps() -> None:
+    """Of tasks in every kind of wait."""
+    async with open_scope() as scope:
+        for wait in (channel().recv(), channel().send("x"), sleep(1000), CancelToken().wait()):
+            scope.launch(given_up, wait)
+        scope.launch(select, Recv(channel()), After(1000))
+        await current_host().pause()
+        str(task_dump())
+        task_dump().as_data()
+        scope.cancel()
+
+
+def of_stacks() -> tuple[Callable[[], Awaitable[None]], ...]:
+    """Those of functions with stacks of their own, on a version of Python that has these."""
+    if _native._no_stackful() is not None:
+        return ()
+    from scenarios_of_stacks import OF_STACKS  # beside this program
+
+    return OF_STACKS
+
+
 SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (
         *(children, scopes, timers, tokens, elements, policies, closes, selects, shares, mistakes, awaited_twice),
-        *(threads, descriptors, generators, stuck, links),
+        *(threads, descriptors, generators, stuck, links, dumps, *of_stacks()),
     )
 }
 
