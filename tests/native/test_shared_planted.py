@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_scheduler_planted import LONGEST, SLOWLY, TRIES, fails, spoilt
+from .test_scheduler_planted import LONGEST, SLOWLY, TRIED_SECONDS, fails, spoilt
 
 pytestmark = pytest.mark.long
 
@@ -134,7 +134,7 @@ FAULTS = {
 def test_a_planted_fault_is_found(fault: str, build_dir: Path, tmp_path: Path) -> None:
     """By the test that is there to find it."""
     who, *change = FAULTS[fault]
-    assert fails(spoilt(tmp_path, *change), who, TRIES)
+    assert fails(spoilt(tmp_path, *change), who, TRIED_SECONDS)
 
 
 @pytest.mark.parametrize("who", sorted({fault[0] for fault in FAULTS.values()}))
