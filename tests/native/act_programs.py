@@ -21,13 +21,15 @@ from attrs import define, evolve, field
 from kcoro_core.semantics import Kind, Overflow, legal_combinations
 from kcoro_core.testing.laws.shapes import shape
 
-from .acts import ARMS, Act, Arm, Op, Patience, Program, Quiet, on_native
+from .acts import ARMS, PARENTS, About, Act, Arm, Op, Patience, Program, Quiet, on_native
 from .acts_on_reference import on_reference, orders_of, unordered
 from .library import CORE, CSRC, HERE, PORT, PORT_FLAGS, build
 
 __all__ = ["build_runner", "differing", "is_one_of", "random_program"]
 
 WEIGHTS = {Op.SEND: 30, Op.RECV: 30, Op.SELECT: 22, Op.STOP: 12, Op.CLOSE: 2, Op.CANCEL: 1}
+# In half of the programs. A trigger ends one wait after the other: with others at once it is not one instant for all.
+OF_TOKENS = {Op.TRIGGER: 4, Op.WAIT: 3}
 PATIENCE = {Patience.TRY: 3, Patience.LATE: 1, Patience.FOREVER: 9}
 WITH_FAR = PATIENCE | {Patience.FAR: 3}  # in some programs, for the runner has to look again and again until all wait
 # Kinds on which senders wait are drawn more often: more can happen there.
@@ -41,6 +43,7 @@ class _Drawing:
     channels: int
     forms: dict[Patience, int]
     rules: int
+    tokens: bool
     acts: list[Act] = field(factory=list)
     calls: list[int] = field(factory=list)  # of the steps so far
     number: int = 0
@@ -50,29 +53,48 @@ class _Drawing:
         begin = len(self.acts)
         for left in reversed(range(count)):
             self.acts.append(evolve(self.act(alone=count == 1), with_next=left > 0))
-        self.calls += [at for at in range(begin, len(self.acts)) if self.acts[at].op <= Op.SELECT]
+        self.calls += [at for at in range(begin, len(self.acts)) if self.acts[at].op.is_call]
 
     def act(self, alone: bool) -> Act:
-        op = self.coin.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        weights = WEIGHTS | (OF_TOKENS if self.tokens and alone else {})
+        op = self.coin.choices(list(weights), list(weights.values()))[0]
         if op is Op.STOP and not self.calls:
             op = Op.SEND
-        channel = self.coin.randrange(self.channels)
         if op is Op.STOP:
             return Act(op, value=self.coin.choice(self.calls[-4:]))
-        patience = self.patience(alone)
+        if op is Op.TRIGGER:
+            return Act(op, value=self.coin.choice([0, 1, 1, 2, 2, 3]))
+        if op is Op.WAIT:
+            return Act(op, token=self.coin.randrange(len(PARENTS)))
+        return self.call(op, self.patience(alone), alone)
+
+    def call(self, op: Op, patience: Patience, alone: bool) -> Act:
         if op is Op.SELECT:
-            arms = tuple(self.arm() for _ in range(self.coin.randint(1, ARMS)))
-            return Act(op, patience=patience, rule=self.coin.randrange(self.rules), arms=arms)
-        return Act(op, channel, self.value() if op is Op.SEND else 0, patience)
+            arms = tuple(self.arm(alone) for _ in range(self.coin.randint(1, ARMS)))
+            # Where one trigger would end a call and be its clause as well, no law says which.
+            token = -1 if any(arm.about is About.TRIGGERED for arm in arms) else self.token()
+            return Act(op, patience=patience, rule=self.coin.randrange(self.rules), arms=arms, token=token)
+        value = self.value() if op is Op.SEND else 0
+        token = self.token() if op.is_call else -1
+        return Act(op, self.coin.randrange(self.channels), value, patience, token=token)
 
     def patience(self, alone: bool) -> Patience:
         """A deadline that is past at once has no place of its own among others that come at once."""
         drawn = self.coin.choices(list(self.forms), list(self.forms.values()))[0]
         return drawn if alone or drawn is not Patience.LATE else Patience.FOREVER
 
-    def arm(self) -> Arm:
-        sends = self.coin.random() < 0.5
-        return Arm(self.coin.randrange(self.channels), sends, self.value() if sends else 0)
+    def arm(self, alone: bool) -> Arm:
+        """A clause; a time, as a deadline, stands alone."""
+        about = self.coin.choices(list(About), [10, 10, 1, 1] if self.tokens else [1, 1, 0, 0])[0]
+        if about is About.TRIGGERED:
+            return Arm(about, self.coin.randrange(len(PARENTS)))
+        if about is About.AFTER and alone:
+            return Arm(about)
+        sends = about is About.SEND
+        return Arm(About(sends), self.coin.randrange(self.channels), self.value() if sends else 0)
+
+    def token(self) -> int:
+        return self.coin.randrange(len(PARENTS)) if self.tokens and self.coin.random() < 0.4 else -1
 
     def value(self) -> int:
         self.number += 1
@@ -84,9 +106,9 @@ def random_program(seed: int, length: int = 24) -> Program:
     coin = Random(seed)
     made = coin.choices(SHAPES, k=coin.randint(1, 3))
     shapes = tuple(shape(kind, overflow, coin.randint(1, 3)) for kind, overflow in made)
-    with_far = coin.random() < 0.2  # with a clause that was skipped the runner would not know who waits
-    drawing = _Drawing(coin, len(shapes), WITH_FAR if with_far else PATIENCE, rules=2 if with_far else 3)
-    together = TOGETHER
+    with_far = coin.random() < 0.2  # with clauses that stand in no line the runner would not know who waits
+    rules, tokens = (2, False) if with_far else (3, coin.random() < 0.5)
+    drawing, together = _Drawing(coin, len(shapes), WITH_FAR if with_far else PATIENCE, rules, tokens), TOGETHER
     for _ in range(coin.randint(4, length)):
         count = coin.choice([2, 2, 3]) if together and coin.random() < 0.1 else 1
         together -= count > 1

@@ -16,22 +16,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kcoro/shared.h"
+#include "kcoro/shared_clauses.h"
 
 #define CHANNELS 4
 #define ARMS 4
+#define TOKENS 4
 #define WORDS 20
 #define ACTS 512
 #define ROOM 65536
 
-enum op { SEND, RECV, SELECT, CLOSE, CANCEL, STOP, RELEASE };
+enum op { SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER };
+enum about { ABOUT_RECV, ABOUT_SEND, ABOUT_TRIGGERED, ABOUT_AFTER };
 enum patience { TRY, LATE, FOREVER, FAR };
 #define HOUR INT64_C(3600000000000)
 enum seen { ENDED = 1000, LOST, QUIET, BOOKS };
 
 struct act {
     struct world *world;
-    const int32_t *words; /* op, with the next one, channel, value, patience, rule, arms; channel, sends, value of each */
+    /* op, with the next one, channel, value, patience, rule, arms; subject, about, value of each; last the token */
+    const int32_t *words;
     kc_task_t *task;
     kc_atomic_int has_ended;
     bool is_told, is_stopped;
@@ -47,6 +50,7 @@ struct hook {
 struct world {
     kc_sched_t *sched;
     kc_shared_t *channels[CHANNELS];
+    kc_shared_token_t *tokens[TOKENS];
     struct hook hooks[CHANNELS];
     struct act acts[ACTS];
     int channel_count, act_count;
@@ -89,30 +93,51 @@ static int64_t timeout(enum patience patience) {
     return of[patience];
 }
 
+/* The token by which a call ends, or NULL. */
+static kc_shared_token_t *token_of(const struct act *act) {
+    return act->words[WORDS - 1] < 0 ? NULL : act->world->tokens[act->words[WORDS - 1]];
+}
+
 static int plain(struct act *act, kc_shared_t *ch) {
     void *element = (void *)(intptr_t)act->words[3];
     int64_t timeout_ns = timeout((enum patience)act->words[4]);
+    kc_shared_token_t *token = token_of(act);
     if (act->words[0] == SEND)
-        return kc_send(ch, element, timeout_ns);
+        return token != NULL ? kc_send_unless(ch, element, timeout_ns, token) : kc_send(ch, element, timeout_ns);
     element = NULL;
-    int rc = kc_recv(ch, &element, timeout_ns);
+    int rc = token != NULL ? kc_recv_unless(ch, &element, timeout_ns, token) : kc_recv(ch, &element, timeout_ns);
     act->value = (intptr_t)element;
     return rc;
 }
 
+/* What clauses about time and tokens need. */
+struct memory {
+    kc_shared_after_t after;
+    kc_triggered_t triggered;
+};
+
+static int fill(const struct world *w, kc_clause_t *clause, struct memory *memory, const int32_t *arm) {
+    if (arm[1] == ABOUT_AFTER)
+        return kc_shared_clause_after(clause, &memory->after, timeout(LATE));
+    if (arm[1] == ABOUT_TRIGGERED)
+        return kc_shared_clause_triggered(clause, &memory->triggered, w->tokens[arm[0]]);
+    kc_shared_t *ch = w->channels[arm[0]];
+    return arm[1] == ABOUT_SEND ? kc_shared_clause_send(clause, ch, (void *)(intptr_t)arm[2])
+                                : kc_shared_clause_recv(clause, ch);
+}
+
 static int chosen(struct act *act) {
     kc_clause_t clauses[ARMS];
+    struct memory memory[ARMS];
     kc_select_t select;
-    const int32_t *arm = act->words + 7;
-    for (int i = 0; i < act->words[6]; i++, arm += 3) {
-        kc_shared_t *ch = act->world->channels[arm[0]];
-        int rc = arm[1] ? kc_shared_clause_send(&clauses[i], ch, (void *)(intptr_t)arm[2])
-                        : kc_shared_clause_recv(&clauses[i], ch);
-        if (rc != 0)
+    size_t count = (size_t)act->words[6];
+    for (size_t i = 0; i < count; i++)
+        if (fill(act->world, &clauses[i], &memory[i], act->words + 7 + 3 * i) != 0)
             die("a clause is refused");
-    }
-    kc_select_init(&select, clauses, (size_t)act->words[6], KC_BIASED, (kc_closed_rule_t)act->words[5]);
-    int rc = kc_select_wait(&select, timeout((enum patience)act->words[4]));
+    kc_select_init(&select, clauses, count, KC_BIASED, (kc_closed_rule_t)act->words[5]);
+    kc_shared_token_t *token = token_of(act);
+    int64_t timeout_ns = timeout((enum patience)act->words[4]);
+    int rc = token != NULL ? kc_select_unless(&select, timeout_ns, token) : kc_select_wait(&select, timeout_ns);
     if (rc >= 0)
         act->value = (intptr_t)select.op.value;
     act->index = rc >= 0 ? rc : rc == -EPIPE && kc_op_claim(&select.op) >= 0 ? kc_op_claim(&select.op) : -1;
@@ -128,6 +153,8 @@ static int act_on(struct act *act) {
         return plain(act, ch);
     case SELECT:
         return chosen(act);
+    case WAIT:
+        return kc_shared_token_wait(token_of(act), timeout((enum patience)act->words[4]));
     case CLOSE:
         return kc_shared_close(ch, NULL);
     case CANCEL:
@@ -137,6 +164,8 @@ static int act_on(struct act *act) {
     case RELEASE:
         w->channels[act->words[2]] = NULL;
         return kc_shared_release(ch);
+    case TRIGGER:
+        return kc_shared_token_trigger(w->tokens[act->words[3]], NULL) < 0 ? -EINVAL : 0;
     }
     return -EINVAL;
 }
@@ -195,10 +224,11 @@ static bool goes_on(struct act *act) {
     return kc_atomic_load_sc(&act->has_ended) == 0;
 }
 
-/* In how many lines an act stands that waits; not under KC_SKIP. One that is about to end stands in its line as well,
-** but not for long. */
+/* In how many lines an act stands that waits; not for a WAIT, KC_SKIP, or other clauses. One that is about to end stands
+** in its line as well, but not for long. */
 static int lines_of(const struct act *act) {
-    if (act->words[4] == LATE || act->is_stopped)
+    kc_shared_token_t *token = token_of(act);
+    if (act->words[4] == LATE || act->is_stopped || (token != NULL && kc_shared_token_is_set(token) == 1))
         return ACTS;
     return act->words[0] == SELECT ? act->words[6] : 1;
 }
@@ -288,6 +318,13 @@ static void make(struct world *w, int channel) {
         die("no channel");
 }
 
+/* A token with a child and a grandchild, and one that is alone. */
+static void make_tokens(struct world *w) {
+    for (int i = 0; i < TOKENS; i++)
+        if (kc_shared_token_make(&w->tokens[i], i == 0 || i == TOKENS - 1 ? NULL : w->tokens[i - 1]) != 0)
+            die("no token");
+}
+
 static void live(kc_sched_t **scheds, const int32_t *head) {
     struct world *w = calloc(1, sizeof *w);
     if (w == NULL || head[0] > CHANNELS || head[2] > ACTS)
@@ -296,6 +333,7 @@ static void live(kc_sched_t **scheds, const int32_t *head) {
     w->sched = scheds[head[1]];
     w->act_count = head[2];
     pthread_mutex_init(&w->lock, NULL);
+    make_tokens(w);
     for (int i = 0; i < w->channel_count; i++)
         make(w, i);
     int32_t *words = calloc((size_t)w->act_count + 1, WORDS * sizeof *words);
@@ -307,6 +345,8 @@ static void live(kc_sched_t **scheds, const int32_t *head) {
     fwrite(&length, sizeof length, 1, stdout);
     fwrite(w->trace, sizeof *w->trace, w->length, stdout);
     pthread_mutex_destroy(&w->lock);
+    for (int i = 0; i < TOKENS; i++)
+        kc_shared_token_release(w->tokens[i]);
     free(words);
     free(w);
 }

@@ -19,10 +19,28 @@ from attrs import field, frozen
 
 from kcoro_core.testing.laws.shapes import Shape
 
-__all__ = ["ARMS", "BOOKS", "CHANNELS", "Act", "Arm", "End", "Lost", "Op", "Patience", "Program", "Quiet", "on_native"]
+__all__ = [
+    "ARMS",
+    "BOOKS",
+    "CHANNELS",
+    "PARENTS",
+    "About",
+    "Act",
+    "Arm",
+    "End",
+    "Lost",
+    "Op",
+    "Patience",
+    "Program",
+    "Quiet",
+    "on_native",
+]
 
 CHANNELS = 4
 ARMS = 4
+PARENTS = (-1, 0, 1, -1)
+"""The tokens of each program: the first has a child and a grandchild, the last is alone."""
+ROOTS = [token for token, parent in enumerate(PARENTS) if parent < 0]
 WORDS = 20
 LONGEST = 120  # seconds; programs take milliseconds, so whoever takes longer hangs
 _ENDED, _LOST, _QUIET, _BOOKS = range(1000, 1004)
@@ -34,9 +52,14 @@ BOOKS = (
 
 
 class Op(enum.IntEnum):
-    """What an act does; those up to SELECT are calls, which may wait."""
+    """What an act does; those up to WAIT, which is for a token, are calls that may wait."""
 
-    SEND, RECV, SELECT, CLOSE, CANCEL, STOP, RELEASE = range(7)
+    SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER = range(9)
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it may wait."""
+        return self <= Op.WAIT
 
 
 class Patience(enum.IntEnum):
@@ -45,18 +68,27 @@ class Patience(enum.IntEnum):
     TRY, LATE, FOREVER, FAR = range(4)
 
 
+class About(enum.IntEnum):
+    """What a clause is about; AFTER is a time that is past at once."""
+
+    RECV, SEND, TRIGGERED, AFTER = range(4)
+
+
 @frozen
 class Arm:
-    """A clause of a select."""
+    """A clause of a select; ``subject`` is a channel or a token."""
 
-    channel: int
-    sends: bool = False
+    about: About
+    subject: int = 0
     value: int = 0
 
 
 @frozen
 class Act:
-    """``value`` is what is sent, or, of a STOP, the number of the act whose task is cancelled."""
+    """``value`` is what is sent, the number of the act whose task a STOP cancels, or of the token that a TRIGGER sets.
+
+    ``token`` is the number of the token that ends a call, or that it waits for; below 0 for none.
+    """
 
     op: Op
     channel: int = 0
@@ -65,12 +97,13 @@ class Act:
     rule: int = 0
     arms: tuple[Arm, ...] = ()
     with_next: bool = False
+    token: int = -1
 
     def words(self) -> list[int]:
         """As ``acts.c`` reads it."""
         head = [self.op, self.with_next, self.channel, self.value, self.patience, self.rule, len(self.arms)]
-        arms = [word for arm in self.arms for word in (arm.channel, arm.sends, arm.value)]
-        return [*map(int, head), *map(int, arms), *[0] * (WORDS - len(head) - len(arms))]
+        arms = [word for arm in self.arms for word in (arm.subject, arm.about, arm.value)]
+        return [*map(int, head), *map(int, arms), *[0] * (WORDS - len(head) - len(arms) - 1), self.token]
 
 
 @frozen
@@ -89,8 +122,14 @@ class Program:
     def ended(self) -> Program:
         """The same with an end that leaves nobody waiting, and every element received or reported."""
         there = set(range(len(self.shapes))) - {act.channel for act in self.acts if act.op is Op.RELEASE}
-        ends = [Act(op, channel) for op in (Op.CLOSE, Op.RELEASE) for channel in sorted(there)]
-        return Program(self.shapes, (*self.acts, *ends), self.resume)
+        closes, releases = ([Act(op, channel) for channel in sorted(there)] for op in (Op.CLOSE, Op.RELEASE))
+        triggers = [Act(Op.TRIGGER, value=token) for token in ROOTS] if self.has_tokens else []
+        return Program(self.shapes, (*self.acts, *closes, *triggers, *releases), self.resume)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether somebody may wait for or by one."""
+        return any(act.token >= 0 or any(arm.about is About.TRIGGERED for arm in act.arms) for act in self.acts)
 
     def words(self) -> list[int]:
         """As ``acts.c`` reads it."""

@@ -12,15 +12,15 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from kcoro_core import Recv, Send, channel, select
-from kcoro_core.errors import ChannelClosed, DeadlineExceeded, WouldBlock
+from kcoro_core import After, CancelToken, Recv, Send, Triggered, channel, select
+from kcoro_core.errors import ChannelClosed, DeadlineExceeded, OperationCancelled, WouldBlock
 from kcoro_core.hosts import script
 from kcoro_core.hosts.port import CancelScope, Nursery, current_host
 from kcoro_core.run import sleep
 from kcoro_core.semantics import ClosedRule, Undelivered
 from kcoro_core.testing.laws.harness import using_engine
 
-from .acts import BOOKS, Act, End, Lost, Op, Patience, Program, Quiet
+from .acts import BOOKS, PARENTS, About, Act, Arm, End, Lost, Op, Patience, Program, Quiet
 
 __all__ = ["on_reference", "orders_of"]
 
@@ -28,6 +28,7 @@ _TICK = 1e-3
 _TIMEOUTS = {Patience.TRY: 0.0, Patience.LATE: _TICK / 2, Patience.FOREVER: None, Patience.FAR: 3600.0}
 _WHY = list(Undelivered)
 _CODES = {WouldBlock: -errno.EAGAIN, DeadlineExceeded: -errno.ETIME, ChannelClosed: -errno.EPIPE}
+_CODES[OperationCancelled] = -errno.ECANCELED
 
 
 @define(eq=False)
@@ -35,12 +36,15 @@ class World:
     """One program while it runs; ``ended`` and ``lost`` are what the step has brought so far."""
 
     channels: list[Any] = field(factory=list)
+    tokens: list[CancelToken] = field(factory=list)
     scopes: dict[int, CancelScope] = field(factory=dict)
     ended: list[End] = field(factory=list)
     lost: list[Lost] = field(factory=list)
 
     def make(self, program: Program) -> None:
-        """The channels, with a hook that writes down."""
+        """The tokens, and the channels with a hook that writes down."""
+        for parent in PARENTS:
+            self.tokens.append(CancelToken(self.tokens[parent] if parent >= 0 else None))
         for number, shape in enumerate(program.shapes):
 
             def hook(value: int, why: Undelivered, of: object, number: int = number) -> None:
@@ -50,20 +54,30 @@ class World:
 
     async def call(self, act: Act) -> tuple[int, int]:
         """Make a call; which clause won, and what was received."""
-        timeout = _TIMEOUTS[act.patience]
+        how: dict[str, Any] = {"timeout": _TIMEOUTS[act.patience]}
+        if act.token >= 0:
+            how["cancel"] = self.tokens[act.token]
         if act.op is Op.SEND:
-            await self.channels[act.channel].send(act.value, timeout=timeout)
+            await self.channels[act.channel].send(act.value, **how)
             return -1, 0
         if act.op is Op.RECV:
-            return -1, await self.channels[act.channel].recv(timeout=timeout)
-        clauses = [Send(ch, arm.value) if arm.sends else Recv(ch) for ch, arm in self._arms(act)]
-        won = await select(*clauses, timeout=timeout, closed=ClosedRule(act.rule))
+            return -1, await self.channels[act.channel].recv(**how)
+        if act.op is Op.WAIT:
+            await self.tokens[act.token].wait()
+            return -1, 0
+        won = await select(*map(self.clause, act.arms), closed=ClosedRule(act.rule), **how)
         if won.error is not None:
             raise won.error
         return won.index, won.value or 0
 
-    def _arms(self, act: Act) -> Iterator[tuple[Any, Any]]:
-        return ((self.channels[arm.channel], arm) for arm in act.arms)
+    def clause(self, arm: Arm) -> Any:
+        """The clause of select that an arm stands for."""
+        if arm.about is About.TRIGGERED:
+            return Triggered(self.tokens[arm.subject])
+        if arm.about is About.AFTER:
+            return After(_TICK / 2)
+        ch = self.channels[arm.subject]
+        return Send(ch, arm.value) if arm.about is About.SEND else Recv(ch)
 
     async def begin(self, number: int, act: Act) -> None:
         """Make a call and keep how it ended."""
@@ -72,7 +86,7 @@ class World:
             try:
                 index, value = await self.call(act)
                 code = 0
-            except (WouldBlock, DeadlineExceeded, ChannelClosed) as error:
+            except (WouldBlock, DeadlineExceeded, ChannelClosed, OperationCancelled) as error:
                 code = _CODES[type(error)]
                 if act.op is Op.SELECT and error.index is not None:
                     index = error.index
@@ -81,17 +95,19 @@ class World:
 
     async def act(self, nursery: Nursery, number: int, act: Act) -> None:
         """One act; then everything is quiet again."""
-        if act.op <= Op.SELECT:
+        if act.op.is_call:
             nursery.start_soon(self.begin, number, act)
         elif act.op is Op.STOP:
             if act.value in self.scopes:
                 self.scopes[act.value].cancel()
+        elif act.op is Op.TRIGGER:
+            self.tokens[act.value].trigger()
         elif act.op is Op.RELEASE:
             self.release(act.channel)
         else:
             ch = self.channels[act.channel]
             ch.close() if act.op is Op.CLOSE else ch.cancel()
-        if act.op > Op.SELECT:
+        if not act.op.is_call:
             self.ended.append(End(number, 0))
         await sleep(_TICK)
 

@@ -8,7 +8,6 @@ __all__ = ["ELSEWHERE"]
 
 _FACE = "it is about what Python's channels show of themselves"
 _REASON = "kcoro/shared.h takes a reason, but has no question for it"
-_UNSET = "a call on a shared channel takes no token; kc_task_cancel is told instead"
 _CLOCK = "it needs a clock that jumps; the scheduler's is the real one"
 _SELECTOR = "a shared select is one kc_select_t, and what makes its order is told in test_model.py"
 _HOOK = "what a hook does, or when it fails, is told in kcoro_native/ctests"
@@ -28,20 +27,16 @@ ELSEWHERE = {
     "CH8.failures-are-booked-as-raised": _CLOCK,
     "CH7.deadlines-are-exact": _CLOCK,
     "CH7.for-ever-is-for-ever": _CLOCK,
-    "CH8.a-set-token-takes-nothing": _UNSET,
-    "K3.cancel-is-prompt": _UNSET,
     "CH6.the-books-are-right-inside-the-hook": _HOOK,
     "CH6.a-hook-that-raises-changes-nothing": _FACE,
     "CH6.a-hook-may-use-its-channel": _HOOK,
     "CH6.the-hook-gets-its-channel": _FACE,
     "CH6.a-hook-keeps-no-channel-alive": _FACE,
     "CH6.overflow-during-a-storm-of-cancels": _CROWD,
-    "SE4.a-set-token-beats-a-ready-clause": _UNSET,
     "SE1.many-selects-many-channels": _CROWD,
     "SE3.unbiased-is-fair": _SELECTOR,
     "SE3.contending-selects-are-fair": _SELECTOR,
     "SE3.round-robin-bounds-runs": _SELECTOR,
-    "SE5.skip-waits-for-other-clauses": "a shared select has no clauses but those of shared channels",
     "SE8.reuse-does-not-grow": _SELECTOR,
     "SE8.add-replace-reset": _SELECTOR,
     "SE8.one-task-at-a-time": _SELECTOR,

@@ -121,6 +121,8 @@ def endings(_: Any) -> Told:
         stop three -> three cancelled; a.waiting_receivers=0 b.waiting_senders=0 c.waiting_receivers=0
         t: send a 2 try -> t would block
         r: recv b try -> r would block
+        four: select recv a, send b 1, recv c by t2
+        trigger t1 -> four cancelled; a.waiting_receivers=0 b.waiting_senders=0 c.waiting_receivers=0
     """,
     )
 
@@ -278,5 +280,33 @@ def takes_nothing(_: Any) -> Told:
         r: recv a -> r got 1
         e: recv a -> e closed
         send b 3 -> one 1 got 3; a.sent=1
+    """,
+    )
+
+
+@row("SE5.skip-waits-for-other-clauses")
+def other_clauses(_: Any) -> Told:
+    return (
+        (PLAIN,),
+        """
+        close a
+        one: select recv a, triggered t3 skip
+        two: select recv a, after skip -> two 1 done
+        three: select triggered t0, recv a skip
+        trigger t3 -> one 1 done
+        trigger t0 -> three 0 done
+    """,
+    )
+
+
+@row("SE4.a-set-token-beats-a-ready-clause")
+def set_already(_: Any) -> Told:
+    return (
+        (shape(BUFFERED),),
+        """
+        send a 1
+        trigger t0
+        one: select recv a by t1 -> one cancelled; a.length=1
+        two: select recv a try -> two 0 got 1
     """,
     )

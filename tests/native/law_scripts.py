@@ -4,10 +4,11 @@
 
     one: send a 1 late -> one late; a.failed_deadline=1
 
-``NAME: send CH VALUE``, ``recv CH``, ``select CLAUSE, CLAUSE``, for a select perhaps ``skip`` or ``return``, and last
-``try``, ``late`` or ``far`` (see Patience). Without a name ``close CH``, ``cancel CH`` (which gives up what is
-queued), ``release CH``, and ``stop NAME``, which cancels a task. Channels are called a, b, c, d. ``&`` stands between
-acts that come at once.
+``NAME: send CH VALUE``, ``recv CH``, ``select CLAUSE, CLAUSE``, ``wait TOKEN``; then, of a select, ``skip`` or
+``return``; ``by TOKEN``; and last ``try``, ``late`` or ``far`` (see Patience). Clauses are ``send CH VALUE``,
+``recv CH``, ``triggered TOKEN`` and ``after``. Without a name ``close CH``, ``cancel CH`` (which gives up what is
+queued), ``release CH``, ``trigger TOKEN``, and ``stop NAME``, which cancels a task. Channels are called a, b, c, d, and
+tokens t0, its child t1, its grandchild t2, and t3. ``&`` stands between acts that come at once.
 
 Behind ``->`` stands all that the step brings: ``NAME done``, ``NAME got VALUE``, ``NAME would block``, ``NAME late``,
 ``NAME cancelled``, ``NAME closed``, for a select with the index of the clause behind the name; ``lost CH VALUE WHY``.
@@ -25,7 +26,7 @@ from attrs import define, evolve, field, frozen
 from kcoro_core.semantics import ClosedRule, Undelivered
 from kcoro_core.testing.laws.shapes import Shape
 
-from .acts import BOOKS, Act, Arm, End, Lost, Op, Patience, Program, Quiet
+from .acts import BOOKS, About, Act, Arm, End, Lost, Op, Patience, Program, Quiet
 
 __all__ = ["Script", "parse"]
 
@@ -88,17 +89,19 @@ class _Reader:
     def _plain(self, op: Op, words: list[str]) -> Act:
         if op is Op.STOP:
             return Act(op, value=self.names[words[0]])
-        patience = _patience(words)
-        return Act(op, _channel(words[0]), int(words[1]) if op is Op.SEND else 0, patience)
+        if op in (Op.WAIT, Op.TRIGGER):
+            token = int(words[0][1])
+            return Act(op, token=token) if op is Op.WAIT else Act(op, value=token)
+        patience, token = _patience(words), _token(words)
+        return Act(op, _channel(words[0]), int(words[1]) if op is Op.SEND else 0, patience, token=token)
 
     def _select(self, text: str) -> Act:
         words = text.split()
-        patience, rule = _patience(words), ClosedRule.RAISE
+        patience, token, rule = _patience(words), _token(words), ClosedRule.RAISE
         if words[-1].upper() in ClosedRule.__members__:
             rule = ClosedRule[words.pop().upper()]
-        arms = [arm.split() for arm in " ".join(words).split(",")]
-        read = tuple(Arm(_channel(arm[1]), arm[0] == "send", int(arm[2]) if arm[0] == "send" else 0) for arm in arms)
-        return Act(Op.SELECT, patience=patience, rule=rule.value, arms=read)
+        arms = tuple(_arm(*arm.split()) for arm in " ".join(words).split(","))
+        return Act(Op.SELECT, patience=patience, rule=rule.value, arms=arms, token=token)
 
     def brought(self, text: str, step: range) -> Brought:
         """Read one thing that a step may bring."""
@@ -129,6 +132,21 @@ def _channel(letter: str) -> int:
 
 def _patience(words: list[str]) -> Patience:
     return Patience[words.pop().upper()] if words[-1] in ("try", "late", "far") else Patience.FOREVER
+
+
+def _token(words: list[str]) -> int:
+    if "by" not in words:
+        return -1
+    token = int(words.pop()[1])
+    words.pop()
+    return token
+
+
+def _arm(word: str, subject: str = "", value: str = "0") -> Arm:
+    about = About[word.upper()]
+    if about is About.AFTER:
+        return Arm(about)
+    return Arm(about, int(subject[1]) if about is About.TRIGGERED else _channel(subject), int(value))
 
 
 def _counter(text: str) -> tuple[tuple[int, str], int]:

@@ -85,6 +85,13 @@ class Story:
         self.late += 1
         return self._line(f"{name}: send {self.ch} {value} late", [f"{name} late"], name)
 
+    def cancelled_call(self, what: str) -> None:
+        """``send VALUE`` or ``recv`` by a token that is set already."""
+        self._line("trigger t0", [])
+        name, (op, *value) = self._name(), what.split()
+        self.cancelled += 1
+        self._line(" ".join([f"{name}: {op} {self.ch}", *value, "by t0"]), [f"{name} cancelled"])
+
     # -- what happens to calls and to the channel
 
     def stop(self, name: str) -> None:

@@ -79,6 +79,12 @@ FAULTS = {
         "kc_chan_count_failure(ch->ch, KC_TIMED_OUT)",
     ),
     "a task that is cancelled waits on": ("task.c", "    kc_op_revoke(kc_atomic_load_ptr_sc(&task->op));\n", ""),
+    "a token that is set already ends nothing": (
+        "shared_token.c",
+        "if (token == NULL || kc_atomic_load(&token->is_set) == 0)",
+        "if (true)",
+    ),
+    "those below are not set": ("shared_token.c", "t != NULL; t = t->found", "t != NULL; t = NULL"),
     "one too many is let in": (
         "channel.c",
         "ch->ring.length < ch->limit)\n        return kci",

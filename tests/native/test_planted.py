@@ -24,6 +24,11 @@ FAULTS = {
         "w = list->first; w != NULL; w = w->next",
         "w = list->last; w; w = w->prev",
     ),
+    "the newest waiter of a channel is served": (
+        "chan.h",
+        "w = list->first; w != NULL; w = w->next",
+        "w = list->last; w; w = w->prev",
+    ),
     "a timeout beats a cancel": ("waiter.c", "op->late != KC_CANCELLED", "op->late != KC_TIMED_OUT"),
     "a dead clause counts twice": ("waiter.c", "if (!w->dead) {", "if (true) {"),
     "a slot is not refilled": ("channel.c", "if (ch->senders.length != 0)\n            refill(ch);", ""),
