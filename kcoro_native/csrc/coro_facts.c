@@ -45,6 +45,14 @@ int kc_coro_rename(kc_coro_t *co, const char *name) {
     return 0;
 }
 
+int kc_coro_stack(const kc_coro_t *co, void **low, size_t *bytes) {
+    if (co == NULL || low == NULL || bytes == NULL)
+        return -EINVAL;
+    *low = co->stack->low;
+    *bytes = (size_t)(co->stack->top - co->stack->low);
+    return 0;
+}
+
 int kc_coro_describe(const kc_coro_t *co, char *text, size_t room) {
     int state = kc_coro_state(co);
     if (state < 0 || (text == NULL && room != 0))

@@ -258,6 +258,26 @@ TEST(names_and_numbers) {
     kc_coro_destroy(named);
 }
 
+TEST(a_stack_says_where_it_is) {
+    kc_coro_options_t options = {100000, NULL};
+    kc_coro_t *co, *other = make(parks, NULL);
+    void *low = NULL, *low_of_other = NULL;
+    size_t bytes = 0, bytes_of_other = 0;
+    CHECK(kc_coro_create(&co, parks, NULL, &options), ==, 0);
+    CHECK(kc_coro_stack(co, &low, &bytes), ==, 0);
+    CHECK(kc_coro_stack(other, &low_of_other, &bytes_of_other), ==, 0);
+    CHECK(bytes, >, 100000);
+    CHECK(bytes_of_other, >, KC_CORO_STACK / 2);
+    /* It lies in the high end itself, and its stack has no byte of another one's. */
+    CHECK((char *)co > (char *)low && (char *)co < (char *)low + bytes, ==, 1);
+    CHECK((char *)low + bytes <= (char *)low_of_other || (char *)low_of_other + bytes_of_other <= (char *)low, ==, 1);
+    CHECK(kc_coro_stack(NULL, &low, &bytes), ==, -EINVAL);
+    CHECK(kc_coro_stack(co, NULL, &bytes), ==, -EINVAL);
+    CHECK(kc_coro_stack(co, &low, NULL), ==, -EINVAL);
+    kc_coro_destroy(other);
+    kc_coro_destroy(co);
+}
+
 /* -- misuse */
 
 static int misuses(void *arg) {
@@ -311,6 +331,7 @@ int main(void) {
     RUN(a_chain_of_resumes_comes_back_in_order);
     RUN(a_body_may_jump_within_its_own_stack);
     RUN(names_and_numbers);
+    RUN(a_stack_says_where_it_is);
     RUN(misuse_is_refused);
     return DONE;
 }

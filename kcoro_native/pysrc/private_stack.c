@@ -8,7 +8,12 @@
 
 const char *kpy_private_missing(void) {
     if (!KPY_HAS_PRIVATE_STACKS)
-        return "functions on private stacks need CPython 3.11, 3.12 or 3.13; this version runs `async def` only";
+        return "functions on private stacks need CPython 3.11 to 3.14; this version runs `async def` only";
+#if KPY_HAS_BOUNDS
+    if (KPY_SET_BOUNDS == NULL || KPY_RESET_BOUNDS == NULL)
+        return "functions on private stacks need PyUnstable_ThreadState_SetStackProtection, which later versions of "
+               "CPython 3.14 have; this one runs `async def` only";
+#endif
     if (strcmp(kc_coro_switcher(), "none") == 0)
         return "functions on private stacks need a switch of stacks, which this build has not for this machine";
     return NULL;
@@ -86,6 +91,7 @@ static int run(void *arg) {
     kpy_private_t *self = arg;
     kpy_stack_base_t base;
     PyThreadState *thread = self->thread;
+    self->base = (const char *)&base;
     stand_on(self, thread, &base);
     self->body(self->owner);
     let_context_go(thread);
@@ -168,6 +174,8 @@ static bool is_flat(const kpy_private_t *self) {
 #if KPY_HAS_CFRAME
     const _PyCFrame *below = self->thread->cframe->previous;
     return below != NULL && below->previous == &self->thread->root_cframe;
+#elif KPY_HAS_BOUNDS
+    return kpy_private_is_shallow(self);
 #else
     /* The interpreter counts 2 for itself, and a call of C 1 at most. */
     return self->c_calls - self->thread->c_recursion_remaining < 4;

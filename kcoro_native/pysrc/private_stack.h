@@ -4,15 +4,17 @@
 ** Python on private stacks: what the interpreter keeps in its thread state about the C stack that it runs on, and how
 ** that is changed together with the stack.
 **
-**                            3.11                        3.12                       3.13
+**                            3.11                        3.12                       3.13          3.14
 **     the running frame      in a _PyCFrame, on the C stack  as 3.11                in the thread state
 **     whether it is traced   in the same _PyCFrame           of the interpreter     as 3.12
-**     recursion              one counter                     Python's, and C's      as 3.12
+**     recursion              one counter                     Python's, and C's      as 3.12       Python's
+**     ends of the stack      -                               -                      -             told by a function
 **     frames of Python       chunks of memory, the first of which is never freed by who leaves a frame
 **     exception handled      a list of items, the first in the thread state
 **     context                of the thread; the cache of context variables goes by its version
 **     trashcan               nesting and list                as 3.11                a list
 **     critical section       -                               -                      one word
+**     compiled trace         -                               -                      -             one word
 **
 ** Only fields of the public struct are touched, and no function of the interpreter that is not public is called.
 **
@@ -22,6 +24,8 @@
 ** Rule 3: the first chunk for frames lies on the private stack itself, so that a stack which is used again costs no
 ** call of the system, and one that is thrown away leaves nothing behind.
 ** Rule 4: what is being raised is taken out before a switch; the field is the same for all stacks.
+** Rule 5: where the interpreter looks at the stack pointer, the first that whoever comes to a stack does is to tell it
+** the ends of that stack: they are asked of libkcoro, which knows who runs, and not kept.
 */
 #ifndef KPY_PRIVATE_STACK_H
 #define KPY_PRIVATE_STACK_H
@@ -59,6 +63,9 @@ typedef struct kpy_stack_state {
 #if KPY_HAS_CRITICAL_SECTION
     uintptr_t critical_section;
 #endif
+#if KPY_HAS_EXECUTOR
+    PyObject *executor;
+#endif
     int depth;    /* of Python's recursion: its limit may change meanwhile */
     int headroom; /* beyond the limit, while a RecursionError is made */
     _PyStackChunk *chunk;
@@ -80,12 +87,24 @@ typedef struct kpy_stack_base {
 #endif
 } kpy_stack_base_t;
 
-#if KPY_HAS_C_RECURSION
+#if KPY_HAS_PY_RECURSION
 #define KPY_DEPTH_LEFT py_recursion_remaining
 #define KPY_DEPTH_MOST py_recursion_limit
 #else
 #define KPY_DEPTH_LEFT recursion_remaining
 #define KPY_DEPTH_MOST recursion_limit
+#endif
+
+#if KPY_HAS_BOUNDS
+/* Tell the interpreter the ends of the stack that runs: a coroutine's, or the thread's own. */
+static inline void kpy_stack_tell(PyThreadState *thread) {
+    void *low;
+    size_t bytes;
+    if (kc_coro_stack(kc_coro_current(), &low, &bytes) == 0)
+        KPY_SET_BOUNDS(thread, low, bytes); /* it refuses only what is smaller than kpy_private_begin allows */
+    else
+        KPY_RESET_BOUNDS(thread);
+}
 #endif
 
 /* Keep what belongs to the stack that runs, before it is left. */
@@ -110,6 +129,9 @@ static inline void kpy_stack_leave(PyThreadState *thread, kpy_stack_state_t *min
 #if KPY_HAS_CRITICAL_SECTION
     mine->critical_section = thread->critical_section;
 #endif
+#if KPY_HAS_EXECUTOR
+    mine->executor = thread->current_executor;
+#endif
     mine->depth = thread->KPY_DEPTH_MOST - thread->KPY_DEPTH_LEFT;
     mine->headroom = thread->recursion_headroom;
     mine->chunk = thread->datastack_chunk;
@@ -121,6 +143,9 @@ static inline void kpy_stack_leave(PyThreadState *thread, kpy_stack_state_t *min
 
 /* Take it up again, when it has been come back to. */
 static inline void kpy_stack_return(PyThreadState *thread, const kpy_stack_state_t *mine) {
+#if KPY_HAS_BOUNDS
+    kpy_stack_tell(thread);
+#endif
 #if KPY_HAS_CFRAME && KPY_HAS_USE_TRACING
     mine->frames->use_tracing = thread->cframe->use_tracing; /* as it is now; it may have been switched on meanwhile */
     thread->trash_delete_nesting = mine->trash_nesting;
@@ -141,6 +166,9 @@ static inline void kpy_stack_return(PyThreadState *thread, const kpy_stack_state
 #endif
 #if KPY_HAS_CRITICAL_SECTION
     thread->critical_section = mine->critical_section;
+#endif
+#if KPY_HAS_EXECUTOR
+    thread->current_executor = mine->executor;
 #endif
     thread->KPY_DEPTH_LEFT = thread->KPY_DEPTH_MOST - mine->depth;
     thread->recursion_headroom = mine->headroom;
@@ -186,6 +214,7 @@ typedef struct kpy_private {
     void *owner;
     PyObject *context; /* which it begins in */
     int c_calls;       /* of C that may be nested on it */
+    const char *base;  /* the address of what lies lowest on it */
 } kpy_private_t;
 
 /* Why this build cannot have private stacks, for NotSupported; NULL: it can. */
@@ -245,5 +274,13 @@ PyObject *kpy_private_frame(const kpy_private_t *self);
 ** finalizer  the text "__del__", interned as the names of functions are
 */
 int kpy_private_may_leave(const kpy_private_t *self, PyObject *finalizer);
+
+/* -- private_depth.c: for versions that do not count the calls of C */
+
+/* To be called once, before the first stack begins: 0, or -1 and an exception. */
+int kpy_private_measure(void);
+
+/* Whether so little lies between the base and the call that asks that C cannot have called Python there. */
+bool kpy_private_is_shallow(const kpy_private_t *self);
 
 #endif

@@ -31,16 +31,39 @@
 
 /*
 ** What the interpreter keeps of the stack that a thread runs on differs from version to version; see private_stack.h.
-** A version without KPY_HAS_PRIVATE_STACKS runs `async def` only: it looks at the addresses of the C stack, or nobody
-** has tested it.
+** A version without KPY_HAS_PRIVATE_STACKS runs `async def` only: nobody has tested it.
 */
 #ifndef KPY_HAS_PRIVATE_STACKS /* tests leave them out */
-#define KPY_HAS_PRIVATE_STACKS (KPY_VERSION_HEX < 0x030e0000)
+#define KPY_HAS_PRIVATE_STACKS 1
 #endif
 #define KPY_HAS_CFRAME (KPY_VERSION_HEX < 0x030d0000)      /* frames hang on a struct of the C stack */
 #define KPY_HAS_USE_TRACING (KPY_VERSION_HEX < 0x030c0000) /* which says as well whether the thread is traced */
-#define KPY_HAS_C_RECURSION (KPY_VERSION_HEX >= 0x030c0000) /* calls of C are counted apart */
+#define KPY_HAS_PY_RECURSION (KPY_VERSION_HEX >= 0x030c0000) /* calls of Python are counted apart from those of C */
+#define KPY_HAS_C_RECURSION (KPY_HAS_PY_RECURSION && KPY_VERSION_HEX < 0x030e0000)
+/* Calls of C are not counted any more: the interpreter looks at the stack pointer, and is told where a stack is. */
+#ifndef KPY_HAS_BOUNDS /* tests pretend */
+#define KPY_HAS_BOUNDS (KPY_VERSION_HEX >= 0x030e0000)
+#endif
+#define KPY_HAS_EXECUTOR (KPY_VERSION_HEX >= 0x030e0000) /* of traces that were compiled, where that is on */
 #define KPY_HAS_CRITICAL_SECTION (KPY_VERSION_HEX >= 0x030d0000)
+
+/*
+** How the interpreter is told where a stack is. The first versions of CPython 3.14 have no function for it, and an
+** extension that was compiled for a later one has to say so there: a weak symbol is NULL where nobody defines it.
+*/
+#if KPY_HAS_BOUNDS
+#ifndef KPY_SET_BOUNDS /* tests pretend that there is none */
+#define KPY_SET_BOUNDS PyUnstable_ThreadState_SetStackProtection
+#endif
+#define KPY_RESET_BOUNDS PyUnstable_ThreadState_ResetStackProtection
+#if defined(__GNUC__)
+#define KPY_MAY_BE_MISSING __attribute__((weak))
+#else
+#define KPY_MAY_BE_MISSING
+#endif
+extern KPY_MAY_BE_MISSING int KPY_SET_BOUNDS(PyThreadState *thread, void *low, size_t bytes);
+extern KPY_MAY_BE_MISSING void KPY_RESET_BOUNDS(PyThreadState *thread);
+#endif
 
 /*
 ** For the few words of each thread that every switch looks at: their place is known when the module is loaded, so that

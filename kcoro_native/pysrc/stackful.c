@@ -313,6 +313,8 @@ static PyType_Spec spec = {
 };
 
 int kpy_init_stackful(PyObject *module, kpy_state_t *state) {
+    if (kpy_private_measure() != 0)
+        return -1;
     state->loops->stackful = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     return state->loops->stackful == NULL ? -1 : PyModule_AddType(module, state->loops->stackful);
 }

@@ -20,6 +20,8 @@ PRIVATE = re.compile(r"\b_Py[A-Z]\w*|\bPyUnstable_\w+|pycore_\w+|Py_BUILD_CORE")
 NAMED = {
     "private_stack.h": {"_PyCFrame", "_PyErr_StackItem", "_PyInterpreterFrame", "_PyStackChunk"},
     "private_stack.c": {"_PyCFrame", "_PyInterpreterFrame"},
+    # No other interface says where a stack is; a version without it is refused by name.
+    "python.h": {"PyUnstable_ThreadState_SetStackProtection", "PyUnstable_ThreadState_ResetStackProtection"},
 }
 # Objects in variables of the file would be shared by interpreters, and outlive the module.
 SHARED = re.compile(r"^static (?:Py\w+|kpy_\w+_t) \*\w+(?: = NULL)?;", re.MULTILINE)

@@ -141,6 +141,14 @@ const char *kc_coro_name(const kc_coro_t *co);
 int kc_coro_rename(kc_coro_t *co, const char *name);
 
 /*
+** Where its body runs: the lowest byte of its stack that may be used into *low, and how many there are from there on
+** into *bytes; those at the high end are the library's own. For a language that watches over its depth.
+**
+** Returns 0, or -EINVAL.
+*/
+int kc_coro_stack(const kc_coro_t *co, void **low, size_t *bytes);
+
+/*
 ** Write "name#id STATE, stack of N bytes" for people, as snprintf does.
 **
 ** Returns the length without an end, which may be more than fits into `room`; or -EINVAL.
