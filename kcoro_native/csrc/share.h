@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** The inside of a shared channel, for shared.c and shared_select.c.
+** The inside of a shared channel, for shared.c, shared_half.c and shared_select.c.
 **
 ** `lock` guards the channel, the queues of its waiters, and all below. Whoever leaves it calls kci_share_leave: who was
 ** decided under it is woken, and what was dropped is shown to the hooks, once no lock is held. Behind it that of a
@@ -23,6 +23,7 @@ typedef struct kci_dropped {
 struct kc_shared {
     pthread_mutex_t lock;
     kc_atomic_int references;
+    kc_atomic_int open_senders, open_receivers; /* halves; without the lock */
     kc_chan_t *ch;
     kc_chan_hooks_t hooks; /* the caller's */
     kci_dropped_t dropped;

@@ -65,6 +65,8 @@ int kc_shared_make(kc_shared_t **out, kc_kind_t kind, size_t capacity, kc_overfl
     if (hooks != NULL)
         ch->hooks = *hooks;
     kc_atomic_store(&ch->references, 1);
+    kc_atomic_store(&ch->open_senders, 0);
+    kc_atomic_store(&ch->open_receivers, 0);
     *out = ch;
     return 0;
 }
@@ -134,6 +136,44 @@ int kc_shared_snapshot(kc_shared_t *ch, kc_snapshot_t *out) {
     int rc = kc_chan_snapshot(ch->ch, out);
     pthread_mutex_unlock(&ch->lock);
     return rc;
+}
+
+/* -- what it says of itself */
+
+int kc_shared_is_closed(kc_shared_t *ch) {
+    if (ch == NULL)
+        return -EINVAL;
+    pthread_mutex_lock(&ch->lock);
+    int is_closed = kc_chan_is_closed(ch->ch);
+    pthread_mutex_unlock(&ch->lock);
+    return is_closed;
+}
+
+int kc_shared_is_drained(kc_shared_t *ch) {
+    if (ch == NULL)
+        return -EINVAL;
+    pthread_mutex_lock(&ch->lock);
+    int is_drained = ch->is_given_up || kc_chan_is_drained(ch->ch);
+    pthread_mutex_unlock(&ch->lock);
+    return is_drained;
+}
+
+void *kc_shared_reason(kc_shared_t *ch) {
+    if (ch == NULL)
+        return NULL;
+    pthread_mutex_lock(&ch->lock);
+    void *reason = kc_chan_reason(ch->ch);
+    pthread_mutex_unlock(&ch->lock);
+    return reason;
+}
+
+size_t kc_shared_length(kc_shared_t *ch) {
+    if (ch == NULL)
+        return 0;
+    pthread_mutex_lock(&ch->lock);
+    size_t length = kc_chan_length(ch->ch);
+    pthread_mutex_unlock(&ch->lock);
+    return length;
 }
 
 /* -- the two directions */

@@ -116,6 +116,21 @@ static void work_with_all_of_it(void) {
     kc_chan_destroy(jobs);
 }
 
+static void make_what_threads_share(void) {
+    kc_shared_t *ch;
+    kc_shared_token_t *token, *child;
+    if (is_done(kc_shared_make(&ch, KC_UNLIMITED, 0, KC_SUSPEND, NULL))) {
+        is_done(kc_send(ch, ELEMENT(1), 0));
+        kc_shared_release(ch);
+    }
+    if (!is_done(kc_shared_token_make(&token, NULL)))
+        return;
+    if (is_done(kc_shared_token_make(&child, token)))
+        kc_shared_token_release(child);
+    CHECK(kc_shared_token_trigger(token, NULL), ==, 1);
+    kc_shared_token_release(token);
+}
+
 static void watch_many(const char *kind) {
     enum { PAIRS = 40 };
     kc_poller_t *poller;
@@ -216,6 +231,10 @@ TEST(working_with_all_of_it) {
     exhaust(work_with_all_of_it);
 }
 
+TEST(making_what_threads_share) {
+    exhaust(make_what_threads_share);
+}
+
 TEST(watching_descriptors) {
     exhaust(watch_with_each_poller);
 }
@@ -257,6 +276,7 @@ int main(void) {
     RUN(sending_to_a_vast_buffer);
     RUN(sharing_without_limit);
     RUN(working_with_all_of_it);
+    RUN(making_what_threads_share);
     RUN(watching_descriptors);
     RUN(waiting_and_handing_over_allocate_nothing);
     RUN(half_a_source_is_refused);

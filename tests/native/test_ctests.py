@@ -42,6 +42,7 @@ def test_a_c_test_passes_under_sanitizers(source: Path, sanitized: Path, tmp_pat
         "test_shared_scheduler",
         "test_scheduler_select",
         "test_scheduler_tokens",
+        "test_scheduler_half",
     ],
 )
 def test_a_build_with_ports_and_without_c11_atomics_passes_too(name: str, ported: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ LONGER = {
     "test_shared_scheduler": "-DROUNDS=100000",
     "test_scheduler_select": "-DROUNDS=20000",
     "test_scheduler_tokens": "-DROUNDS=20000",
+    "test_scheduler_half": "-DROUNDS=50000",
     "test_deque": "-DROUNDS=20000000",
 }
 

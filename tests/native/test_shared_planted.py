@@ -121,6 +121,38 @@ FAULTS = {
         "    if (rc == -ECANCELED)\n        kc_chan_count_failure(ch->ch, KC_CANCELLED);\n",
         "",
     ),
+    "a half that is closed twice counts twice": (
+        "test_scheduler_half",
+        "shared_half.c",
+        "    half->ch = NULL;\n    if (ch == NULL)",
+        "    if (ch == NULL)",
+    ),
+    "the last receiver only closes": (
+        "test_scheduler_half",
+        "shared_half.c",
+        "kc_shared_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);",
+        "kc_shared_close(ch, NULL);",
+    ),
+    "the last sender goes and nobody is told": (
+        "test_scheduler_half",
+        "shared_half.c",
+        "        kc_shared_close(ch, NULL);\n",
+        "        ;\n",
+    ),
+    "two that go at once count as one": (
+        "test_scheduler_half",
+        "shared_half.c",
+        "    if (kc_atomic_add_sc(&ch->open_senders, -1) == 0)\n",
+        "    int left = kc_atomic_load(&ch->open_senders) - 1;\n"
+        + SLOWLY
+        + "    kc_atomic_store(&ch->open_senders, left);\n    if (left == 0)\n",
+    ),
+    "a channel that is closed says it is drained": (
+        "test_scheduler_half",
+        "shared.c",
+        "kc_chan_is_drained(ch->ch);",
+        "kc_chan_is_closed(ch->ch);",
+    ),
     "a clause of one loop is taken": (
         "test_scheduler_tokens",
         "shared_select.c",

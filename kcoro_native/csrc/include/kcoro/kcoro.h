@@ -24,6 +24,7 @@
 #include "semantics.h"
 #include "shared.h"
 #include "shared_clauses.h"
+#include "shared_half.h"
 #include "shared_token.h"
 #include "stack.h"
 #include "timer.h"

@@ -53,6 +53,18 @@ int kc_shared_cancel(kc_shared_t *ch, void *reason, kc_undelivered_t why);
 /* State and counters at one instant. 0, or -EINVAL. */
 int kc_shared_snapshot(kc_shared_t *ch, kc_snapshot_t *out);
 
+/* Whether it takes no more sends: 1, 0 or -EINVAL. Once 1, always. */
+int kc_shared_is_closed(kc_shared_t *ch);
+
+/* Whether it is closed and nothing will ever be received any more: 1, 0 or -EINVAL. Once 1, always. */
+int kc_shared_is_drained(kc_shared_t *ch);
+
+/* What was given to the first close or cancel; NULL before, and of a NULL. */
+void *kc_shared_reason(kc_shared_t *ch);
+
+/* The elements that are queued at one instant; 0 of a NULL. */
+size_t kc_shared_length(kc_shared_t *ch);
+
 /* -- the two directions */
 
 /*
