@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** A kitchen with three cooks: orders go through a pipeline of channels, a waiter selects between what is ready and the
-** closing bell, and every task runs wherever one of two workers has time. It uses nothing but the installed headers:
+** A kitchen with three cooks: orders go through a pipeline of channels, a waiter selects between what is ready, the
+** closing bell and a look at the clock, and every task runs wherever one of two workers has time. It uses nothing but the installed headers:
 **
 **     cmake -S kcoro_native -B build && cmake --build build && cmake --install build --prefix PREFIX
 **     cc -std=c11 -IPREFIX/include kitchen.c PREFIX/lib/libkcoro.a -lpthread -o kitchen && ./kitchen 1000
@@ -19,7 +19,7 @@
 typedef struct kitchen {
     kc_shared_t *orders;  /* numbers of orders, in the pointers themselves */
     kc_shared_t *meals;   /* what the cooks have made of them */
-    kc_shared_t *bell;    /* closes when the kitchen does */
+    kc_shared_token_t *bell; /* is set when the kitchen closes */
     int wanted;
     int served;
     long long sum;
@@ -46,14 +46,17 @@ static int serve(void *arg) {
     kitchen_t *k = arg;
 
     for (;;) {
-        kc_clause_t clauses[2];
+        kc_clause_t clauses[3];
+        kc_triggered_t rings;
+        kc_shared_after_t idles;
         kc_select_t select;
         kc_shared_clause_recv(&clauses[0], k->meals);
-        kc_shared_clause_recv(&clauses[1], k->bell);
-        kc_select_init(&select, clauses, 2, KC_BIASED, KC_RAISE);
-        int won = kc_select_wait(&select, 1000 * MILLISECOND);
+        kc_shared_clause_triggered(&clauses[1], &rings, k->bell);
+        kc_shared_clause_after(&clauses[2], &idles, 1000 * MILLISECOND);
+        kc_select_init(&select, clauses, 3, KC_BIASED, KC_RAISE);
+        int won = kc_select_wait(&select, -1);
         if (won != 0)
-            return won == -EPIPE ? k->served : won; /* the bell; nothing was left, since meals come first */
+            return won == 1 ? k->served : won < 0 ? won : -ETIME; /* the bell; nothing was left, since meals come first */
         k->sum += (long long)(uintptr_t)select.op.value;
         k->served++;
     }
@@ -77,7 +80,7 @@ static int day(void *arg) {
         kc_task_join(cooks[i], &result, -1);
         cooked += result;
     }
-    kc_shared_close(k->bell, NULL);
+    kc_shared_token_trigger(k->bell, NULL);
     kc_task_join(waiter, &result, -1);
     return result == cooked && cooked == k->wanted ? 0 : -EIO;
 }
@@ -93,7 +96,7 @@ int main(int argc, char **argv) {
         return fprintf(stderr, "kitchen: the headers are of another libkcoro\n"), 2;
     if ((rc = kc_shared_make(&k.orders, KC_BUFFERED, 16, KC_SUSPEND, NULL)) != 0 ||
         (rc = kc_shared_make(&k.meals, KC_RENDEZVOUS, 0, KC_SUSPEND, NULL)) != 0 ||
-        (rc = kc_shared_make(&k.bell, KC_RENDEZVOUS, 0, KC_SUSPEND, NULL)) != 0 ||
+        (rc = kc_shared_token_make(&k.bell, NULL)) != 0 ||
         (rc = kc_sched_create(&s, &options)) != 0 || (rc = kc_sched_start(s)) != 0)
         return fprintf(stderr, "kitchen: cannot open: %d\n", rc), 2;
 
@@ -104,7 +107,7 @@ int main(int argc, char **argv) {
     kc_sched_destroy(s);
     kc_shared_release(k.orders);
     kc_shared_release(k.meals);
-    kc_shared_release(k.bell);
+    kc_shared_token_release(k.bell);
     printf("%d orders, %d served, sum %lld\n", k.wanted, k.served, k.sum);
     return failed == 0 ? 0 : 1;
 }
