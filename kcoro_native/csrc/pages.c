@@ -40,4 +40,4 @@ static size_t limit(void) {
     return 65530;
 }
 
-const kci_pages_t kci_pages_posix = {map, unmap, drop, limit};
+const kci_pages_t kci_pages_posix = {map, unmap, drop, kci_guard, limit};

@@ -15,6 +15,9 @@ typedef struct kci_pages {
     void (*unmap)(void *at, size_t length);
     /* Have these pages lose what they hold, and count no more. */
     void (*drop)(void *at, size_t length);
+    /* Have no access to these pages be possible until they are given back; false when the system refuses. One thread at
+    ** a time. */
+    bool (*guard)(void *at, size_t length);
     /* How many mappings a process may have, or SIZE_MAX. */
     size_t (*limit)(void);
 } kci_pages_t;
@@ -30,7 +33,7 @@ extern const kci_pages_t kci_pages_anonymous; /* csrc/port */
 /* The size of a page. */
 size_t kci_page_size(void);
 
-/* Have no access to these pages be possible; false when the system refuses. */
+/* The guard that every system has, which splits the mapping. */
 bool kci_guard(void *at, size_t length);
 
 #endif

@@ -42,7 +42,7 @@ static void guard(kci_slab_t *slab, size_t wanted) {
     size_t page = kci_page_size();
     for (size_t i = 0; i < slab->count; i++) {
         kci_stack_t *stack = &slab->stacks[i];
-        stack->has_guard = i < wanted && kci_guard(stack->low - page, page);
+        stack->has_guard = i < wanted && kci_pages.guard(stack->low - page, page);
         stack->canary = (uint64_t *)(void *)(stack->low - (stack->has_guard ? 0 : EDGE));
         slab->guarded += stack->has_guard;
     }

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import mmap
 import platform
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +92,65 @@ def test_a_hundred_thousand_are_parked_at_once(plain: tuple[str, Path, list[str]
     assert said is not None
     assert int(said[1]) <= 8192
     assert 1000 < int(said[2]) < 33000
+
+
+SAYS_MAPPINGS = """
+#include "kcoro/kcoro.h"
+#include "kcoro/stack.h"
+#include <stdio.h>
+#include <string.h>
+static int idles(void *arg) { (void)arg; return 0; }
+static int lines(void) {
+    FILE *file = fopen("/proc/self/maps", "r");
+    int count = 0;
+    for (int byte; (byte = fgetc(file)) != EOF;)
+        count += byte == '\\n';
+    fclose(file);
+    return count;
+}
+int main(void) {
+    kc_coro_t *all[64];
+    kc_stack_counts_t now;
+    kc_coro_create(&all[0], idles, 0, 0);
+    kc_coro_destroy(all[0]);
+    kc_stacks_trim();
+    int before = lines();
+    for (int i = 0; i < 64; i++)
+        kc_coro_create(&all[i], idles, 0, 0);
+    kc_stacks_count(&now);
+    printf("%zu guards, %d mappings", now.guarded, lines() - before);
+    return 0;
+}
+"""
+
+
+def marks_guards() -> bool:
+    """Whether pages of this system can be marked as guards (Linux 6.13): then reading them ahead is a fault."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    page = libc.mmap(None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    install, populate = 102, 22
+    marked = libc.madvise(page, mmap.PAGESIZE, install) == 0
+    return marked and libc.madvise(page, mmap.PAGESIZE, populate) != 0 and ctypes.get_errno() == errno.EFAULT
+
+
+def test_a_guard_costs_no_mapping_where_pages_can_be_marked(plain: tuple[str, Path, list[str]], tmp_path: Path) -> None:
+    """Elsewhere it costs two, the page and what lies behind it. Row: C2."""
+    _, library, flags = plain
+    source = tmp_path / "mappings.c"
+    source.write_text(SAYS_MAPPINGS)
+    said = re.fullmatch(
+        r"64 guards, (\d+) mappings", run(build(tmp_path / "mappings", [source, library], *flags)).stdout
+    )
+    assert said is not None
+    if marks_guards():
+        assert int(said[1]) <= 2
+    else:
+        assert int(said[1]) >= 2 * 64
 
 
 def test_creating_is_cheap_while_stacks_are_kept(plain: tuple[str, Path, list[str]], tmp_path: Path) -> None:
