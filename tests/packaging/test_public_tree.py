@@ -15,6 +15,7 @@ PRIVATE = [
     re.compile(r"(?i)\b(?:extra[-_])?index[-_]url\b|\bfind[-_]links\b|\btrusted[-_]host\b"),
     re.compile(r"(?i)://[\w.-]*(?:pypi|npmjs|debian|registry|mirror)[\w-]*\."),
 ]
+UNMERGED = re.compile(r"(?m)^(?:<{7}|>{7}) ")
 BUILT = {".pyc", ".so", ".o", ".whl", ".gz", ".lock", ".coverage"}
 
 
@@ -35,6 +36,22 @@ def test_no_file_names_a_machine_or_a_package_index() -> None:
 
 def test_nothing_built_lies_among_the_sources() -> None:
     assert [str(path.relative_to(ROOT)) for path in sources() if path.suffix in BUILT] == []
+
+
+def test_no_file_is_empty_but_the_marks_of_typed_packages() -> None:
+    empty = {path.name for path in sources() if not path.stat().st_size}
+    assert empty <= {"py.typed", "py.typed.in"}
+
+
+def unmerged(text: str) -> bool:
+    """Whether the marks of a merge that was not finished stand in a text."""
+    return UNMERGED.search(text) is not None
+
+
+def test_no_file_is_half_merged() -> None:
+    assert [str(path.relative_to(ROOT)) for path in sources() if unmerged(text_of(path.read_bytes()))] == []
+    assert unmerged("a row\n" + "<" * 7 + " ours\n")
+    assert not unmerged("a heading\n" + "=" * 7 + "\n")
 
 
 @pytest.mark.parametrize(
