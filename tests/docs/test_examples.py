@@ -26,7 +26,7 @@ def _settings_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> object:
     plugins.reset()
 
 
-@pytest.mark.timeout(180)  # some pages start a dozen programs, on a machine that may be busy
+@pytest.mark.timeout(600)  # some pages start a dozen programs, on a machine that may be busy
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_examples_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
     """Row: Q2, Q7."""

@@ -21,7 +21,7 @@ import kcoro_core
 LAWS = Path(__file__).parent.parent / "laws"
 SCHEDULES = 4000
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def plant(fault: Fault, package: Path) -> None:
@@ -50,7 +50,7 @@ def run(package: Path, *arguments: str) -> tuple[int, str]:
         cwd=package.parent,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
     return done.returncode, done.stdout + done.stderr
 

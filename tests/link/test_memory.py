@@ -153,7 +153,7 @@ class Lines:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_on_another_process_costs_no_more_than_the_bound(tmp_path: Path, name: str) -> None:
     """Over uds:, with default limits: the server's resident memory grows by 2 x budget + 16 MiB at most. Row: X3."""
@@ -177,7 +177,7 @@ def test_an_attack_on_another_process_costs_no_more_than_the_bound(tmp_path: Pat
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_stopped_process_costs_no_more_than_the_bound_and_goes_on_later(tmp_path: Path) -> None:
     """A reader that is stopped while it is served: bounded memory, others served; then it goes on. Rows: X3, N4."""
     budget, uri = 8 * MIB, f"uds:{tmp_path}/s"
