@@ -17,6 +17,8 @@ MOST_BYTES: Final = 1 << 24
 """More than anything holds that has a bound."""
 AT_ONCE_SECONDS: Final = 1.0
 """What twenty calls that wait for nobody take at most, on a machine that has other things to do as well."""
+ROUNDS: Final = 3
+"""Of so many times twenty the quickest counts: in each of them the machine may have had other things to do for longer."""
 
 
 @case("3.6", Capability.RELIABLE)
@@ -43,12 +45,15 @@ def parks_nobody(bench: Bench) -> None:
     """Towards a peer that does not read send_frame answers at once, and so does everything else."""
     near, _ = bench.pair()
     bench.fill(near, FRAME)
-    started = time.monotonic()
-    for _ in range(20):
-        bench.send(near, FRAME)
-        bench.vtable.pump(near, bench.clock.now(), WRITE)
-        bench.vtable.poll_handle(near)
-    check(time.monotonic() - started < AT_ONCE_SECONDS, "a call waited for a peer that does not read")
+    took = []
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        for _ in range(20):
+            bench.send(near, FRAME)
+            bench.vtable.pump(near, bench.clock.now(), WRITE)
+            bench.vtable.poll_handle(near)
+        took.append(time.monotonic() - started)
+    check(min(took) < AT_ONCE_SECONDS, "a call waited for a peer that does not read")
 
 
 @case("3.8", Capability.RELIABLE)

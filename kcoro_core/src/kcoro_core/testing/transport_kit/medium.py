@@ -32,7 +32,7 @@ __all__ = [
     "tap",
 ]
 
-PATIENCE_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 5.0
 GREETING: Final = RawFrame(header(5, 77), b"hello")
 
 
