@@ -54,9 +54,11 @@ if NATIVE is None or NATIVE.origin is None:
         "hosts/test_native_stacks.py",
         "hosts/test_native_tunables.py",
         "hosts/test_stackful.py",
+        "hosts/test_stackful_depth.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",
         "hosts/test_stackful_memory.py",
+        "hosts/test_stackful_resume.py",
         "hosts/test_stackful_state.py",
         "hosts/test_stackful_refused.py",
         "laws/test_native.py",
@@ -71,9 +73,11 @@ elif importlib.import_module("kcoro_native._native")._no_stackful() is not None:
         "hosts/test_native_coroutines.py",
         "hosts/test_native_stacks.py",
         "hosts/test_stackful.py",
+        "hosts/test_stackful_depth.py",
         "hosts/test_stackful_ends.py",
         "hosts/test_stackful_manual.py",
         "hosts/test_stackful_memory.py",
+        "hosts/test_stackful_resume.py",
         "hosts/test_stackful_state.py",
     ]
 

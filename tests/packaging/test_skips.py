@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,17 @@ SKIPS = {
     "of_a_file": "import pytest\npytest.skip('no moon', allow_module_level=True)\n",
 }
 EXPECTED = "import pytest\n@pytest.mark.xfail(reason='known')\ndef test_known():\n    assert False\n"
+
+
+@pytest.mark.parametrize("folder", ["hosts", "laws"])
+def test_what_needs_the_native_engine_is_no_part_of_a_run_without_it(folder: str) -> None:
+    """Such a file has it in its name, and would be an error where the package is not installed."""
+    files = [
+        path for path in (ROOT / "tests" / folder).glob("test_*.py") if re.match("test_(native|stackful)", path.stem)
+    ]
+    listed = (ROOT / "tests" / "conftest.py").read_text().partition("elif ")[0]
+    assert len(files) >= 2
+    assert [path.name for path in files if f'"{folder}/{path.name}"' not in listed] == []
 
 
 def run(folder: Path, source: str, refuse: str, *more: str) -> subprocess.CompletedProcess[str]:

@@ -285,7 +285,7 @@ def _note_switcher(accepted: Engine) -> None:
 
 
 def watch_switchers(tell: Callable[[list[CoroutineFactory]], None]) -> None:
-    """Have ``tell`` called with what ``switchers`` gives whenever that grows, before the new one has made a coroutine."""
+    """Have ``tell`` called with what ``switchers`` gives whenever that grows, before the new one makes a coroutine."""
     _watching.append(tell)
 
 

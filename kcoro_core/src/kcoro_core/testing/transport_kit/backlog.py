@@ -18,7 +18,7 @@ MOST_BYTES: Final = 1 << 24
 AT_ONCE_SECONDS: Final = 1.0
 """What twenty calls that wait for nobody take at most, on a machine that has other things to do as well."""
 ROUNDS: Final = 3
-"""Of so many times twenty the quickest counts: in each of them the machine may have had other things to do for longer."""
+"""Of so many times twenty the quickest counts: the machine may have had other things to do for longer."""
 
 
 @case("3.6", Capability.RELIABLE)
