@@ -111,6 +111,7 @@ def test_a_park_in_the_middle_of_an_unpark_is_seen_by_one_side(at: int) -> None:
     else:
         assert stops is told
         assert not made.waits
+        assert made.park(), "the permit was spent"
 
 
 @pytest.mark.parametrize("at", range(1, STEPS))
