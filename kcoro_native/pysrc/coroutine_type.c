@@ -87,6 +87,17 @@ static PyObject *current(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(ignored)
     return Py_NewRef(running != NULL ? (PyObject *)running : Py_None);
 }
 
+static PyObject *alive(PyObject *type, PyObject *Py_UNUSED(ignored)) {
+    kpy_state_t *state = kpy_state_of_class((PyTypeObject *)type);
+    PyObject *list = state == NULL ? NULL : PyList_New(0);
+    for (kpy_coroutine_t *co = list == NULL ? NULL : state->loops->begun; co != NULL; co = co->behind)
+        if (PyList_Append(list, (PyObject *)co) != 0) {
+            Py_DECREF(list);
+            return NULL;
+        }
+    return list;
+}
+
 /* -- its life */
 
 static PyObject *name_of(PyObject *fn) {
@@ -219,6 +230,7 @@ static PyMethodDef methods[] = {
     {"result", result, METH_NOARGS, "What its body returned; what it raised is raised again."},
     {"park", park, METH_NOARGS | METH_STATIC, "Wait until somebody unparks and resumes this one."},
     {"current", current, METH_NOARGS | METH_STATIC, "The coroutine that runs in this thread, or None."},
+    {"alive", alive, METH_NOARGS | METH_CLASS, "Those that have begun and not ended, the newest first."},
     {NULL, NULL, 0, NULL},
 };
 

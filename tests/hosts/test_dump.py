@@ -16,19 +16,22 @@ from attrs import asdict
 from kcoro_core import (
     CancelToken,
     Channel,
+    Coroutine,
     NotSupported,
     Recv,
     TaskDump,
     WrongLoop,
     channel,
     open_scope,
+    plugins,
+    run,
     select,
     sleep,
     task_dump,
 )
 from kcoro_core.engine import SchedulerStats
 from kcoro_core.hosts.port import Host, here
-from kcoro_core.hosts.seen import TaskSeen
+from kcoro_core.hosts.seen import CoroutineSeen, TaskSeen
 
 from .conftest import HostUnderTest
 
@@ -79,7 +82,7 @@ def by_name(dump: TaskDump) -> dict[str, TaskSeen]:
     return {seen.name: seen for seen in dump.tasks}
 
 
-def line_of(seen: TaskSeen) -> str:
+def line_of(seen: TaskSeen | CoroutineSeen) -> str:
     """The line of this file where a task stands."""
     assert seen.place is not None
     assert seen.place.file == __file__
@@ -263,3 +266,53 @@ def test_waits_of_trio_itself_are_told_by_their_function() -> None:
         await trio.Event().wait()
 
     trio.run(main)
+
+
+# -- coroutines
+
+
+def switching_engines() -> list[str]:
+    """Those that are installed and can switch."""
+    names = sorted({name for report in plugins.reports() for name in report.engines})
+    return [name for name in names if plugins.can_switch(plugins.engine(name))]
+
+
+@pytest.mark.parametrize("engine", switching_engines())
+def test_coroutines_that_have_begun_are_told_with_where_they_wait(engine: str) -> None:
+    """Of every engine that switches, whatever the host; none that has not begun, or has ended. Row: C8."""
+    make = plugins.engine(engine).coroutine
+    assert make is not None
+
+    def parser() -> None:
+        below()
+
+    def below() -> None:
+        Coroutine.park()
+        if engine == "native":  # a body of the reference engine is in another thread, where no loop runs
+            told.extend(task_dump().coroutines)
+
+    told: list[CoroutineSeen] = []
+
+    async def main() -> None:
+        co, begun = make(parser, (), "parser"), make(parser, (), "other")
+        assert mine() == []
+        co.resume()
+        begun.resume()
+        (first, second) = mine()
+        assert (first.number, first.name, first.state) == (co.id, "parser", "parked")
+        assert (second.number, second.name) == (begun.id, "other")
+        assert line_of(first) == "Coroutine.park()"
+        assert f"  coroutine {co.id} 'parser' parked, {first.place}" in str(task_dump()).splitlines()
+        assert first.name in json.dumps(task_dump().as_data()["coroutines"])
+        co.unpark()
+        assert mine()[0].state == "ready"
+        co.resume()
+        begun.destroy()
+        assert mine() == []
+
+    def mine() -> list[CoroutineSeen]:
+        return [seen for seen in task_dump().coroutines if seen.name in ("parser", "other")]
+
+    run(main, host="script")
+    running = [seen for seen in told if seen.state == "running"]
+    assert [line_of(seen) for seen in running] == ["told.extend(task_dump().coroutines)"] * (engine == "native")

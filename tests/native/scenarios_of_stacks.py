@@ -163,6 +163,7 @@ async def coroutines_move() -> None:
         co.unpark()  # its first park returns at once
         co.resume()
         assert co.state is CoroutineState.PARKED
+    str(task_dump())
     thrown.throw(LookupError())
     resumed.unpark()
     assert resumed.resume(["value"]) == [None, ["value"]]

@@ -444,6 +444,9 @@ class CoroutineFactory(Protocol):
 
     What it makes are objects of a subclass of ``kcoro_core.Coroutine`` that has all of its methods. The four functions
     are about the coroutine that runs in the calling thread, and only about those of this factory.
+
+    A factory may have ``alive()`` as well, for dumps: a list of those that have begun and not ended, each a pair of it
+    and its innermost frame, or None where that is not known.
     """
 
     engine: str

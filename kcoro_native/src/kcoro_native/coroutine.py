@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 from kcoro_core.coroutine import Coroutine
@@ -43,6 +44,11 @@ class _Factory:
     yield_: Final = _native.Coroutine.yield_
     yield_to: Final = _native.Coroutine.yield_to
     park: Final = _native.Coroutine.park
+
+    @staticmethod
+    def alive() -> list[tuple[Coroutine, FrameType | None]]:
+        """Those that have begun and not ended, each with its innermost frame where that can be known, for dumps."""
+        return [(co, co.frame) for co in _native.Coroutine.alive()]
 
     def __call__(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> NativeCoroutine:
         return _make(NativeCoroutine, fn, args, name)

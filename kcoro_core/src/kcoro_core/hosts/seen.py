@@ -16,7 +16,7 @@ from attrs import frozen
 
 from .stacks import Place
 
-__all__ = ["Numbers", "TaskSeen", "name_of", "parent_of"]
+__all__ = ["CoroutineSeen", "Numbers", "TaskSeen", "name_of", "parent_of"]
 
 
 @frozen
@@ -46,6 +46,24 @@ class TaskSeen:
 
     def _where(self) -> str:
         return str(self.place or "called by the host itself")
+
+
+@frozen
+class CoroutineSeen:
+    """A ``Coroutine`` that had begun and not ended when somebody looked; its numbers are those of its engine.
+
+    ``state`` is the name of its ``CoroutineState`` in small letters, and ``place`` the line of the program where it is;
+    None where that cannot be known, as of one that belongs to another thread on the native engine.
+    """
+
+    number: int
+    name: str
+    state: str
+    place: Place | None
+
+    def __str__(self) -> str:
+        where = "" if self.place is None else f", {self.place}"
+        return f"coroutine {self.number} {self.name!r} {self.state}{where}"
 
 
 def _waiting(what: str) -> str:

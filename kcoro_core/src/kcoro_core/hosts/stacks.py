@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Place", "caller_place", "frames", "made_by_kcoro", "place_of", "running_place", "standing"]
+__all__ = ["Place", "caller_place", "calling_place", "frames", "made_by_kcoro", "place_of", "running_place", "standing"]
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _FACE: Final = str(Path(_PACKAGE, "channel.py"))
@@ -82,7 +82,11 @@ def place_of(frame: FrameType) -> Place:
 
 def running_place(libraries: tuple[str, ...] = ()) -> Place | None:
     """The line of the program that has called into kcoro: the innermost frame that is not in this package."""
-    frame: FrameType | None = sys._getframe(1)
+    return calling_place(sys._getframe(1), libraries)
+
+
+def calling_place(frame: FrameType | None, libraries: tuple[str, ...] = ()) -> Place | None:
+    """The line of the program that a frame was called from, directly or through packages that are not the program."""
     while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, *libraries)):
         frame = frame.f_back
     return None if frame is None else place_of(frame)

@@ -16,16 +16,18 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
+from types import FrameType
 from typing import Any, Final
 
 from ..coroutine import Coroutine
 from ..engine import ENGINE_API
 from ..errors import WrongState
-from ..reference.coroutine import FINISHED, RUNNING, Fiber, Here, running
+from ..reference.coroutine import FINISHED, RUNNING, Fiber, Here, Stack, running
 from ..semantics import CoroutineState
 from ..unraisable import report_unraisable
 
@@ -83,6 +85,12 @@ class _Strand:
             return False
         ident = ctypes.c_ulong(self._thread.ident or 0)
         return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(kind)))
+
+
+def _ident_of(stack: Stack | None) -> int:
+    """The identifier of the thread of a stack; 0, which none has, when it has not begun."""
+    assert isinstance(stack, _Strand | None)
+    return 0 if stack is None else stack._thread.ident or 0
 
 
 def _strand_of(here: Here | None) -> _Strand | None:
@@ -275,6 +283,13 @@ class _Factory:
     yield_ = staticmethod(StrandCoroutine.yield_)
     yield_to = staticmethod(StrandCoroutine.yield_to)
     park = staticmethod(StrandCoroutine.park)
+
+    @staticmethod
+    def alive() -> list[tuple[Coroutine, FrameType | None]]:
+        """Those that have begun and not ended, each with its innermost frame, for dumps."""
+        frames = sys._current_frames()
+        found = [co for co in list(_all.values()) if co._fiber.here is not None and co._fiber.moved is not FINISHED]
+        return [(co, frames.get(_ident_of(co._fiber.stack))) for co in found]
 
     def __call__(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Coroutine:
         return StrandCoroutine(fn, *args, name=name)
