@@ -4,8 +4,8 @@
 ** Where coroutines get their stacks from: slabs of pages, and a cache of stacks that were given back.
 **
 ** Rule 1: a stack has a guard page at its low end as long as the share of them lasts, because a system counts mappings
-** and each guard costs two. Beyond it stacks stand side by side, with a canary between them, and each switch checks it
-** and the stack pointer (kc_coro_checks).
+** and a guard costs two, where pages cannot be marked. Beyond it stacks stand side by side, with a canary between them,
+** and each switch checks it and the stack pointer (kc_coro_checks).
 ** Rule 2: a stack that is parked costs the pages that it has touched, at least one, and no more.
 ** Rule 3: a thread keeps some free stacks for itself, the others are common; beyond a high-water mark they lose their
 ** pages, and a slab without a used stack goes back to the system.
