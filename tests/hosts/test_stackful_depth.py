@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,9 @@ import pytest
 from kcoro_core import Coroutine, open_scope, sleep
 
 from .stacking import native_run, others, stackful, together, wait
+
+if sys.version_info >= (3, 14):
+    from concurrent import interpreters
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,42 @@ def test_a_stack_ends_where_it_did_when_a_coroutine_comes_back(deep: list[Any]) 
     ends(deep)
 
 
+def test_a_signal_is_handled_on_the_stack_that_runs(deep: list[Any]) -> None:
+    """Its handler comes to the end of that one."""
+    handled: list[str] = []
+
+    def work() -> None:
+        others()
+        signal.raise_signal(signal.SIGUSR1)
+        others()
+        ends(deep)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.append(ends(deep)))
+    try:
+        together(work)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(handled) == 1
+
+
 if sys.version_info >= (3, 14):
+
+    def test_another_interpreter_runs_on_a_stack_that_it_was_not_told_of(deep: list[Any]) -> None:
+        """It has a state of its own for the thread, and finds itself outside of the stack that it knows."""
+        code = "assert sorted([2, 1], key=lambda number: repr([[[number]]])) == [1, 2]"
+
+        def work() -> None:
+            other = interpreters.create()
+            try:
+                other.exec(code)
+                others()
+                ends(deep)
+                other.exec(code)
+            finally:
+                other.close()
+
+        together(work)
+        ends(deep)
 
     @pytest.mark.parametrize("stack_size", [256 << 10, 1 << 20, 8 << 20])
     def test_the_interpreter_is_told_how_large_each_stack_is(deep: list[Any], stack_size: int) -> None:
