@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from .acts import ARMS, PARENTS, About, Act, Arm, Op, Patience, Program, Quiet, 
 from .acts_on_reference import on_reference, orders_of, unordered
 from .library import CORE, CSRC, HERE, PORT, PORT_FLAGS, build
 
-__all__ = ["build_runner", "differing", "is_one_of", "random_program"]
+__all__ = ["build_runner", "differing", "differing_by_threads", "is_one_of", "random_program"]
 
 WEIGHTS = {Op.SEND: 30, Op.RECV: 30, Op.SELECT: 22, Op.STOP: 12, Op.CLOSE: 2, Op.CANCEL: 1}
 # In half of the programs. A trigger ends one wait after the other: with others at once it is not one instant for all.
@@ -134,11 +134,20 @@ def build_runner(folder: Path, *flags: str | Path) -> Path:
     return build(folder / "acts", [HERE / "acts.c", *CORE, *PORT], *PORT_FLAGS, f"-I{CSRC}", *(flags or ["-O1"]))
 
 
-def differing(runner: Path, seeds: Sequence[int], workers: int, length: int = 24, **how: Any) -> list[int]:
+def differing(runner: Path, seeds: Iterable[int], workers: int, length: int = 24, **how: Any) -> list[int]:
     """The seeds whose programs bring something else on so many workers."""
-    programs = [random_program(seed, length) for seed in seeds]
-    seen = on_native(runner, programs, workers, **how)
-    return [seed for seed, program, it in zip(seeds, programs, seen, strict=True) if not is_one_of(program, it)]
+    return _different(runner, {seed: random_program(seed, length) for seed in seeds}, workers, **how)
+
+
+def differing_by_threads(runner: Path, seeds: Iterable[int], workers: int, length: int = 24, **how: Any) -> list[int]:
+    """Likewise, where every second call is one of a thread; seeds whose programs cannot be run so are left out."""
+    drawn = {seed: random_program(seed, length).by_threads() for seed in seeds}
+    return _different(runner, {seed: program for seed, program in drawn.items() if program}, workers, **how)
+
+
+def _different(runner: Path, programs: dict[int, Program], workers: int, **how: Any) -> list[int]:
+    seen = on_native(runner, programs.values(), workers, **how)
+    return [seed for (seed, program), it in zip(programs.items(), seen, strict=True) if not is_one_of(program, it)]
 
 
 def _show(program: Program, seen: list[Quiet]) -> None:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
 /*
-** Runs programs of acts.py on a scheduler, each act in a task of its own, and writes down what is true each time that
-** everything is quiet. Nothing but public headers is used.
+** Runs programs of acts.py on a scheduler, each act in a task of its own, or a thread, and writes down what is true each
+** time that everything is quiet. Nothing but public headers is used.
 **
 **     acts WORKERS < programs > traces
 **
@@ -26,6 +26,7 @@
 #define ROOM 65536
 
 enum op { SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER };
+enum way { WITH_NEXT = 1, BY_THREAD = 2 };
 enum about { ABOUT_RECV, ABOUT_SEND, ABOUT_TRIGGERED, ABOUT_AFTER };
 enum patience { TRY, LATE, FOREVER, FAR };
 #define HOUR INT64_C(3600000000000)
@@ -33,9 +34,10 @@ enum seen { ENDED = 1000, LOST, QUIET, BOOKS };
 
 struct act {
     struct world *world;
-    /* op, with the next one, channel, value, patience, rule, arms; subject, about, value of each; last the token */
+    /* op, ways, channel, value, patience, rule, arms; subject, about, value of each; last the token */
     const int32_t *words;
-    kc_task_t *task;
+    kc_task_t *task; /* NULL: a thread */
+    pthread_t thread;
     kc_atomic_int has_ended;
     bool is_told, is_stopped;
     int rc, index;
@@ -174,10 +176,16 @@ static int body(void *arg) {
     struct act *act = arg;
     kc_atomic_add_sc(&act->world->missing, -1);
     while (kc_atomic_load_sc(&act->world->missing) != 0)
-        kc_task_yield();
+        if (kc_task_yield() != 0)
+            sched_yield();
     act->rc = act_on(act);
     kc_atomic_store_sc(&act->has_ended, 1);
     return 0;
+}
+
+static void *body_of_thread(void *arg) {
+    body(arg);
+    return NULL;
 }
 
 /* -- what is true while everything is quiet */
@@ -248,14 +256,18 @@ static bool all_wait(struct world *w, int begun) {
     return missing == 0;
 }
 
-/* The scheduler knows when all is quiet, but it would wait for deadlines that do not come. */
+/* Whether the scheduler does not know when it is quiet: it knows no threads, and would wait for deadlines. */
+static bool is_beyond_it(struct act *act) {
+    return goes_on(act) && (act->words[4] == FAR || (act->words[1] & BY_THREAD) != 0);
+}
+
 static void settle(struct world *w, int begun) {
-    bool has_far = false;
+    bool looks = false;
     for (int i = 0; i < begun; i++)
-        has_far = has_far || (goes_on(&w->acts[i]) && w->acts[i].words[4] == FAR);
-    if (!has_far)
+        looks = looks || is_beyond_it(&w->acts[i]);
+    if (!looks)
         kc_sched_drain(w->sched, -1);
-    while (has_far && !all_wait(w, begun))
+    while (looks && !all_wait(w, begun))
         sched_yield();
 }
 
@@ -278,18 +290,29 @@ static void tell(struct world *w, int begun) {
 
 /* -- programs */
 
+static void begin_one(struct world *w, struct act *act) {
+    if (act->words[0] == STOP)
+        w->acts[act->words[3]].is_stopped = true;
+    int rc = (act->words[1] & BY_THREAD) != 0 ? pthread_create(&act->thread, NULL, body_of_thread, act)
+                                              : kc_sched_spawn(w->sched, &act->task, body, act, NULL, -1);
+    if (rc != 0)
+        die("no task, or no thread");
+}
+
+static void join(struct act *act) {
+    int rc = act->task != NULL ? kc_task_join(act->task, NULL, 0) : pthread_join(act->thread, NULL);
+    if (rc != 0)
+        die("somebody waits at the end of a program");
+}
+
 /* Begin this act and those that come with it; which one is next. */
 static int begin(struct world *w, int at) {
     int end = at;
-    while (w->acts[end++].words[1])
+    while ((w->acts[end++].words[1] & WITH_NEXT) != 0)
         ;
     kc_atomic_store_sc(&w->missing, end - at);
-    for (; at < end; at++) {
-        if (w->acts[at].words[0] == STOP)
-            w->acts[w->acts[at].words[3]].is_stopped = true;
-        if (kc_sched_spawn(w->sched, &w->acts[at].task, body, &w->acts[at], NULL, -1) != 0)
-            die("no task");
-    }
+    for (; at < end; at++)
+        begin_one(w, &w->acts[at]);
     return end;
 }
 
@@ -298,9 +321,9 @@ static void run(struct world *w) {
         at = begin(w, at);
         tell(w, at);
     }
+    kc_sched_drain(w->sched, -1);
     for (int i = 0; i < w->act_count; i++)
-        if (kc_task_join(w->acts[i].task, NULL, 0) != 0)
-            die("somebody waits at the end of a program");
+        join(&w->acts[i]);
 }
 
 static void take(int32_t *to, size_t count) {

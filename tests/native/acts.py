@@ -15,8 +15,9 @@ from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from kcoro_core.semantics import ClosedRule
 from kcoro_core.testing.laws.shapes import Shape
 
 __all__ = [
@@ -98,10 +99,19 @@ class Act:
     arms: tuple[Arm, ...] = ()
     with_next: bool = False
     token: int = -1
+    by_thread: bool = False
 
     def words(self) -> list[int]:
         """As ``acts.c`` reads it."""
-        head = [self.op, self.with_next, self.channel, self.value, self.patience, self.rule, len(self.arms)]
+        head = [
+            self.op,
+            self.with_next | self.by_thread << 1,
+            self.channel,
+            self.value,
+            self.patience,
+            self.rule,
+            len(self.arms),
+        ]
         arms = [word for arm in self.arms for word in (arm.subject, arm.about, arm.value)]
         return [*map(int, head), *map(int, arms), *[0] * (WORDS - len(head) - len(arms) - 1), self.token]
 
@@ -130,6 +140,17 @@ class Program:
     def has_tokens(self) -> bool:
         """Whether somebody may wait for or by one."""
         return any(act.token >= 0 or any(arm.about is About.TRIGGERED for arm in act.arms) for act in self.acts)
+
+    def by_threads(self) -> Program | None:
+        """The same, every second call by a thread; None where the runner would not know when threads are quiet."""
+        arms = [arm for act in self.acts for arm in act.arms]
+        skips = any(act.op is Op.WAIT or ClosedRule(act.rule) is ClosedRule.SKIP for act in self.acts)
+        if skips or any(arm.about > About.SEND for arm in arms):
+            return None
+        stopped = {act.value for act in self.acts if act.op is Op.STOP}
+        can = [act.op.is_call and at not in stopped for at, act in enumerate(self.acts)]
+        acts = (evolve(act, by_thread=can[at] and at % 2 == 1) for at, act in enumerate(self.acts))
+        return evolve(self, acts=tuple(acts))
 
     def words(self) -> list[int]:
         """As ``acts.c`` reads it."""

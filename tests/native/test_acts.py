@@ -18,7 +18,7 @@ import pytest
 from kcoro_core.testing.laws import LAWS, Group
 
 from . import law_rows_of_channels, law_rows_of_ends, law_rows_of_select, law_rows_of_tables  # noqa: F401 - registers
-from .act_programs import build_runner, differing, random_program
+from .act_programs import build_runner, differing, differing_by_threads, random_program
 from .acts import on_native
 from .acts_on_reference import on_reference, orders_of
 from .law_elsewhere import ELSEWHERE
@@ -52,11 +52,21 @@ def wrong(runner: Path, workers: int, **how: Any) -> dict[str, object]:
     return found
 
 
+def wrong_by_threads(runner: Path, workers: int, **how: Any) -> dict[str, object]:
+    """Likewise, where every second call is one of a thread."""
+    mixed = {name: program for name, script in SCRIPTS.items() if (program := script.program.by_threads())}
+    assert len(mixed) > len(SCRIPTS) // 2
+    seen = on_native(runner, mixed.values(), workers, **how)
+    return {name: shown for name, shown in zip(mixed, seen, strict=True) if SCRIPTS[name].wrong(shown)}
+
+
 def compare(runner: Path, seeds: range, length: int) -> None:
-    """Run the programs of these seeds on each number of workers."""
+    """Run the programs of these seeds on each number of workers, and with threads."""
     for workers in WORKERS:
         found = differing(runner, seeds, workers, length)
         assert not found, "; ".join(f"python -m tests.native.act_programs {seed} {workers} {length}" for seed in found)
+    found = differing_by_threads(runner, seeds, 2, length)
+    assert not found, f"by threads: {found}"
 
 
 def test_every_law_of_channels_and_select_is_told_or_has_a_reason() -> None:
@@ -87,6 +97,11 @@ def test_rows_hold_on_any_number_of_workers(workers: int, runner: Path) -> None:
     assert wrong(runner, workers) == {}
 
 
+def test_rows_hold_for_threads_beside_tasks(runner: Path) -> None:
+    """The same, but for what the runner could not see: clauses that are skipped, times and tokens. Rows: SC3, CH1."""
+    assert wrong_by_threads(runner, 2) == {}
+
+
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_random_programs_bring_the_same_on_any_number_of_workers(block: int, runner: Path) -> None:
     """Or one of what the acts that come at once may bring, one after the other. Rows: SC3, SC4, CH11, SE1."""
@@ -101,11 +116,13 @@ def test_thousands_of_long_programs_bring_the_same(block: int, runner: Path) -> 
     compare(runner, range(10**6 + block * 500, 10**6 + (block + 1) * 500), 60)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["address", "thread"])
 def test_rows_and_programs_pass_under_sanitizers(how: str, sanitizers: None, tmp_path: Path) -> None:
     """For what equal outcomes do not show: memory that is read too late, and races. Rows: CH6, Q5."""
     runner = build_runner(tmp_path, *(SANITIZED if how == "address" else RACED))
     assert wrong(runner, 8, env=STRICT) == {}
+    assert wrong_by_threads(runner, 2, env=STRICT) == {}
     assert differing(runner, range(100), 2, env=STRICT) == []
 
 
