@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "kcoro/shared_clauses.h"
+#include "kcoro/shared_half.h"
 
 #define CHANNELS 4
 #define ARMS 4
@@ -25,7 +26,7 @@
 #define ACTS 512
 #define ROOM 65536
 
-enum op { SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER };
+enum op { SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER, OPEN, SHUT };
 enum way { WITH_NEXT = 1, BY_THREAD = 2 };
 enum about { ABOUT_RECV, ABOUT_SEND, ABOUT_TRIGGERED, ABOUT_AFTER };
 enum patience { TRY, LATE, FOREVER, FAR };
@@ -53,6 +54,8 @@ struct world {
     kc_sched_t *sched;
     kc_shared_t *channels[CHANNELS];
     kc_shared_token_t *tokens[TOKENS];
+    kc_shared_sender_t senders[ACTS];
+    kc_shared_receiver_t receivers[ACTS];
     struct hook hooks[CHANNELS];
     struct act acts[ACTS];
     int channel_count, act_count;
@@ -149,6 +152,10 @@ static int chosen(struct act *act) {
 static int act_on(struct act *act) {
     struct world *w = act->world;
     kc_shared_t *ch = w->channels[act->words[2]];
+    size_t half = act->words[0] >= OPEN ? (size_t)act->words[3] / 2 : 0;
+    kc_shared_sender_t *sender = &w->senders[half];
+    kc_shared_receiver_t *receiver = &w->receivers[half];
+    bool sends = act->words[3] % 2 != 0;
     switch ((enum op)act->words[0]) {
     case SEND:
     case RECV:
@@ -158,14 +165,18 @@ static int act_on(struct act *act) {
     case WAIT:
         return kc_shared_token_wait(token_of(act), timeout((enum patience)act->words[4]));
     case CLOSE:
-        return kc_shared_close(ch, NULL);
+        return kc_shared_close(ch, (void *)(intptr_t)act->words[3]);
     case CANCEL:
-        return kc_shared_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED);
+        return kc_shared_cancel(ch, (void *)(intptr_t)act->words[3], KC_UNDELIVERED_CANCELLED);
     case STOP:
         return kc_task_cancel(w->acts[act->words[3]].task);
     case RELEASE:
         w->channels[act->words[2]] = NULL;
         return kc_shared_release(ch);
+    case OPEN:
+        return sends ? kc_shared_sender_open(sender, ch) : kc_shared_receiver_open(receiver, ch);
+    case SHUT:
+        return sends ? kc_shared_sender_close(sender) : kc_shared_receiver_close(receiver);
     case TRIGGER:
         return kc_shared_token_trigger(w->tokens[act->words[3]], NULL) < 0 ? -EINVAL : 0;
     }
@@ -216,12 +227,17 @@ static void tell_lost(struct world *w) {
 }
 
 static void tell_books(struct world *w, int channel) {
+    kc_shared_t *ch = w->channels[channel];
     kc_snapshot_t s;
-    if (kc_shared_snapshot(w->channels[channel], &s) != 0)
+    if (kc_shared_snapshot(ch, &s) != 0)
         return; /* it is gone */
     const uint64_t numbers[] = {s.length, s.peak_length, s.closed, s.waiting_senders, s.waiting_receivers, s.sent,
         s.received, s.dropped, s.handoffs, s.failed_would_block, s.failed_deadline, s.failed_cancelled,
-        s.failed_closed};
+        s.failed_closed, (uintptr_t)kc_shared_reason(ch)};
+    if (s.length != kc_shared_length(ch) || s.closed != (kc_shared_is_closed(ch) == 1))
+        die("the snapshot says something else");
+    if ((s.closed && s.length == 0) != (kc_shared_is_drained(ch) == 1))
+        die("a drained channel does not say so");
     see(w, BOOKS);
     see(w, channel);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)

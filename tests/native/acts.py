@@ -48,14 +48,15 @@ _ENDED, _LOST, _QUIET, _BOOKS = range(1000, 1004)
 BOOKS = (
     *("length", "peak_length", "closed", "waiting_senders", "waiting_receivers", "sent", "received", "dropped"),
     *("handoffs", "failed_would_block", "failed_deadline", "failed_cancelled", "failed_closed"),
+    "reason",
 )
-"""What is compared of a snapshot."""
+"""What is compared: a snapshot, and the reason of the first close."""
 
 
 class Op(enum.IntEnum):
     """What an act does; those up to WAIT, which is for a token, are calls that may wait."""
 
-    SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER = range(9)
+    SEND, RECV, SELECT, WAIT, CLOSE, CANCEL, STOP, RELEASE, TRIGGER, OPEN, SHUT = range(11)
 
     @property
     def is_call(self) -> bool:
@@ -86,7 +87,8 @@ class Arm:
 
 @frozen
 class Act:
-    """``value`` is what is sent, the number of the act whose task a STOP cancels, or of the token that a TRIGGER sets.
+    """``value`` is what is sent, the reason of a close, the number of the act whose task a STOP cancels, or of the
+    token that a TRIGGER sets; and of an OPEN or SHUT twice the number of a half, and one more if it sends.
 
     ``token`` is the number of the token that ends a call, or that it waits for; below 0 for none.
     """
@@ -133,8 +135,9 @@ class Program:
         """The same with an end that leaves nobody waiting, and every element received or reported."""
         there = set(range(len(self.shapes))) - {act.channel for act in self.acts if act.op is Op.RELEASE}
         closes, releases = ([Act(op, channel) for channel in sorted(there)] for op in (Op.CLOSE, Op.RELEASE))
+        shuts = [evolve(act, op=Op.SHUT, with_next=False) for act in self.acts if act.op is Op.OPEN]
         triggers = [Act(Op.TRIGGER, value=token) for token in ROOTS] if self.has_tokens else []
-        return Program(self.shapes, (*self.acts, *closes, *triggers, *releases), self.resume)
+        return Program(self.shapes, (*self.acts, *shuts, *closes, *triggers, *releases), self.resume)
 
     @property
     def has_tokens(self) -> bool:

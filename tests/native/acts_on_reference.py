@@ -37,6 +37,7 @@ class World:
 
     channels: list[Any] = field(factory=list)
     tokens: list[CancelToken] = field(factory=list)
+    halves: dict[int, Any] = field(factory=dict)
     scopes: dict[int, CancelScope] = field(factory=dict)
     ended: list[End] = field(factory=list)
     lost: list[Lost] = field(factory=list)
@@ -102,11 +103,17 @@ class World:
                 self.scopes[act.value].cancel()
         elif act.op is Op.TRIGGER:
             self.tokens[act.value].trigger()
+        elif act.op is Op.OPEN:
+            ch = self.channels[act.channel]
+            self.halves[act.value] = ch.sender() if act.value % 2 else ch.receiver()
+        elif act.op is Op.SHUT:
+            if half := self.halves.pop(act.value, None):
+                half.close()
         elif act.op is Op.RELEASE:
             self.release(act.channel)
         else:
             ch = self.channels[act.channel]
-            ch.close() if act.op is Op.CLOSE else ch.cancel()
+            (ch.close if act.op is Op.CLOSE else ch.cancel)(act.value or None)
         if not act.op.is_call:
             self.ended.append(End(number, 0))
         await sleep(_TICK)
@@ -128,7 +135,8 @@ class World:
 
 def _books(ch: Any) -> tuple[int, ...]:
     state = ch.snapshot()
-    return tuple(int(getattr(state, name)) for name in BOOKS)
+    reason = ch.reason if isinstance(ch.reason, int) else 0  # a half says in words which it was
+    return *(int(getattr(state, name)) for name in BOOKS[:-1]), reason
 
 
 async def _run(program: Program, orders: tuple[tuple[int, ...], ...]) -> list[Quiet]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 __all__ = ["ELSEWHERE"]
 
 _FACE = "it is about what Python's channels show of themselves"
-_REASON = "kcoro/shared.h takes a reason, but has no question for it"
 _CLOCK = "it needs a clock that jumps; the scheduler's is the real one"
 _SELECTOR = "a shared select is one kc_select_t, and what makes its order is told in test_model.py"
 _HOOK = "what a hook does, or when it fails, is told in kcoro_native/ctests"
@@ -17,8 +16,7 @@ ELSEWHERE = {
     "CH4.a-hundred-thousand": "an act for each of them takes too long; CH4.never-full is told",
     "CH13.attributes": _FACE,
     "CH13.context-manager-closes": _FACE,
-    "CH10.reason-is-reachable": _REASON,
-    "CH10.exception-as-reason-ends-iteration-with-it": _REASON,
+    "CH10.exception-as-reason-ends-iteration-with-it": _FACE,
     "M2.snapshot-is-constant": _FACE,
     "M2.rates": _FACE,
     "M2.rates-of-one-instant": _FACE,

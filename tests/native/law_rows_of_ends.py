@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcoro_core.semantics import BUFFERED, RENDEZVOUS, UNLIMITED
-from kcoro_core.testing.laws.shapes import Shape, shape
+from kcoro_core.testing.laws.shapes import FULL_WAITS, Shape, shape
 
 from .law_rows import Told, filled, row
 from .law_stories import Story
@@ -51,8 +51,83 @@ def senders_told(made: Any) -> Told:
 
 
 @row("CH9.twice-is-harmless")
-def twice(made: Any) -> Told:
-    return (made,), "close a\nclose a\ncancel a -> ; a.closed=1\nr: recv a -> r closed"
+def twice(made: Shape) -> Told:
+    return (
+        (made,),
+        """
+        close a 1
+        close a 2
+        cancel a 3 -> ; a.closed=1 a.reason=1
+        r: recv a -> r closed
+    """,
+    )
+
+
+@row("CH10.reason-is-reachable")
+def reason(_: Any) -> Told:
+    return (
+        (shape(RENDEZVOUS),),
+        """
+        one: recv a
+        two: recv a far
+        close a 7 -> one closed, two closed; a.reason=7
+        s: send a 1 -> s closed; a.reason=7
+    """,
+    )
+
+
+# -- halves
+
+
+@row("CH13.last-sender-out-closes")
+def last_sender(made: Shape) -> Told:
+    return (
+        (made,),
+        """
+        open sender a
+        open sender a
+        open sender a
+        r: recv a
+        shut 0
+        shut 0
+        shut 1 -> ; a.closed=0
+        shut 2 -> r closed; a.closed=1 a.reason=0
+    """,
+    )
+
+
+@row("CH13.last-receiver-out-cancels")
+def last_receiver(made: Shape) -> Told:
+    story = Story(made)
+    for i in range(5):
+        story.try_send(1 + i)
+    lines = ["open receiver a", "open receiver a", *story.lines, "shut 0 -> ; a.closed=0"]
+    lines += ["w: send a 9"] if made in FULL_WAITS.values() else []
+    lost = [f"lost a {value} cancelled" for value in story.model.elements]
+    lost += ["w closed"] if made in FULL_WAITS.values() else []
+    return (made,), "\n".join([*lines, f"shut 1 -> {', '.join(lost)}; a.closed=1 a.length=0"])
+
+
+@row("CH13.halves-carry-elements")
+def carried(made: Shape) -> Told:
+    return (
+        (made,),
+        """
+        open receiver a
+        open receiver a
+        r: recv a
+        q: recv a
+        open sender a
+        open sender a
+        s: send a 1 -> s done, r got 1
+        shut 2
+        t: send a 2 -> t done, q got 2
+        e: recv a
+        shut 3 -> e closed
+        shut 1
+        shut 0
+    """,
+    )
 
 
 @row("CH9.cancel-gives-up-what-is-queued", "CH6.cancel-reports-the-queue")

@@ -7,8 +7,10 @@
 ``NAME: send CH VALUE``, ``recv CH``, ``select CLAUSE, CLAUSE``, ``wait TOKEN``; then, of a select, ``skip`` or
 ``return``; ``by TOKEN``; and last ``try``, ``late`` or ``far`` (see Patience). Clauses are ``send CH VALUE``,
 ``recv CH``, ``triggered TOKEN`` and ``after``. Without a name ``close CH``, ``cancel CH`` (which gives up what is
-queued), ``release CH``, ``trigger TOKEN``, and ``stop NAME``, which cancels a task. Channels are called a, b, c, d, and
-tokens t0, its child t1, its grandchild t2, and t3. ``&`` stands between acts that come at once.
+queued), both with a number as reason if there is one, ``release CH``, ``trigger TOKEN``, ``stop NAME``, which cancels
+a task, ``open sender CH``, ``open receiver CH``, and ``shut N``, which closes a half; the first that was opened is 0.
+Channels are called a, b, c, d, and tokens t0, its child t1, its grandchild t2, and t3. ``&`` stands between acts that
+come at once.
 
 Behind ``->`` stands all that the step brings: ``NAME done``, ``NAME got VALUE``, ``NAME would block``, ``NAME late``,
 ``NAME cancelled``, ``NAME closed``, for a select with the index of the clause behind the name; ``lost CH VALUE WHY``.
@@ -77,6 +79,7 @@ class Script:
 class _Reader:
     acts: list[Act] = field(factory=list)
     names: dict[str, int] = field(factory=dict)
+    halves: list[int] = field(factory=list)
 
     def act(self, text: str) -> None:
         """Read one act; one with a name can be spoken of later."""
@@ -92,8 +95,13 @@ class _Reader:
         if op in (Op.WAIT, Op.TRIGGER):
             token = int(words[0][1])
             return Act(op, token=token) if op is Op.WAIT else Act(op, value=token)
+        if op is Op.OPEN:
+            self.halves.append(2 * len(self.halves) + (words[0] == "sender"))
+            return Act(op, _channel(words[1]), self.halves[-1])
+        if op is Op.SHUT:
+            return Act(op, value=self.halves[int(words[0])])
         patience, token = _patience(words), _token(words)
-        return Act(op, _channel(words[0]), int(words[1]) if op is Op.SEND else 0, patience, token=token)
+        return Act(op, _channel(words[0]), int(words[1]) if words[1:] else 0, patience, token=token)
 
     def _select(self, text: str) -> Act:
         words = text.split()

@@ -85,6 +85,16 @@ FAULTS = {
         "if (true)",
     ),
     "those below are not set": ("shared_token.c", "t != NULL; t = t->found", "t != NULL; t = NULL"),
+    "the last receiver only closes": (
+        "shared_half.c",
+        "kc_shared_cancel(ch, NULL, KC_UNDELIVERED_CANCELLED)",
+        "kc_shared_close(ch, NULL)",
+    ),
+    "the first of two senders closes": (
+        "shared_half.c",
+        "if (kc_atomic_add_sc(&ch->open_senders, -1) == 0)",
+        "kc_atomic_add_sc(&ch->open_senders, -1);",
+    ),
     "one too many is let in": (
         "channel.c",
         "ch->ring.length < ch->limit)\n        return kci",
