@@ -4,9 +4,11 @@
 
 #include "near.h"
 
+size_t kci_near_room;
+
 /* The stacks end at a multiple of 64, and so a coroutine begins at one. */
 static kc_coro_t *place(kci_stack_t *stack) {
-    return (kc_coro_t *)(void *)(stack->top - (sizeof(kc_coro_t) + 63) / 64 * 64);
+    return (kc_coro_t *)(void *)(stack->top - kci_near_room - KCI_CORO_BYTES);
 }
 
 kc_coro_t *kci_near_new(kci_thread_t *here, unsigned size) {

@@ -11,6 +11,19 @@
 
 #include "coro.h"
 
+#define KCI_CORO_BYTES ((sizeof(kc_coro_t) + 63) / 64 * 64) /* that it takes of its stack */
+
+/*
+** Bytes of each stack above its coroutine, for whoever has them created: a multiple of 64, and much less than a stack.
+** It is set before the first is created, if at all; 0 else. So what begins there and grows upwards has its first page
+** together with the coroutine and its first calls.
+*/
+extern size_t kci_near_room;
+
+static inline void *kci_near_room_of(kc_coro_t *co) {
+    return (char *)co + KCI_CORO_BYTES;
+}
+
 /* A coroutine on a new stack of that size; NULL without memory. */
 kc_coro_t *kci_near_new(kci_thread_t *here, unsigned size);
 

@@ -290,6 +290,7 @@ static PyType_Spec spec = {
 };
 
 int kpy_init_coroutine(PyObject *module, kpy_state_t *state) {
+    kpy_private_prepare();
     state->loops->coroutine = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     if (state->loops->coroutine == NULL || add_statics(state->loops->coroutine) != 0)
         return -1;

@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+#include "near.h"
+
+void kpy_private_prepare(void) {
+    kci_near_room = KPY_CHUNK_BYTES;
+}
+
 const char *kpy_private_missing(void) {
     if (!KPY_HAS_PRIVATE_STACKS)
         return "functions on private stacks need CPython 3.11 to 3.14; this version runs `async def` only";
@@ -41,18 +47,19 @@ static int c_calls(size_t bytes) {
 #endif
 
 static void stand_on(kpy_private_t *self, PyThreadState *thread, kpy_stack_base_t *base) {
-    base->chunk.previous = NULL;
-    base->chunk.size = sizeof base->bytes;
-    base->chunk.top = 0;
+    _PyStackChunk *chunk = kci_near_room_of(self->co);
+    chunk->previous = NULL;
+    chunk->size = KPY_CHUNK_BYTES;
+    chunk->top = 0;
     base->handled.exc_value = NULL;
     base->handled.previous_item = NULL;
     kpy_stack_state_t fresh = {
 #if KPY_HAS_C_RECURSION
         .c_remaining = self->c_calls,
 #endif
-        .chunk = &base->chunk,
-        .chunk_top = &base->chunk.data[1], /* the first word is skipped in a chunk that is not to be freed */
-        .chunk_limit = (PyObject **)(void *)(base->bytes + sizeof base->bytes),
+        .chunk = chunk,
+        .chunk_top = &chunk->data[1], /* the first word is skipped in a chunk that is not to be freed */
+        .chunk_limit = (PyObject **)(void *)((char *)chunk + KPY_CHUNK_BYTES),
         .handled = &base->handled,
         .context = self->context,
     };

@@ -44,8 +44,12 @@
 #define KPY_STACK_BYTES ((size_t)8 << 20)
 #define KPY_STACK_LEAST ((size_t)256 << 10) /* less is refused */
 
-/* As the interpreter makes them; only the first pages are touched by frames that are few and small. */
-#define KPY_CHUNK_BYTES 16384
+/*
+** For frames of Python, at the high end of a stack: nearly as much as the interpreter takes at once. It begins in the
+** middle of a page, the lower part of which is enough for the coroutine and for 2.7 KiB of calls in C: so what waits in
+** a few small frames has touched one page.
+*/
+#define KPY_CHUNK_BYTES (3 * 4096 + 1024)
 
 #if KPY_HAS_PRIVATE_STACKS
 
@@ -77,10 +81,6 @@ typedef struct kpy_stack_state {
 
 /* The lowest things on a private stack. */
 typedef struct kpy_stack_base {
-    union {
-        _PyStackChunk chunk;
-        char bytes[KPY_CHUNK_BYTES];
-    };
     _PyErr_StackItem handled;
 #if KPY_HAS_CFRAME
     _PyCFrame frames;
@@ -216,6 +216,9 @@ typedef struct kpy_private {
     int c_calls;       /* of C that may be nested on it */
     const char *base;  /* the address of what lies lowest on it */
 } kpy_private_t;
+
+/* Before the first of them begins. */
+void kpy_private_prepare(void);
 
 /* Why this build cannot have private stacks, for NotSupported; NULL: it can. */
 const char *kpy_private_missing(void);

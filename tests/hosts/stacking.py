@@ -17,7 +17,7 @@ from ..native.library import SANITIZING
 __all__ = ["MOST_BYTES", "SANITIZING", "native_run", "others", "stackful", "together", "wait"]
 
 
-MOST_BYTES = (96 if SANITIZING else 12) * 1024
+MOST_BYTES = (96 if SANITIZING else 8) * 1024
 """Of memory, for each that waits; the address sanitizer keeps some of its own."""
 
 

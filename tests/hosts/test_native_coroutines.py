@@ -124,7 +124,7 @@ def test_the_frame_of_one_that_waits_can_be_looked_at() -> None:
 
 @pytest.mark.skipif(not STATUS.exists(), reason="there is no /proc to read the memory of this process from")
 def test_ten_thousand_wait_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two pages of stack each, and the object. Row: C10."""
+    """One page of stack each, and the object. Row: C10."""
 
     def resident() -> int:
         return int(STATUS.read_text().split()[1]) * PAGE_BYTES

@@ -35,7 +35,7 @@ def mappings() -> int:
 @needs_proc
 @pytest.mark.parametrize("stack_size", [8 << 20, 256 << 10], ids=["default", "small"])
 def test_ten_thousand_wait_at_once(stack_size: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two pages of stack each, and what a task and a scope's handle are. Row: C10."""
+    """One page of stack each, and what a task and a scope's handle are. Row: C10."""
     count = 10_000
 
     async def main() -> float:

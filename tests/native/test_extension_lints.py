@@ -19,7 +19,7 @@ PRIVATE = re.compile(r"\b_Py[A-Z]\w*|\bPyUnstable_\w+|pycore_\w+|Py_BUILD_CORE")
 # What carries the state of a stack has to name what it carries; the struct that these types are for is public.
 NAMED = {
     "private_stack.h": {"_PyCFrame", "_PyErr_StackItem", "_PyInterpreterFrame", "_PyStackChunk"},
-    "private_stack.c": {"_PyCFrame", "_PyInterpreterFrame"},
+    "private_stack.c": {"_PyCFrame", "_PyInterpreterFrame", "_PyStackChunk"},
     # No other interface says where a stack is; a version without it is refused by name.
     "python.h": {"PyUnstable_ThreadState_SetStackProtection", "PyUnstable_ThreadState_ResetStackProtection"},
 }
