@@ -50,9 +50,9 @@ FAULTS = {
         "    while (wait != NULL) {\n        kci_wait_t *next",
         "    if (wait != NULL) {\n        kci_wait_t *next",
     ),
-    "who gave up stays in line": ("shared.c", "    kc_waiter_leave(&w);\n", ""),
+    "who gave up stays in line": ("shared.c", "    kc_waiter_leave(&call.waiter);\n", ""),
     "a try waits": ("shared.c", "rc == -EAGAIN && timeout_ns != 0", "rc == -EAGAIN"),
-    "a try of a select waits": ("shared_select.c", "rc != -EAGAIN || timeout_ns == 0", "rc != -EAGAIN"),
+    "a try of a select waits": ("shared_select.c", "rc == -EAGAIN && timeout_ns != 0", "rc == -EAGAIN"),
     "a wait without a deadline has one": (
         "wait.c",
         "if (timeout_ns >= 0)\n            start",
