@@ -267,6 +267,71 @@ TEST(an_element_moves_or_the_token_ends_the_call_and_never_both) {
     }
 }
 
+/* -- what comes behind a trigger */
+
+enum way { TRIES, WAITS, SELECTS_AND_TRIES, SELECTS_AND_WAITS, HAS_A_CLAUSE, WAYS };
+
+/* One call in one of the ways; whether it received. */
+static int receives_in_one_way(struct meeting *m, enum way way) {
+    void *element;
+    kc_triggered_t memory;
+    kc_clause_t clauses[2];
+    kc_select_t select;
+    if (way == TRIES || way == WAITS)
+        return kc_recv_unless(m->one, &element, way == TRIES ? 0 : LONG, m->token);
+    kc_shared_clause_triggered(&clauses[0], &memory, m->of_clause);
+    kc_shared_clause_recv(&clauses[1], m->one);
+    if (way == HAS_A_CLAUSE) {
+        kc_select_init(&select, clauses, 2, KC_BIASED, KC_RAISE);
+        int rc = kc_select_wait(&select, LONG);
+        return rc == 0 ? -ECANCELED : 0;
+    }
+    kc_select_init(&select, &clauses[1], 1, KC_BIASED, KC_RAISE);
+    return kc_select_unless(&select, way == SELECTS_AND_TRIES ? 0 : LONG, m->token);
+}
+
+static int receives_until_the_trigger(void *arg) {
+    struct meeting *m = arg;
+    enum way way = (enum way)m->received;
+    int rc;
+    comes(m);
+    do
+        rc = receives_in_one_way(m, way);
+    while (rc == -EAGAIN);
+    return rc;
+}
+
+static int triggers_and_sends(void *arg) {
+    struct meeting *m = arg;
+    comes(m);
+    for (volatile int pause = m->sent; pause != 0; pause--)
+        ;
+    kc_shared_token_trigger(m->root, NULL);
+    return kc_send(m->one, ELEMENT(1), 0);
+}
+
+TEST(what_is_sent_behind_a_trigger_is_not_received_by_its_token) {
+    EACH(n) {
+        kc_sched_t *s = started(n, KC_RESUME_QUEUE);
+        for (int i = 0; i < ROUNDS; i++) {
+            struct meeting m = {.one = shared(KC_BUFFERED, 1), .root = token_below(NULL), .sent = i % 500};
+            m.token = token_below(m.root);
+            m.of_clause = token_below(m.root);
+            m.received = i % WAYS;
+            kc_atomic_store(&m.ready, 1);
+            kc_task_t *one = spawn(s, receives_until_the_trigger, &m), *other = spawn(s, triggers_and_sends, &m);
+            CHECK(joined(one), ==, -ECANCELED);
+            CHECK(joined(other), ==, 0);
+            CHECK(kc_shared_length(m.one), ==, 1);
+            kc_shared_token_release(m.root);
+            kc_shared_token_release(m.token);
+            kc_shared_token_release(m.of_clause);
+            kc_shared_release(m.one);
+        }
+        end(s);
+    }
+}
+
 /* -- what is told is true of all */
 
 #define CHILDREN 50
@@ -507,6 +572,7 @@ int main(void) {
     RUN(a_call_by_a_set_token_takes_nothing_whatever_is_ready);
     RUN(a_trigger_ends_each_wait_by_its_tree_and_leaves_no_trace);
     RUN(an_element_moves_or_the_token_ends_the_call_and_never_both);
+    RUN(what_is_sent_behind_a_trigger_is_not_received_by_its_token);
     RUN(whoever_sees_a_token_set_sees_all_below_it_set);
     RUN(children_may_come_and_go_while_their_parents_are_triggered);
     RUN(a_clause_about_a_token_gives_its_reason_and_ends_nothing);

@@ -70,6 +70,28 @@ FAULTS = {
         "    pthread_mutex_lock(&token->root->lock);\n    int rc = kci_heed",
         SLOWLY + "    pthread_mutex_lock(&token->root->lock);\n    int rc = kci_heed",
     ),
+    "a token is asked before the channel is locked": (
+        "test_scheduler_tokens",
+        "shared.c",
+        "    pthread_mutex_lock(&ch->lock);\n    if (token != NULL && kci_token_is_set(token))",
+        "    bool is_set = kci_token_is_set(token);\n" + SLOWLY + "    pthread_mutex_lock(&ch->lock);\n    if (is_set)",
+    ),
+    "a select asks its token before its channels are locked": (
+        "test_scheduler_tokens",
+        "shared_select.c",
+        "    lock_all(&held);\n    int rc = try_now(&held, token);",
+        "    bool is_set = kci_token_is_set(token);\n" + SLOWLY + "    lock_all(&held);\n"
+        "    int rc = is_set ? -ECANCELED : kc_select_poll(s);",
+    ),
+    "a call that waits leaves its channel before it heeds its token": (
+        "test_scheduler_tokens",
+        "shared.c",
+        "rc = kci_heed_alone(&call->heed, token, &call->op);",
+        "rc = kci_heed_alone(&call->heed, NULL, &call->op);",
+        "    rc = kci_wait(&call.wait, timeout_ns);",
+        SLOWLY + "    if (kci_heed_alone(&call.heed, token, &call.op) != 0 && kc_op_revoke(&call.op))\n"
+        "        kci_wake_owners();\n    rc = kci_wait(&call.wait, timeout_ns);",
+    ),
     "a trigger wakes nobody": (
         "test_scheduler_tokens",
         "shared_token.c",
