@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -130,31 +131,33 @@ def test_while_an_engine_is_alone_its_own_functions_are_called(alone: Any) -> No
     assert not any(getattr(Coroutine, verb) == getattr(alone, verb) for verb in verbs)
 
 
-def test_arguments_of_moves_may_be_named() -> None:
+@pytest.mark.parametrize("name", ["reference", *(["native"] if importlib.util.find_spec("kcoro_native") else [])])
+def test_arguments_of_moves_may_be_named(name: str) -> None:
     """And no others are taken, by any engine. Row: C1."""
+    make: Any = plugins.engine(name).coroutine
 
     def body() -> Any:
         with pytest.raises(TypeError):
-            Coroutine.yield_(1, value=2)
+            make.yield_(1, value=2)
         with pytest.raises(TypeError):
-            Coroutine.yield_(vlaue=2)  # type: ignore[call-arg]
+            make.yield_(vlaue=2)
         with pytest.raises(TypeError):
-            Coroutine.yield_to()  # type: ignore[call-arg]
+            make.yield_to()
         with pytest.raises(TypeError):
-            Coroutine.yield_to(value=1)  # type: ignore[call-arg]
-        got = Coroutine.yield_(value=1)
-        other = Coroutine(lambda: Coroutine.yield_(got + 1))
+            make.yield_to(value=1)
+        got = make.yield_(value=1)
+        other = make(lambda: make.yield_(got + 1), (), None)
         try:
-            Coroutine.yield_to(value=None, other=other)
+            make.yield_to(value=None, other=other)
         except KeyError:
             return "thrown"
 
-    co = Coroutine(body)
+    co = make(body, (), None)
     with pytest.raises(TypeError):
-        co.resume(None, None)  # type: ignore[call-arg]
+        co.resume(None, None)
     assert (co.resume(), co.resume(value=2)) == (1, 3)
     with pytest.raises(TypeError):
-        co.throw()  # type: ignore[call-arg]
+        co.throw()
     assert co.throw(error=KeyError()) == "thrown"
 
 
