@@ -145,10 +145,11 @@ FAULTS = {
     "somebody comes between the poll and the wait of a select": (
         "test_shared_scheduler",
         "shared_select.c",
-        "    rc = kci_wait_begin(&wait, &s->op);",
-        "    leave_all(s);\n" + SLOWLY + "    lock_all(s);\n    rc = kci_wait_begin(&wait, &s->op);",
+        "        return wait(&held, timeout_ns, token);\n    leave",
+        "    {\n        leave_all(&held);\n" + SLOWLY + "        lock_all(&held);\n"
+        "        return wait(&held, timeout_ns, token);\n    }\n    leave",
     ),
-    "who gave up stays in its queue": ("test_shared_scheduler", "shared.c", "    kc_waiter_leave(&w);\n", ""),
+    "who gave up stays in its queue": ("test_shared_scheduler", "shared.c", "    kc_waiter_leave(&call.waiter);\n", ""),
     "what is dropped is told with the lock": (
         "test_shared_scheduler",
         "shared.c",
