@@ -10,13 +10,14 @@
 ** "O began ended how result value arms...", with three numbers for each arm: channel, whether it sends, what it sends. In
 ** how are 1 for a try, 2 for a select that skips what is closed, and 4 times the number of the token that ends the call,
 ** which is that of its task, from 1 on. A close is a call without arms; its value is the channel. A trigger is one as
-** well; its value is that of the last channel and the number of the token.
+** well; its value is that of the last channel and the number of the token. An arm about the token of its task has that
+** value in place of a channel.
 */
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kcoro/shared_token.h"
+#include "kcoro/shared_clauses.h"
 
 #define CHANNELS 2
 #define TASKS_MOST 4
@@ -66,10 +67,13 @@ static void call_plain(struct call *call) {
 
 static void call_select(struct call *call) {
     kc_clause_t clauses[ARMS_MOST];
+    kc_triggered_t memory;
     kc_select_t select;
     for (int i = 0; i < call->arms; i++) {
         const struct arm *arm = &call->arm[i];
-        if (arm->sending)
+        if (arm->channel >= CHANNELS)
+            kc_shared_clause_triggered(&clauses[i], &memory, tokens[arm->channel - CHANNELS + 1]);
+        else if (arm->sending)
             kc_shared_clause_send(&clauses[i], channels[arm->channel], (void *)(intptr_t)arm->value);
         else
             kc_shared_clause_recv(&clauses[i], channels[arm->channel]);
@@ -117,6 +121,8 @@ static void invent(struct call *call, int number, int count, uint64_t *chance, i
         arm->sending = pick(chance, 2) == 0;
         arm->value = arm->sending ? ++*value : 0;
     }
+    if (call->arms > 1 && !call->skips && pick(chance, 2) == 0) /* one that skips would wait for its token for ever */
+        call->arm[pick(chance, 2)] = (struct arm){.channel = CHANNELS + number - 1};
 }
 
 static void close_one(struct call *call, int channel) {

@@ -80,14 +80,30 @@ class World:
     channels: list[Channel]
     is_set: set[int] = field(factory=set)
     waiting: dict[int, SelectOperation] = field(factory=dict)
+    watching: dict[int, Arm] = field(factory=dict)
+
+    def try_now(self, at: int, is_sending: bool, value: int) -> Any:
+        """What a clause finds at this instant."""
+        if at >= CHANNELS:
+            return 0 if at - CHANNELS + 1 in self.is_set else WOULD_BLOCK
+        return self.channels[at].send_now(value) if is_sending else self.channels[at].recv_now()
+
+    def enqueue(self, at: int, arm: Arm) -> None:
+        """Have a clause wait."""
+        if at >= CHANNELS:
+            self.watching[at - CHANNELS + 1] = arm
+        else:
+            self.channels[at].enqueue(arm)
 
     def trigger(self, token: int) -> int:
-        """Set it, and end the call that waits by it; 1, or 0 when it is set already."""
+        """Set it, and end the call that waits by it, or has a clause about it; 1, or 0 when it is set already."""
         if token in self.is_set:
             return 0
         self.is_set.add(token)
         if token in self.waiting:
             self.waiting[token].revoke()
+        if token in self.watching:
+            self.watching[token].complete()
         return 1
 
 
@@ -105,7 +121,7 @@ def begin(call: Call, world: World) -> Outcome | SelectOperation:
     op = SelectOperation(ClosedRule.SKIP if call.skips else ClosedRule.RAISE, len(call.arms))
     arms = [Arm(op, index, is_sending, value) for index, (_, is_sending, value) in enumerate(call.arms)]
     for arm, (at, is_sending, value) in zip(arms, call.arms, strict=True):
-        answer = channels[at].send_now(value) if is_sending else channels[at].recv_now()
+        answer = world.try_now(at, is_sending, value)
         if answer is CLOSED:
             if arm.shut(channels[at].closed_error()):
                 return -errno.EPIPE, 0
@@ -114,7 +130,7 @@ def begin(call: Call, world: World) -> Outcome | SelectOperation:
     if call.is_try:
         return -errno.EAGAIN, 0
     for arm, (at, _, _) in zip(arms, call.arms, strict=True):
-        channels[at].enqueue(arm)
+        world.enqueue(at, arm)
     if call.token:
         world.waiting[call.token] = op
     return op

@@ -28,6 +28,8 @@ IMPOSSIBLE = {
     "a call by a set token takes something": "O 1 2 0 1 2\nO 3 4 4 0 0 0 1 7\n",
     "a token ends a call before it is triggered": "O 1 2 4 -125 0 0 0 0\nO 3 4 0 1 2\n",
     "a token ends the call of another": "O 1 6 8 -125 0 0 0 0\nO 2 3 0 1 2\nO 4 5 0 0 0\n",
+    "a clause about a token comes before its trigger": "O 1 2 0 1 0 0 0 0 2 0 0\nO 3 4 0 1 2\n",
+    "a trigger leaves a clause waiting": "O 1 6 0 1 7 2 0 0 0 0 0\nO 2 3 0 1 2\nO 4 5 0 0 0 0 1 7\n",
     "a trigger leaves a call waiting": "O 1 6 4 0 7 0 0 0\nO 2 3 0 1 2\nO 4 5 0 0 0 0 1 7\n",
     "a send succeeds behind a close": "O 1 2 0 0 0\nO 3 4 0 0 0 0 1 7\n",
 }
@@ -84,6 +86,7 @@ def test_what_could_not_have_happened_is_refused(wrong: str) -> None:
         "O 1 4 0 -32 0 0 0 0\nO 2 3 0 0 0\n",
         "O 1 4 2 -32 0 0 0 0 1 0 0\nO 2 3 0 0 0\nO 2 3 0 0 1\n",
         "O 1 4 4 -125 0 0 0 0\nO 2 3 0 1 2\n",
+        "O 1 4 0 1 0 0 0 0 2 0 0\nO 2 3 0 1 2\n",
         "O 1 5 4 0 7 0 0 0\nO 2 4 0 1 2\nO 3 6 0 0 0 0 1 7\n",
         "O 1 2 0 0 0\nO 3 6 2 1 7 0 0 0 1 0 0\nO 4 5 0 0 0 1 1 7\n",
     ],
