@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,8 @@ class Unequal(Exception):
 class Taken:
     """What one program did, and what it took: seconds by the clock and of the processor, bytes of memory.
 
-    ``late`` is by how many seconds 95 in a hundred of its timers were late at most.
+    ``late`` is by how many seconds 95 in a hundred of its timers were late at most, ``laps`` are the seconds
+    of its batches.
     """
 
     count: int
@@ -37,6 +38,7 @@ class Taken:
     processor: float
     memory: int
     late: float = 0.0
+    laps: Sequence[float] = ()
 
 
 @define
@@ -61,13 +63,14 @@ class Candidate:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[Candidate]:
+def opened(name: str, worker: str = "native_worker.py") -> Iterator[Candidate]:
     """Start the process of a candidate, and end it."""
-    arguments = _go() if name == "go" else command("native_worker.py", name)
+    arguments = _go() if name == "go" else command(worker, name)
     if arguments is None:
         yield Candidate(name, None, installed=False)
         return
-    environment = os.environ | {"GOMAXPROCS": "1", "KCORO_ENGINE": "native" if "native" in name else "auto"}
+    engine = next((engine for engine in ("native", "reference") if engine in name), "auto")
+    environment = os.environ | {"GOMAXPROCS": "1", "KCORO_ENGINE": engine}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(arguments, text=True, env=environment, **pipes) as process:
         assert process.stdin is not None

@@ -54,13 +54,16 @@ class Peer(Protocol):
 
 
 class Kcoro:
-    """The native engine, on a host; ``select`` makes its clauses once, as a program would."""
+    """An engine, as a rule the native one, on a host; ``select`` makes its clauses once, as a program would."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, engine: str = "native") -> None:
         import kcoro_core
-        import kcoro_native  # noqa: F401 - an engine that falls back would be measured as another
+
+        if engine == "native":
+            import kcoro_native  # noqa: F401 - an engine that falls back would be measured as another
 
         self.kcoro = kcoro_core
+        self.engine = engine
         self.sleep = kcoro_core.sleep
         self.group = kcoro_core.open_scope
         self.start = attrgetter("launch")
@@ -71,10 +74,10 @@ class Kcoro:
         return self.kcoro.run(main, host=self._host)
 
     def channel(self, capacity: int) -> Ends:
-        """A channel of the native engine."""
+        """A channel of the engine. RuntimeError: it is another one's."""
         ch = self.kcoro.channel(self.kcoro.BUFFERED, capacity=capacity) if capacity else self.kcoro.channel()
-        if self.kcoro.Recv(ch).engine != "native":
-            raise RuntimeError(f"this is no channel of the native engine: {ch!r}")
+        if self.kcoro.Recv(ch).engine != self.engine:
+            raise RuntimeError(f"this is no channel of the {self.engine} engine: {ch!r}")
         return ch.send, ch.recv
 
     def select(self, receives: Sequence[Any]) -> Select:

@@ -12,14 +12,18 @@ import gc
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import native_programs
 from native_peers import PEERS, Peer
 from native_programs import Watch
 
+Run = Callable[[str, int, int], Any]
+"""Does a program so often, in such a width, and says what it took."""
 
-def taken(watch: Watch, answer: tuple[int, int]) -> dict[str, float]:
+
+def taken(watch: Watch, answer: tuple[int, int]) -> dict[str, Any]:
     """What a program did and took."""
     seconds, processor = watch.stop()
     gc.enable()
@@ -31,23 +35,23 @@ def taken(watch: Watch, answer: tuple[int, int]) -> dict[str, float]:
         "processor": processor,
         "memory": watch.memory,
         "late": watch.late,
+        "laps": watch.laps,
     }
 
 
-def fresh() -> Watch:
+def fresh(by_batch: bool = False) -> Watch:
     """The collector runs before a program and not during it."""
     gc.collect()
     gc.disable()
-    return Watch()
+    return Watch(by_batch)
 
 
-def on_loop(peer: Peer, name: str, n: int, width: int) -> Any:
-    """Run one of ``native_programs``; making the loop is not counted."""
-    program = getattr(native_programs, name)
+def on_loop(peer: Peer, program: Callable[..., Any], n: int, width: int, by_batch: bool = False) -> Any:
+    """Run a program; making the loop is not counted."""
     more = (width,) if width else ()
 
-    async def main() -> dict[str, float]:
-        watch = fresh()
+    async def main() -> dict[str, Any]:
+        watch = fresh(by_batch)
         return taken(watch, await program(peer, n, watch, *more))
 
     return peer.run(main)
@@ -61,20 +65,20 @@ def on_gevent(name: str, n: int, _width: int) -> Any:
     return taken(watch, getattr(native_gevent, name)(n, watch))
 
 
-def candidate(name: str) -> Callable[[str, int, int], Any]:
+def candidate(name: str) -> Run:
     """What runs a program. ImportError: it is not installed."""
     if name == "gevent":
         import native_gevent  # noqa: F401
 
         return on_gevent
     peer = PEERS[name]()
-    return lambda program, n, width: on_loop(peer, program, n, width)
+    return lambda program, n, width: on_loop(peer, getattr(native_programs, program), n, width)
 
 
-def main(name: str) -> None:
-    """Answer lines until the input ends."""
+def main(make: Callable[[], Run]) -> None:
+    """Answer lines until the input ends, with what ``make`` gives."""
     try:
-        run = candidate(name)
+        run = make()
     except ImportError:
         print("missing", flush=True)
         return
@@ -85,4 +89,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(partial(candidate, sys.argv[1]))

@@ -22,16 +22,18 @@ import channels
 import coroutines
 import fair
 import links
+import micro
 import others
 import quic
 import scheduler
 import stackful
 from rounds import Bound, Figure, Level, Missing
+from spread import Percentiles, Spread
 
 import native
 import netns
 
-One = Figure | Bound | Level | Missing
+One = Figure | Bound | Level | Missing | Spread
 Found = Sequence[One]
 
 SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
@@ -41,6 +43,7 @@ SUITES: dict[str, tuple[str, Callable[[int, bool], Found]]] = {
     "memory": (links.TITLE_OF_MEMORY, links.memory),
     "fair": (fair.TITLE, fair.figures),
     "others": (others.TITLE, others.figures),
+    "micro": (micro.TITLE, micro.figures),
     "native": (native.TITLE, native.figures),
     "coroutines": (coroutines.TITLE, coroutines.figures),
     "scheduler": (scheduler.TITLE, scheduler.figures),
@@ -74,8 +77,17 @@ def microseconds(value: float) -> str:
     return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
+def cell(found: Percentiles | None) -> str:
+    """Three numbers, or that there is no such thing."""
+    return " / ".join(map(microseconds, (found.p50, found.p95, found.p99))) if found else "—"
+
+
 def row(found: One) -> str:
     """One line of a Markdown table."""
+    if isinstance(found, Spread):
+        ratios = [f"{name} {ratio}" for name, ratio in found.ratios.items()]
+        cells = [*map(cell, found.cells.values()), ", ".join([*ratios, found.verdict] if found.verdict else ratios)]
+        return f"| {found.name} | {' | '.join(cells)} |"
     if isinstance(found, Missing):
         return f"| {found.name} | | | | {found.verdict} |"
     if isinstance(found, Bound):
