@@ -127,7 +127,7 @@ static KPY_APART PyObject *move(kpy_coroutine_t *left, kpy_coroutine_t *entered,
 /* -- moves from outside */
 
 static bool is_foreign(const kpy_coroutine_t *co) {
-    return co->thread_id != 0 && co->thread_id != PyThreadState_Get()->id;
+    return co->stack.thread_id != 0 && kpy_private_is_foreign(&co->stack);
 }
 
 /* Whether that may be done with it here and now: 0, or -1 and the refusal. */
@@ -149,7 +149,6 @@ static int bind(kpy_coroutine_t *co) {
     if (name == NULL || kpy_private_begin(&co->stack, co->state->loops->stack_bytes, name, co->context) != 0)
         return -1;
     co->context = NULL;
-    co->thread_id = co->stack.thread->id;
     enlist(co);
     return 0;
 }
@@ -159,7 +158,7 @@ static void end_dropped(struct kpy_loops *loops) {
     uint64_t me = PyThreadState_Get()->id;
     for (kpy_coroutine_t **at = &loops->dropped; *at != NULL;) {
         kpy_coroutine_t *co = *at;
-        if (co->thread_id != me) {
+        if (co->stack.thread_id != me) {
             at = &co->next_dropped;
             continue;
         }
@@ -294,7 +293,7 @@ void kpy_coroutine_drop(kpy_coroutine_t *co) {
         if (kpy_coroutine_destroy(co) != 0)
             PyErr_WriteUnraisable((PyObject *)co);
     }
-    else if (is_alive(co->thread_id)) { /* its thread does it, and until then it lives */
+    else if (is_alive(co->stack.thread_id)) { /* its thread does it, and until then it lives */
         co->next_dropped = co->state->loops->dropped;
         co->state->loops->dropped = (kpy_coroutine_t *)Py_NewRef(co);
         return;

@@ -25,9 +25,9 @@ struct kpy_coroutine {
     PyObject_HEAD
     kpy_private_t stack;
     kpy_state_t *state;
-    uint64_t id, thread_id; /* thread_id: of the thread state; 0 before it was resumed */
-    PyObject *fn, *args;    /* until it has begun */
-    PyObject *context;      /* the same */
+    uint64_t id;
+    PyObject *fn, *args; /* until it has begun */
+    PyObject *context;   /* the same */
     PyObject *name;
     PyObject *thrown; /* to be raised where it waits, or NULL */
     PyObject *result; /* at the end, one of these; neither of one that was destroyed */

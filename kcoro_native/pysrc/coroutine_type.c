@@ -183,7 +183,7 @@ PyObject *kpy_end_coroutines(PyObject *module, PyObject *Py_UNUSED(unused)) {
     loops->is_ending = true;
     for (kpy_coroutine_t *co = loops->begun; co != NULL; co = next) {
         next = co->behind;
-        if (co->thread_id != me || co->moved == KC_CORO_RUNNING)
+        if (co->stack.thread_id != me || co->moved == KC_CORO_RUNNING)
             continue;
         Py_INCREF(co);
         if (kpy_coroutine_destroy(co) != 0)

@@ -118,6 +118,7 @@ int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObj
         return -1;
     kci_own(self->co);
     self->thread = PyThreadState_Get();
+    self->thread_id = self->thread->id;
     self->here = kci_here();
     self->context = context != NULL ? context : Py_XNewRef(self->thread->context);
     self->left = NULL;
@@ -135,7 +136,7 @@ void kpy_private_end(kpy_private_t *self) {
 /* -- what its frames tell */
 
 PyObject *kpy_private_frame(const kpy_private_t *self) {
-    if (self->co == NULL || self->left == NULL || PyThreadState_Get() != self->thread)
+    if (self->co == NULL || self->left == NULL || kpy_private_is_foreign(self))
         return NULL;
     PyThreadState *thread = self->thread;
     int collects = PyGC_Disable(); /* a collection would run code, on frames that do not lie on this stack */

@@ -209,6 +209,7 @@ typedef struct kpy_private {
     kc_coro_t *co;         /* NULL before it has begun and when it has ended */
     PyThreadState *thread; /* which began it */
     kci_thread_t *here;    /* the same to libkcoro */
+    uint64_t thread_id;    /* which no other has, also when it has ended; 0 before it has begun */
     kpy_stack_state_t *left;
     void (*body)(void *owner);
     void *owner;
@@ -219,6 +220,12 @@ typedef struct kpy_private {
 
 /* Before the first of them begins. */
 void kpy_private_prepare(void);
+
+/* Whether it belongs to another thread than the one that asks. The address of the thread state would not say: the next
+** thread may have it, when the first has ended. */
+static inline bool kpy_private_is_foreign(const kpy_private_t *self) {
+    return self->thread_id != PyThreadState_Get()->id;
+}
 
 /* Why this build cannot have private stacks, for NotSupported; NULL: it can. */
 const char *kpy_private_missing(void);

@@ -44,7 +44,7 @@ static int may_step(kpy_stackful_t *self) {
         return refuse(self, PyExc_ValueError, "is being stepped already");
     if (self->life == KPY_STACKFUL_OVER)
         return refuse(self, PyExc_RuntimeError, "has ended: what one call gave is awaited once");
-    if (self->life == KPY_STACKFUL_WAITING && self->stack.thread != PyThreadState_Get())
+    if (self->life == KPY_STACKFUL_WAITING && kpy_private_is_foreign(&self->stack))
         return refuse(self, PyExc_RuntimeError, "began in another thread, and goes on only there");
     return 0;
 }

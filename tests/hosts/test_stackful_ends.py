@@ -236,6 +236,39 @@ kept.pop().close()
     assert "goes on only there" in done.stderr
 
 
+def test_a_thread_that_has_the_place_of_one_that_ended_is_another_all_the_same() -> None:
+    """The interpreter gives the memory of a thread that has ended to the next: that is not how they are told apart."""
+    done = child(
+        """
+async def step_all():
+    for call in list(kept):
+        try:
+            call.send(None)
+        except RuntimeError as error:
+            assert "another thread" in str(error)
+            refused.append(call)
+
+def at_once(main):
+    gate = threading.Barrier(16)
+    threads = [threading.Thread(target=lambda: (gate.wait(), run(main, host="native"))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+refused = []
+for _ in range(4):
+    at_once(leave_one_waiting)
+    at_once(step_all)
+print(len(refused))
+sys.stdout.flush()
+import os; os._exit(0)
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == str(16 * (16 + 32 + 48 + 64))
+
+
 # -- with the process
 
 
