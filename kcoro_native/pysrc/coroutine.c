@@ -145,8 +145,7 @@ static int admit(const char *verb, kpy_coroutine_t *co, bool of_parked, PyObject
 static int bind(kpy_coroutine_t *co) {
     if (co->moved != KC_CORO_CREATED)
         return 0;
-    const char *name = PyUnicode_AsUTF8(co->name);
-    if (name == NULL || kpy_private_begin(&co->stack, co->state->loops->stack_bytes, name, co->context) != 0)
+    if (kpy_private_begin(&co->stack, co->state->loops->stack_bytes, co->name, co->context) != 0)
         return -1;
     co->context = NULL;
     enlist(co);

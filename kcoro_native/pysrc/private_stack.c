@@ -107,8 +107,16 @@ static int run(void *arg) {
     return 0;
 }
 
-int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObject *context) {
-    kc_coro_options_t options = {bytes != 0 ? bytes : KPY_STACK_BYTES, name};
+/* For the words of libkcoro; there is none if it cannot be UTF-8, for half of a surrogate is no reason not to begin. */
+static const char *name_in_c(PyObject *name) {
+    const char *text = PyUnicode_AsUTF8(name);
+    if (text == NULL)
+        PyErr_Clear();
+    return text;
+}
+
+int kpy_private_begin(kpy_private_t *self, size_t bytes, PyObject *name, PyObject *context) {
+    kc_coro_options_t options = {bytes != 0 ? bytes : KPY_STACK_BYTES, name_in_c(name)};
     int rc = kc_coro_create(&self->co, run, self, &options);
     if (rc == -ENOMEM)
         PyErr_NoMemory();
@@ -203,7 +211,7 @@ int kpy_private_may_leave(const kpy_private_t *self, PyObject *finalizer) {
 }
 #else
 
-int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObject *context) {
+int kpy_private_begin(kpy_private_t *self, size_t bytes, PyObject *name, PyObject *context) {
     (void)self, (void)bytes, (void)name, (void)context;
     PyErr_SetString(PyExc_RuntimeError, kpy_private_missing());
     return -1;

@@ -234,12 +234,12 @@ const char *kpy_private_missing(void);
 ** Give it a stack, in this thread; its body begins when it is entered for the first time.
 **
 ** bytes    of the stack, 0 for KPY_STACK_BYTES
-** name     borrowed, for the words of a process that dies of an overflow
+** name     a text, for the words of a process that dies of an overflow
 ** context  taken over; NULL: the one of the thread, shared
 **
 ** Returns 0, or -1 and MemoryError or RuntimeError; then the context is still the caller's.
 */
-int kpy_private_begin(kpy_private_t *self, size_t bytes, const char *name, PyObject *context);
+int kpy_private_begin(kpy_private_t *self, size_t bytes, PyObject *name, PyObject *context);
 
 /*
 ** Leave the stack that runs for another, until somebody comes back. Its thread is the one that runs; nothing is being

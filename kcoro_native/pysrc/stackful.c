@@ -35,8 +35,7 @@ static int begin(kpy_stackful_t *self) {
     if (kpy_loop_here == NULL || kpy_loop_here->base.running == NULL)
         return refuse(self, self->state->loops->wrong_loop,
                       "can wait on the native host only: start the program with run(main, host=\"native\")");
-    const char *name = PyUnicode_AsUTF8(self->qualname);
-    return name == NULL ? -1 : kpy_private_begin(&self->stack, self->bytes, name, NULL);
+    return kpy_private_begin(&self->stack, self->bytes, self->qualname, NULL);
 }
 
 static int may_step(kpy_stackful_t *self) {

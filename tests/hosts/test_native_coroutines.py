@@ -122,6 +122,21 @@ def test_the_frame_of_one_that_waits_can_be_looked_at() -> None:
     assert co.frame is None
 
 
+def test_a_name_that_no_utf8_can_say_is_a_name_all_the_same() -> None:
+    """As a file name of the system may be, half of a surrogate: it begins, and is told by it. Row: C1."""
+    co = Coroutine(Coroutine.yield_, 1, name="half \ud800")
+    assert co.resume() == 1
+    assert "half \\ud800" in repr(co)
+    co.destroy()
+
+    def work() -> int:
+        wait(sleep(0))
+        return 1
+
+    work.__qualname__ = "half \ud800"
+    assert native_run(stackful(work)) == 1
+
+
 @pytest.mark.skipif(not STATUS.exists(), reason="there is no /proc to read the memory of this process from")
 def test_ten_thousand_wait_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """One page of stack each, and the object. Row: C10."""
