@@ -8,6 +8,7 @@ import json
 import linecache
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ from kcoro_core import (
     Coroutine,
     NotSupported,
     Recv,
+    Send,
     TaskDump,
     WrongLoop,
     channel,
@@ -194,6 +196,52 @@ def test_a_number_stays_and_looking_changes_nothing(on: HostUnderTest) -> None:
             assert by_name(task_dump())["later"].number > max(numbers)
 
     on.run(main)
+
+
+class Rude:
+    """Neither its repr nor its name can be had."""
+
+    def __repr__(self) -> str:
+        raise ValueError("not now")
+
+
+def test_what_fails_when_it_is_looked_at_costs_no_dump(on: HostUnderTest) -> None:
+    """All the rest is told, and of it the class, and what it raised. Row: C8."""
+
+    async def offers(orders: Channel[Any]) -> None:
+        await select(Send(orders, Rude()))
+
+    async def main(host: Host) -> None:
+        async with open_scope() as scope:
+            scope.launch(offers, channel(name="till"), name="offers")
+            scope.launch(sleeper, name="sleeper")
+            await sleep(1)
+            dump = task_dump()
+            scope.cancel()
+        seen = by_name(dump)
+        assert "whose repr raises ValueError>" in str(seen["offers"].waits)
+        assert line_of(seen["offers"]) == "await select(Send(orders, Rude()))"
+        assert "sleeper" in seen
+
+    on.run(main)
+
+
+def test_a_name_that_is_no_text_is_told_as_one() -> None:
+    """So that the data is JSON all the same. Row: C8."""
+    dump = TaskDump("any", tuple(TaskSeen(i, name, "ready", None, None, None) for i, name in enumerate((b"x", Rude()))))
+    names = [task["name"] for task in json.loads(json.dumps(dump.as_data()))["tasks"]]
+    assert names == ["b'x'", "<Rude, whose repr raises ValueError>"]
+
+
+def test_a_task_whose_parent_has_ended_has_its_line() -> None:
+    """A generator that holds a scope may be left behind with the tasks in it. Row: C8."""
+    dump = TaskDump(
+        "any", (TaskSeen(1, "main", "running", None, None, None), TaskSeen(3, "left", "ready", None, None, 2))
+    )
+    assert [line.split(" called")[0] for line in str(dump).splitlines()[1:]] == [
+        "  task 1 'main' running,",
+        "  task 3 'left' ready,",
+    ]
 
 
 def test_the_counters_of_a_scheduler_of_kcoro_are_told(on: HostUnderTest) -> None:

@@ -60,8 +60,9 @@ class TaskDump:
 
     def _nested(self) -> Iterator[tuple[int, TaskSeen]]:
         children: dict[int | None, list[TaskSeen]] = {}
-        for seen in self.tasks:
-            children.setdefault(seen.parent, []).append(seen)
+        there = {seen.number for seen in self.tasks}
+        for seen in self.tasks:  # a task may have ended inside of a scope that it should have left, as a generator can
+            children.setdefault(seen.parent if seen.parent in there else None, []).append(seen)
         left = [(1, seen) for seen in reversed(children.get(None, []))]
         while left:
             depth, seen = left.pop()

@@ -32,7 +32,7 @@ from kcoro_core.hosts.scopes import Cancelled
 from kcoro_core.hosts.script_task import Deadlock
 from kcoro_core.hosts.seen import TaskSeen, name_of, parent_of
 from kcoro_core.hosts.signals import catch
-from kcoro_core.hosts.stacks import running_place, standing
+from kcoro_core.hosts.stacks import running_place, shown, standing
 from kcoro_core.unraisable import report_unraisable
 
 from . import _native
@@ -303,7 +303,7 @@ def _seen(task: _native.Task) -> TaskSeen:
     if state != "parked":
         waits = None
     elif isinstance(task.wait, _TOLD):
-        waits = f"in {task.wait!r}"
+        waits = f"in {shown(task.wait)}"
     elif task.why is not None:
         waits = task.why()
     return TaskSeen(task.id, task.name, state, waits, place, parent)

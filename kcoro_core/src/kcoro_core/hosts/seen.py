@@ -12,11 +12,15 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from attrs import frozen
+from attrs import field, frozen
 
-from .stacks import Place
+from .stacks import Place, shown
 
 __all__ = ["CoroutineSeen", "Numbers", "TaskSeen", "name_of", "parent_of"]
+
+
+def _text(name: object) -> str:
+    return name if isinstance(name, str) else shown(name)
 
 
 @frozen
@@ -30,7 +34,7 @@ class TaskSeen:
     """
 
     number: int
-    name: str
+    name: str = field(converter=_text)  # some hosts take whatever a program gives
     state: str
     waits: str | None
     place: Place | None

@@ -13,7 +13,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Place", "caller_place", "calling_place", "frames", "made_by_kcoro", "place_of", "running_place", "standing"]
+__all__ = [
+    "Place",
+    "caller_place",
+    "calling_place",
+    "frames",
+    "made_by_kcoro",
+    "place_of",
+    "running_place",
+    "shown",
+    "standing",
+]
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _FACE: Final = str(Path(_PACKAGE, "channel.py"))
@@ -60,12 +70,20 @@ def standing(coroutine: Any, libraries: tuple[str, ...] = ()) -> tuple[str | Non
                 operation = frame
     where = None if caller is None else place_of(caller)
     if operation is not None:
-        return f"in {operation.f_code.co_name}() of {operation.f_locals['self']!r}", where
+        return f"in {operation.f_code.co_name}() of {shown(operation.f_locals['self'])}", where
     return None if called is None else f"in {_call(called)}", where
 
 
+def shown(thing: object) -> str:
+    """Its repr; where that fails, of which class it is and what was raised, so that a report tells all the rest."""
+    try:
+        return repr(thing)
+    except Exception as error:  # noqa: BLE001 - it is code of the program, which may raise anything
+        return f"<{type(thing).__name__}, whose repr raises {type(error).__name__}>"
+
+
 def _call(frame: FrameType) -> str:
-    clauses = ", ".join(map(repr, frame.f_locals.get("clauses", ())))  # of a select that its host waits for
+    clauses = ", ".join(map(shown, frame.f_locals.get("clauses", ())))  # of a select that its host waits for
     return f"{frame.f_code.co_name.strip('_')}({clauses})"
 
 
