@@ -57,8 +57,12 @@ def _stack(value: Any) -> bool:
     return _natural(value) and 256 << 10 <= value <= 512 << 20
 
 
+def _steps(value: Any) -> bool:
+    return _natural(value) and value < 1 << 31  # counted in C as well
+
+
 def _count(value: Any) -> bool:
-    return (value == 0 and isinstance(value, int) and not isinstance(value, bool)) or _natural(value)
+    return (value == 0 and isinstance(value, int) and not isinstance(value, bool)) or _steps(value)
 
 
 @frozen
@@ -73,7 +77,7 @@ class Settings:
         lambda v: v is None or isinstance(v, bool),
     )
     checkpoint_budget: int = _setting(
-        64, "operations that complete at once before the other tasks get a turn", int, _natural
+        64, "operations that complete at once before the other tasks get a turn; less than 2**31", int, _steps
     )
     debug: str = _setting(
         "", "log level of the kcoro loggers on stderr: debug, info, warning; empty is quiet", str, _text
@@ -123,7 +127,10 @@ class Settings:
         _text,
     )
     loop_slice: int = _setting(
-        61, "steps of the native loop before it looks at timers, descriptors and other threads", int, _natural
+        61,
+        "steps of the native loop before it looks at timers, descriptors and other threads; less than 2**31",
+        int,
+        _steps,
     )
     stack_size: int = _setting(
         8 << 20,
@@ -132,7 +139,7 @@ class Settings:
         _stack,
     )
     kept_stacks: int = _setting(
-        1088, "free stacks of each size whose memory the native engine keeps for the next", int, _count
+        1088, "free stacks of each size whose memory the native engine keeps for the next; less than 2**31", int, _count
     )
     source: Path | None = field(default=None, metadata={"fact": True})
     skipped: tuple[str, ...] = field(default=(), metadata={"fact": True})
