@@ -476,9 +476,9 @@ def test_one_that_is_never_awaited_is_told() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match="needs a function"):
         stackful(5)  # type: ignore[arg-type]
-    for size in (-1, 0, 1000, 1 << 40):
+    for size in (-1, 0, 1000, 1 << 40, True, 1e6, "1 MiB"):
         with pytest.raises(ValueError, match="262144 to 536870912"):
-            stackful(len, stack_size=size)
+            stackful(len, stack_size=size)  # type: ignore[arg-type]
 
 
 def test_arguments_that_do_not_fit_are_an_error_of_the_call() -> None:

@@ -59,8 +59,8 @@ def stackful(
     if not callable(fn):
         raise TypeError(f"stackful() needs a function, not {fn!r}")
     size = settings().stack_size if stack_size is None else stack_size
-    if not _LEAST <= size <= _MOST:
-        raise ValueError(f"stack_size is {_LEAST} to {_MOST} bytes, not {size}")
+    if not _is_size(size):
+        raise ValueError(f"stack_size is {_LEAST} to {_MOST} bytes, not {size!r}")
     if resume not in ("inline", "queue"):
         raise ValueError(f"resume is 'inline' or 'queue', not {resume!r}")
     qualname = str(getattr(fn, "__qualname__", fn))
@@ -75,6 +75,10 @@ def stackful(
 _LEAST: Final = 256 << 10
 _MOST: Final = 512 << 20
 use_settings()
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, int) and _LEAST <= size <= _MOST
 
 
 class _Channel(Protocol[T]):
