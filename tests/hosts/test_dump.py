@@ -226,6 +226,84 @@ def test_what_fails_when_it_is_looked_at_costs_no_dump(on: HostUnderTest) -> Non
     on.run(main)
 
 
+class Yes:
+    """A wait that answers to every name, as what stands for a thing elsewhere may."""
+
+    def __init__(self, orders: Channel[str]) -> None:
+        self._steps: Any = cook(orders).__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __await__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._steps)
+
+    def send(self, value: Any) -> Any:
+        """Pass it on."""
+        return self._steps.send(value)
+
+    def throw(self, error: BaseException) -> Any:
+        """Pass it on."""
+        return self._steps.throw(error)
+
+
+def test_what_answers_to_every_name_holds_up_no_dump(on: HostUnderTest) -> None:
+    """The last line that can be known is told. Row: C8."""
+
+    async def asks(orders: Channel[str]) -> None:
+        await Yes(orders)
+
+    async def main(host: Host) -> None:
+        async with open_scope() as scope:
+            scope.launch(asks, channel(), name="asks")
+            await sleep(1)
+            seen = by_name(task_dump())["asks"]
+            scope.cancel()
+        assert line_of(seen) == "await Yes(orders)"
+
+    on.run(main)
+
+
+def test_a_wait_in_an_async_generator_is_told_by_its_line_there(on: HostUnderTest) -> None:
+    """Also where it is a context manager, which would stand in contextlib else. Row: C8."""
+
+    async def dishes(orders: Channel[str]) -> AsyncIterator[str]:
+        yield await orders.recv()
+
+    @asynccontextmanager
+    async def table(orders: Channel[str]) -> AsyncIterator[None]:
+        await orders.recv()
+        yield
+
+    async def eats(orders: Channel[str]) -> None:
+        async for _ in dishes(orders):
+            pass
+
+    async def sits(orders: Channel[str]) -> None:
+        async with table(orders):
+            pass
+
+    async def main(host: Host) -> None:
+        async with open_scope() as scope:
+            for waits in (eats, sits):
+                scope.launch(waits, channel(name="till"), name=waits.__name__)
+            await sleep(1)
+            there = by_name(task_dump())
+            scope.cancel()
+        assert line_of(there["eats"]) == "yield await orders.recv()"
+        assert line_of(there["sits"]) == "await orders.recv()"
+        for seen in (there["eats"], there["sits"]):
+            assert str(seen.waits).startswith("in recv() of <Channel 'till'")
+
+    on.run(main)
+
+
 def test_a_name_that_is_no_text_is_told_as_one() -> None:
     """So that the data is JSON all the same. Row: C8."""
     dump = TaskDump("any", tuple(TaskSeen(i, name, "ready", None, None, None) for i, name in enumerate((b"x", Rude()))))

@@ -7,8 +7,10 @@ Nothing here runs or changes a coroutine; what cannot be followed (a foreign awa
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
+from inspect import isasyncgen
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple
@@ -28,6 +30,8 @@ __all__ = [
 _PACKAGE: Final = str(Path(__file__).resolve().parent.parent)
 _FACE: Final = str(Path(_PACKAGE, "channel.py"))
 _HOSTS: Final = str(Path(_PACKAGE, "hosts"))
+# What steps an async generator, in 'async for' or 'async with', and tells nobody which one.
+_STEPS: Final = frozenset({"async_generator_asend", "async_generator_athrow"})
 # Frames around a task of the program, which wait for nothing themselves.
 _STARTERS: Final = frozenset({"Scope._run", "ScriptHost._drive", "SystemTask._run", "_call"})
 
@@ -46,10 +50,25 @@ class Place(NamedTuple):
 def frames(awaitable: Any) -> Iterator[FrameType]:
     """The frames of a suspended coroutine, the outermost first."""
     while awaitable is not None:
-        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
-        if frame is not None:
+        if type(awaitable).__name__ in _STEPS:
+            awaitable = next((held for held in gc.get_referents(awaitable) if isasyncgen(held)), None)
+        frame = _first(awaitable, "cr_frame", "gi_frame", "ag_frame")
+        if isinstance(frame, FrameType):
             yield frame
-        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+        elif frame is not None:
+            return  # a thing of the program that answers to every name, and would do so for ever
+        awaitable = _first(awaitable, "cr_await", "gi_yieldfrom", "ag_await")
+
+
+def _first(thing: Any, *names: str) -> Any:
+    """The first of these attributes that it has; None, where it has none or does not let itself be asked."""
+    try:
+        for name in names:
+            if (found := getattr(thing, name, None)) is not None:
+                return found
+    except Exception:  # noqa: BLE001 - it is code of the program, which may raise anything
+        return None
+    return None
 
 
 def standing(coroutine: Any, libraries: tuple[str, ...] = ()) -> tuple[str | None, Place | None]:
