@@ -104,6 +104,10 @@ class Driver:
                     own = os.dup(fd) if spec.shared else fd
                     try:
                         await WAITS[bit](own)
+                    except OSError:
+                        if not self._woken.is_set():
+                            raise
+                        return  # closed before this task began, as the waker has said
                     finally:
                         if spec.shared:
                             os.close(own)
