@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) the kcoro authors */
-/* The inject queue: tasks that come to the workers from outside. Contracts in work.h. */
+/*
+** The inject queue: tasks that come to the workers from outside. Contracts in work.h.
+**
+** Rule: whoever brings a task tells the workers before it leaves the lock. Until then nobody takes the task, and the
+** scheduler is not over; behind it the task may have ended and the scheduler may be gone, of which those who wake a
+** task from elsewhere know nothing.
+*/
 
 #include <time.h>
 
@@ -16,8 +22,8 @@ static void append(kci_inject_t *q, kc_task_t *first, kc_task_t *last, int count
 void kci_inject_push(kc_sched_t *s, kc_task_t *first, kc_task_t *last, int count) {
     pthread_mutex_lock(&s->inject.lock);
     append(&s->inject, first, last, count);
-    pthread_mutex_unlock(&s->inject.lock);
     kci_notify(s);
+    pthread_mutex_unlock(&s->inject.lock);
 }
 
 /* Wait for room, with the lock held. */
@@ -41,11 +47,11 @@ int kci_inject_new(kc_sched_t *s, kc_task_t *task, int64_t timeout_ns) {
     uint64_t deadline = timeout_ns == 0 ? 0 : kci_deadline(timeout_ns);
     pthread_mutex_lock(&s->inject.lock);
     int rc = wait_for_room(s, deadline);
-    if (rc == 0)
+    if (rc == 0) {
         append(&s->inject, task, task, 1);
-    pthread_mutex_unlock(&s->inject.lock);
-    if (rc == 0)
         kci_notify(s);
+    }
+    pthread_mutex_unlock(&s->inject.lock);
     return rc;
 }
 

@@ -4,8 +4,8 @@
 ** The inside of the scheduler, for scheduler.c, scheduler_books.c, worker.c, idle.c, inject.c, task.c, wait.c and
 ** seat.c; docs/SCHEDULER_DESIGN.md has the reasons.
 **
-** Locks, in the order in which they are taken: a shard's, then `timers_lock`; those of channels, then those of trees of
-** tokens; the others are taken last and alone.
+** Locks, in the order in which they are taken: a shard's, then `timers_lock`; that of the inject queue, then
+** `idle_lock`; those of channels, then those of trees of tokens; the others are taken last and alone.
 ** Between taking and leaving them nothing switches.
 */
 #ifndef KCI_WORK_H
@@ -193,7 +193,7 @@ size_t kci_sched_live(kc_sched_t *s);
 
 /* -- inject.c */
 
-/* Put a chain of `count` tasks, from first to last, behind the others. */
+/* Put a chain of `count` tasks, from first to last, behind the others. When it returns the scheduler may be gone. */
 void kci_inject_push(kc_sched_t *s, kc_task_t *first, kc_task_t *last, int count);
 
 /* Put a new one there, once there is room. 0, -EAGAIN, -ETIME or -ECANCELED. */

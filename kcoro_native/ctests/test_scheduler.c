@@ -2,9 +2,11 @@
 /* Copyright (c) the kcoro authors */
 /* Tasks on one, two and eight workers: their life, results, waits and end. Rows: SC3, SC6, SC7, C6. */
 
-#include "workers.h"
+#include <pthread.h>
 
+#include "../csrc/work.h"
 #include "kcoro/stack.h"
+#include "workers.h"
 
 #if defined(ROUNDS)
 /* Whoever compiles it has said how many. */
@@ -315,6 +317,44 @@ TEST(whoever_keeps_the_time_is_told_of_an_earlier_one) {
     }
 }
 
+/* -- who wakes a task from outside knows nothing of its scheduler, which may be over and freed at once */
+
+static kc_atomic_int may_end;
+
+static int keeps_its_worker(void *arg) {
+    (void)arg;
+    while (kc_atomic_load(&may_end) == 0)
+        ;
+    return 0;
+}
+
+static void *unparks(void *task) {
+    kc_task_unpark(task);
+    return NULL;
+}
+
+TEST(no_task_ends_before_whoever_wakes_it_is_done_with_its_scheduler) {
+    kc_sched_t *s = started(2, KC_RESUME_INLINE);
+    pthread_t thread;
+    kc_atomic_store(&may_end, 0);
+    kc_task_t *task = spawn(s, waits_for_ever, NULL);
+    CHECK(kc_sched_drain(s, LONG), ==, 1);
+    kc_task_t *busy = spawn(s, keeps_its_worker, NULL);
+    while (kc_atomic_load_sc(&s->sleeping) != 1 || kc_atomic_load_sc(&s->searching) != 0)
+        ;
+    pthread_mutex_lock(&s->idle_lock); /* whoever wakes somebody waits here, on the way to the worker that sleeps */
+    pthread_create(&thread, NULL, unparks, task);
+    while (kc_atomic_load_sc(&s->inject.length) != 1)
+        ;
+    kc_atomic_store(&may_end, 1); /* the other worker looks for work now */
+    CHECK(kc_task_join(task, NULL, 20 * MS), ==, -ETIME);
+    pthread_mutex_unlock(&s->idle_lock);
+    CHECK(joined(task), ==, 0);
+    CHECK(joined(busy), ==, 0);
+    end(s);
+    pthread_join(thread, NULL);
+}
+
 TEST(outside_of_a_task_there_is_nothing_to_stop) {
     CHECK(kc_task_current() == NULL, ==, 1);
     CHECK(kc_task_park(-1), ==, -EINVAL);
@@ -349,6 +389,7 @@ int main(void) {
     RUN(a_thread_may_unpark_a_task);
     RUN(waits_end_in_time);
     RUN(whoever_keeps_the_time_is_told_of_an_earlier_one);
+    RUN(no_task_ends_before_whoever_wakes_it_is_done_with_its_scheduler);
     RUN(outside_of_a_task_there_is_nothing_to_stop);
     return DONE;
 }

@@ -135,6 +135,12 @@ FAULTS = {
         "pthread_cond_signal(&q->has_room);",
         "",
     ),
+    "the workers are told of a task once it may be gone": (
+        "test_scheduler",
+        "inject.c",
+        "    kci_notify(s);\n    pthread_mutex_unlock(&s->inject.lock);\n}",
+        "    pthread_mutex_unlock(&s->inject.lock);\n    kci_notify(s);\n}",
+    ),
     "nobody steals": ("test_scheduler_turns", "worker.c", "if (s->options.workers == 1)", "if (1)"),
     "the oldest half is donated in reverse": (
         "test_scheduler_counts",
