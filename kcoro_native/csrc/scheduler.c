@@ -38,13 +38,18 @@ static void settle(kc_sched_options_t *options, const kc_sched_options_t *wishes
     options->inject_every = or_else(options->inject_every, KC_SCHED_INJECT_EVERY);
 }
 
+static void init_shard(kci_shard_t *shard) {
+    pthread_mutex_init(&shard->lock, NULL);
+    kc_atomic_store(&shard->references, 1);
+}
+
 static void init_worker(kci_worker_t *worker, kc_sched_t *s, size_t index) {
     memset(worker, 0, sizeof *worker);
     worker->sched = s;
     worker->chance = s->options.seed + index;
     worker->hint = s->options.workers;
     kci_deque_init(&worker->deque);
-    pthread_mutex_init(&worker->shard.lock, NULL);
+    init_shard(&worker->shard);
     kci_cond_init(&worker->bell);
 }
 
@@ -52,7 +57,8 @@ static void init_parts(kc_sched_t *s) {
     kci_cond_init(&s->inject.has_room);
     kci_cond_init(&s->quiet);
     pthread_mutex_init(&s->inject.lock, NULL);
-    pthread_mutex_init(&s->foreign.lock, NULL);
+    init_shard(&s->foreign);
+    kc_atomic_store(&s->shards, (int)s->options.workers + 1);
     pthread_mutex_init(&s->timers_lock, NULL);
     pthread_mutex_init(&s->idle_lock, NULL);
     kc_timers_init(&s->timers, kci_now());
@@ -61,19 +67,27 @@ static void init_parts(kc_sched_t *s) {
         init_worker(&s->workers[i], s, i);
 }
 
+void kci_shard_release(kc_sched_t *s, kci_shard_t *shard) {
+    if (kc_atomic_add_sc(&shard->references, -1) != 0)
+        return;
+    pthread_mutex_destroy(&shard->lock);
+    if (kc_atomic_add_sc(&s->shards, -1) != 0)
+        return;
+    kci_free(s->workers);
+    kci_free(s);
+}
+
 static void free_all(kc_sched_t *s) {
-    for (size_t i = 0; i < s->options.workers; i++) {
-        pthread_mutex_destroy(&s->workers[i].shard.lock);
+    for (size_t i = 0; i < s->options.workers; i++)
         pthread_cond_destroy(&s->workers[i].bell);
-    }
     pthread_cond_destroy(&s->inject.has_room);
     pthread_cond_destroy(&s->quiet);
     pthread_mutex_destroy(&s->inject.lock);
-    pthread_mutex_destroy(&s->foreign.lock);
     pthread_mutex_destroy(&s->timers_lock);
     pthread_mutex_destroy(&s->idle_lock);
-    kci_free(s->workers);
-    kci_free(s);
+    for (size_t i = 0; i < s->options.workers; i++)
+        kci_shard_release(s, &s->workers[i].shard);
+    kci_shard_release(s, &s->foreign); /* last, for it keeps the memory until then */
 }
 
 static bool is_legal(const kc_sched_options_t *options) {

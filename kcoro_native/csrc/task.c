@@ -18,6 +18,7 @@ static void enter(kc_task_t *task) {
     shard->newest = task;
     shard->count++;
     shard->spawned++;
+    kc_atomic_add_sc(&shard->references, 1);
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -30,9 +31,14 @@ static void unlink_task(kc_task_t *task) {
     shard->count--;
 }
 
+static void free_task(kc_task_t *task) {
+    kci_shard_release(task->sched, task->shard);
+    kci_free(task);
+}
+
 static void drop(kc_task_t *task) {
     if (kc_atomic_add_sc(&task->references, -1) == 0)
-        kci_free(task);
+        free_task(task);
 }
 
 static int make(kc_task_t **out, kc_sched_t *s, kc_coro_fn fn, void *arg, const kc_coro_options_t *options) {
@@ -66,7 +72,7 @@ static void unmake(kc_task_t *task) {
     task->shard->spawned--;
     pthread_mutex_unlock(&task->shard->lock);
     kc_coro_destroy(task->co);
-    kci_free(task);
+    free_task(task);
 }
 
 int kc_sched_spawn(kc_sched_t *s, kc_task_t **out, kc_coro_fn fn, void *arg, const kc_coro_options_t *options,

@@ -44,9 +44,11 @@ struct kc_task {
     kc_atomic_int is_finished; /* then there is a result, and the scheduler may be gone */
 };
 
-/* Some of the tasks that have not finished: those that one worker has spawned, or all threads. */
+/* Some of the tasks that have not finished: those that one worker has spawned, or all threads. It is part of the
+** scheduler, whose memory stays as long as one of them has references: who has a handle needs the lock. */
 struct kci_shard {
     pthread_mutex_t lock;
+    kc_atomic_int references; /* the scheduler, and each task that has not been freed */
     kc_task_t *newest;
     size_t count;
     uint64_t spawned;
@@ -101,6 +103,7 @@ struct kc_sched {
     kci_worker_t *workers; /* options.workers of them */
     kci_inject_t inject;
     kci_shard_t foreign; /* tasks that threads have spawned */
+    kc_atomic_int shards; /* those that have references */
     kc_atomic_int is_stopping;
     bool is_started, is_over; /* is_over is guarded by idle_lock */
 
@@ -190,6 +193,9 @@ void *kci_work(void *worker);
 
 /* How many tasks have not finished. */
 size_t kci_sched_live(kc_sched_t *s);
+
+/* Count one reference less; the last one of all shards frees the scheduler's memory. */
+void kci_shard_release(kc_sched_t *s, kci_shard_t *shard);
 
 /* -- inject.c */
 

@@ -3,8 +3,10 @@
 /* Tasks on one, two and eight workers: their life, results, waits and end. Rows: SC3, SC6, SC7, C6. */
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "../csrc/work.h"
+#include "kcoro/memory.h"
 #include "kcoro/stack.h"
 #include "workers.h"
 
@@ -355,6 +357,49 @@ TEST(no_task_ends_before_whoever_wakes_it_is_done_with_its_scheduler) {
     pthread_join(thread, NULL);
 }
 
+/* -- a handle stays good, also for a call that looks at its task while the scheduler ends */
+
+static kc_atomic_ptr watched;
+static kc_atomic_int released;
+
+static void *resize(void *ctx, void *block, size_t size) {
+    (void)ctx;
+    return realloc(block, size);
+}
+
+static void watch_releases(void *ctx, void *block) {
+    (void)ctx;
+    kc_atomic_add_sc(&released, block == kc_atomic_load_ptr(&watched));
+    free(block);
+}
+
+static int spawns_one(void *handle) {
+    return kc_sched_spawn(kc_sched_current(), handle, waits_for_ever, NULL, NULL, 0);
+}
+
+TEST(what_the_calls_of_a_handle_look_at_stays_as_long_as_the_handle) {
+    static const kc_memory_t memory = {resize, watch_releases, NULL};
+    kc_memory_use(&memory);
+    for (int of_task = 0; of_task < 2; of_task++) {
+        kc_task_t *task = NULL;
+        kc_sched_t *s = started(1, KC_RESUME_INLINE);
+        if (of_task)
+            CHECK(joined(spawn(s, spawns_one, &task)), ==, 0);
+        else
+            task = spawn(s, waits_for_ever, NULL);
+        kc_atomic_store_ptr(&watched, of_task ? (void *)s->workers : s); /* where the lock of its calls lies */
+        kc_atomic_store(&released, 0);
+        CHECK(kc_sched_drain(s, LONG), ==, 1);
+        end(s);
+        CHECK(kc_atomic_load(&released), ==, 0);
+        CHECK(kc_task_cancel(task), ==, 0);
+        CHECK(kc_task_unpark(task), ==, 0);
+        CHECK(joined(task), ==, -ECANCELED);
+        CHECK(kc_atomic_load(&released), ==, 1);
+    }
+    kc_memory_use(NULL);
+}
+
 TEST(outside_of_a_task_there_is_nothing_to_stop) {
     CHECK(kc_task_current() == NULL, ==, 1);
     CHECK(kc_task_park(-1), ==, -EINVAL);
@@ -390,6 +435,7 @@ int main(void) {
     RUN(waits_end_in_time);
     RUN(whoever_keeps_the_time_is_told_of_an_earlier_one);
     RUN(no_task_ends_before_whoever_wakes_it_is_done_with_its_scheduler);
+    RUN(what_the_calls_of_a_handle_look_at_stays_as_long_as_the_handle);
     RUN(outside_of_a_task_there_is_nothing_to_stop);
     return DONE;
 }

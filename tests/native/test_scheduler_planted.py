@@ -141,6 +141,14 @@ FAULTS = {
         "    kci_notify(s);\n    pthread_mutex_unlock(&s->inject.lock);\n}",
         "    pthread_mutex_unlock(&s->inject.lock);\n    kci_notify(s);\n}",
     ),
+    "a handle does not keep the lock of its calls": (
+        "test_scheduler",
+        "task.c",
+        "    kc_atomic_add_sc(&shard->references, 1);\n",
+        "",
+        "    kci_shard_release(task->sched, task->shard);\n",
+        "",
+    ),
     "nobody steals": ("test_scheduler_turns", "worker.c", "if (s->options.workers == 1)", "if (1)"),
     "the oldest half is donated in reverse": (
         "test_scheduler_counts",
