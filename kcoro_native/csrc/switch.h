@@ -2,7 +2,8 @@
 /* Copyright (c) the kcoro authors */
 /*
 ** The switch from one stack to another. One file for each ABI: switch_x86_64.S, switch_aarch64.S, switch_riscv64.S, and
-** port/switch_ucontext.c.
+** port/switch_ucontext.c. What these files in assembly have is hidden: in a shared object it belongs to that object, is
+** reached without a detour, and is never that of another copy of the library.
 */
 #ifndef KCI_SWITCH_H
 #define KCI_SWITCH_H

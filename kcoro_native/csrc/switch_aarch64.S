@@ -20,10 +20,13 @@
     .text
 
     .globl kci_switch
+    .hidden kci_switch
     .type kci_switch, %function
     .globl kci_switch_last
+    .hidden kci_switch_last
     .type kci_switch_last, %function
     .globl kci_switch_back
+    .hidden kci_switch_back
     .type kci_switch_back, %function
     .p2align 4
 kci_switch_back: /* x0 from, x1 to; kci_switch ends in a return as well */
@@ -112,6 +115,7 @@ kci_switch_last:
     .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_prepare
+    .hidden kci_switch_prepare
     .type kci_switch_prepare, %function
     .p2align 4
 kci_switch_prepare: /* x0 top, x1 entry */

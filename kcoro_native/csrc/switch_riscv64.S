@@ -18,8 +18,10 @@
     .text
 
     .globl kci_switch
+    .hidden kci_switch
     .type kci_switch, @function
     .globl kci_switch_last
+    .hidden kci_switch_last
     .type kci_switch_last, @function
     .p2align 2
 kci_switch: /* a0 from, a1 to, a2 then */
@@ -130,6 +132,7 @@ kci_switch_last:
     .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_back
+    .hidden kci_switch_back
     .type kci_switch_back, @function
     .p2align 2
 kci_switch_back: /* a0 from, a1 to */
@@ -150,6 +153,7 @@ kci_switch_back: /* a0 from, a1 to */
     .size kci_switch_back, . - kci_switch_back
 
     .globl kci_switch_prepare
+    .hidden kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 2
 kci_switch_prepare: /* a0 top, a1 entry */

@@ -23,6 +23,7 @@
     .text
 
     .globl kci_switch
+    .hidden kci_switch
     .type kci_switch, @function
     .p2align 5
 kci_switch: /* rdi from, rsi to, rdx then */
@@ -98,6 +99,7 @@ keep:
     .size kci_switch, . - kci_switch
 
     .globl kci_switch_back
+    .hidden kci_switch_back
     .type kci_switch_back, @function
     .p2align 4
 kci_switch_back: /* rdi from, rsi to */
@@ -119,6 +121,7 @@ kci_switch_back: /* rdi from, rsi to */
     .size kci_switch_back, . - kci_switch_back
 
     .globl kci_switch_last
+    .hidden kci_switch_last
     .type kci_switch_last, @function
     .p2align 4
 kci_switch_last: /* rdi from, rsi to, rdx then */
@@ -135,6 +138,7 @@ kci_switch_last: /* rdi from, rsi to, rdx then */
     .size kci_switch_last, . - kci_switch_last
 
     .globl kci_switch_prepare
+    .hidden kci_switch_prepare
     .type kci_switch_prepare, @function
     .p2align 4
 kci_switch_prepare: /* rdi top, rsi entry */
@@ -164,6 +168,7 @@ begin: /* rsi to */
     .size begin, . - begin
 
     .globl kci_switch_load
+    .hidden kci_switch_load
     .type kci_switch_load, @function
     .p2align 4
 kci_switch_load: /* rdi words, esi times */

@@ -227,6 +227,17 @@ def test_a_c_test_passes_on_another_machine(source: Path, emulated: tuple[str, P
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("machine", FOREIGN)
+def test_the_library_may_be_part_of_a_shared_object_on_another_machine(machine: str, tmp_path: Path) -> None:
+    """In one a name that is visible may be somebody else's: a jump to it is refused, or takes a detour. Row: C4."""
+    flags = [*EMULATED, f"-I{CSRC}", "-fPIC", "-shared"]
+    target = build(tmp_path / "libkcoro.so", [*CORE, *PORT], *flags, by=f"{machine}-linux-gnu-gcc")
+    code = run(f"{machine}-linux-gnu-objdump", "-d", target).stdout
+    function = re.search(r"<kci_switch_back>:(.*?)\n\n", code, re.DOTALL)
+    assert function is not None
+    assert "plt" not in function[1]
+
+
 def test_every_object_says_that_its_stack_is_not_executed(plain: tuple[str, Path, list[str]]) -> None:
     """One file in assembly that did not say so would make the stack of the whole program executable. Row: C4."""
     done = run("readelf", "-SW", plain[1])
