@@ -2,7 +2,8 @@
 /* Copyright (c) the kcoro authors */
 /*
 ** A kitchen with three cooks: orders go through a pipeline of channels, a waiter selects between what is ready, the
-** closing bell and a look at the clock, and every task runs wherever one of two workers has time. It uses nothing but the installed headers:
+** closing bell and a look at the clock, and every task runs wherever one of two workers has time. It uses nothing but the
+** installed headers:
 **
 **     cmake -S kcoro_native -B build && cmake --build build && cmake --install build --prefix PREFIX
 **     cc -std=c11 -IPREFIX/include kitchen.c PREFIX/lib/libkcoro.a -lpthread -o kitchen && ./kitchen 1000
@@ -17,8 +18,8 @@
 #define MILLISECOND INT64_C(1000000)
 
 typedef struct kitchen {
-    kc_shared_t *orders;  /* numbers of orders, in the pointers themselves */
-    kc_shared_t *meals;   /* what the cooks have made of them */
+    kc_shared_t *orders;     /* numbers of orders, in the pointers themselves */
+    kc_shared_t *meals;      /* what the cooks have made of them */
     kc_shared_token_t *bell; /* is set when the kitchen closes */
     int wanted;
     int served;
@@ -56,7 +57,7 @@ static int serve(void *arg) {
         kc_select_init(&select, clauses, 3, KC_BIASED, KC_RAISE);
         int won = kc_select_wait(&select, -1);
         if (won != 0)
-            return won == 1 ? k->served : won < 0 ? won : -ETIME; /* the bell; nothing was left, since meals come first */
+            return won == 1 ? k->served : won < 0 ? won : -ETIME; /* at the bell no meal is left: they come first */
         k->sum += (long long)(uintptr_t)select.op.value;
         k->served++;
     }
