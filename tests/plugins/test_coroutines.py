@@ -131,7 +131,9 @@ def test_while_an_engine_is_alone_its_own_functions_are_called(alone: Any) -> No
     assert not any(getattr(Coroutine, verb) == getattr(alone, verb) for verb in verbs)
 
 
-@pytest.mark.parametrize("name", ["reference", *(["native"] if importlib.util.find_spec("kcoro_native.scheduler") else [])])
+@pytest.mark.parametrize(
+    "name", ["reference", *(["native"] if importlib.util.find_spec("kcoro_native.scheduler") else [])]
+)
 def test_arguments_of_moves_may_be_named(name: str) -> None:
     """And no others are taken, by any engine. Row: C1."""
     make: Any = plugins.engine(name).coroutine

@@ -309,9 +309,11 @@ async def abort(world: World) -> str:
     world.far = await world.driver(world.listener).until(lambda: world.vtable.accept(world.listener))
     world.drive(world.far)
     at_once(lambda: world.vtable.abort(world.near), "an abort")
+    world.driver(world.near).wake()
     check(world.vtable.poll_handle(world.near) == PollSpec(), "after an abort something is still waited for")
     await world.driver(world.far).until(lambda: ended(world.vtable, world.far))
     world.vtable.abort(world.far)
+    world.driver(world.far).wake()
     return "the other side heard of it"
 
 

@@ -100,18 +100,13 @@ class Driver:
 
                 async def side(bit: int, fd: int) -> None:
                     nonlocal ready
-                    # trio lets one task wait for a descriptor; those who share one have a copy each.
-                    own = os.dup(fd) if spec.shared else fd
                     try:
-                        await WAITS[bit](own)
+                        await _side(bit, fd)
+                        ready |= bit
                     except OSError:
-                        if not self._woken.is_set():
+                        if self.vtable.poll_handle(self.endpoint).fd == fd:
                             raise
-                        return  # closed before this task began, as the waker has said
-                    finally:
-                        if spec.shared:
-                            os.close(own)
-                    ready |= bit
+                        # Else it was closed before this task began to wait, and is named no more.
                     nursery.cancel_scope.cancel()
 
                 for bit in WAITS:
@@ -120,3 +115,13 @@ class Driver:
                 await self._woken.wait()
                 nursery.cancel_scope.cancel()
         return ready
+
+
+async def _side(bit: int, fd: int) -> None:
+    """Wait for one side of a descriptor, by a copy: trio lets one task wait for each, and some are shared; and one that
+    is closed meanwhile may be another's soon, of whom trio would think that it is waited for already."""
+    own = os.dup(fd)
+    try:
+        await WAITS[bit](own)
+    finally:
+        os.close(own)
