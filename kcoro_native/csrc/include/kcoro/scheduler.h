@@ -126,8 +126,11 @@ int kc_sched_drain(kc_sched_t *s, int64_t timeout_ns);
 */
 int kc_sched_shutdown(kc_sched_t *s, int64_t timeout_ns);
 
-/* Free it. 0, or -EINVAL: it was started, and kc_sched_shutdown has not returned 0 yet. Handles of tasks stay good, also
-** in calls that are under way, and the last one takes the memory along. */
+/*
+** Free it. Handles of tasks stay good, also in calls that are under way; the last one takes the memory along.
+**
+** Returns 0, or -EINVAL: it was started, and kc_sched_shutdown has not returned 0 yet.
+*/
 int kc_sched_destroy(kc_sched_t *s);
 
 /* -- tasks, from anywhere */
