@@ -36,7 +36,7 @@ async def linked(channels: int, capacity: int = 4) -> AsyncIterator[tuple[Line, 
         line_to(server.uri) as line,
         dial(f"quic:127.0.0.1:{line.port}", **CLIENT) as link,
     ):
-        with trio.fail_after(50):
+        with trio.fail_after(150):  # probes of a lossy line back off, each twice as long as the one before
             yield line, link, homes
         line.drop = nothing
 
