@@ -162,5 +162,10 @@ def orders_of(program: Program) -> Iterator[tuple[tuple[int, ...], ...]]:
 
 
 def unordered(seen: list[Quiet]) -> list[Quiet]:
-    """Without the order of reports, which two acts at once leave open."""
-    return [evolve(quiet, lost=tuple(sorted(quiet.lost))) for quiet in seen]
+    """Without what two acts at once leave open: the order of reports, and whether a clause that a select has skipped
+    came to a closed channel early enough to stand in its books, where nobody serves it."""
+    return [evolve(quiet, lost=tuple(sorted(quiet.lost)), books=_served(quiet.books)) for quiet in seen]
+
+
+def _served(books: dict[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    return {at: book if not book[2] else (*book[:3], *book[5:]) for at, book in books.items()}
