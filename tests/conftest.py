@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import gc
-import importlib.util
+import importlib.metadata
 import os
 import signal
 import sys
@@ -38,9 +38,9 @@ hypothesis.settings.load_profile("kcoro")
 
 
 # Tests of the native engine and host as a whole run where its package is installed: `tox run -e py312-native-mem`. They
-# are no part of any other run, so that they are not skipped there. (A folder of the project has the package's name.)
-NATIVE = importlib.util.find_spec("kcoro_native")
-if NATIVE is None or NATIVE.origin is None:
+# are no part of any other run, so that they are not skipped there. (What is installed says so itself: a folder of the
+# project has the package's name, and would be found.)
+if not importlib.metadata.entry_points(group="kcoro", name="native"):
     collect_ignore = [
         "bench/test_native_run.py",
         "demo/test_native.py",

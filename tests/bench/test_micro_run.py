@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -31,7 +31,7 @@ LINES = {
     "rendezvous round trip, with deadlines": ALL,
 }
 
-HAS_NATIVE = importlib.util.find_spec("kcoro_native.scheduler")  # the folder of this name in the project is no package
+HAS_NATIVE = bool(importlib.metadata.entry_points(group="kcoro", name="native"))
 
 pytestmark = pytest.mark.timeout(320)  # every column is a process of its own, on a machine that may be busy
 

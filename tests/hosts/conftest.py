@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import signal
 import sys
@@ -80,7 +80,12 @@ class HostUnderTest:
     _other: dict[int, int]
 
 
-HOSTS = ["trio", "script", "asyncio", *["native"] * (importlib.util.find_spec("kcoro_native.scheduler") is not None)]
+HOSTS = [
+    "trio",
+    "script",
+    "asyncio",
+    *(point.name for point in importlib.metadata.entry_points(group="kcoro", name="native")),
+]
 
 
 @pytest.fixture(params=HOSTS)

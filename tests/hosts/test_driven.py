@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib.metadata
 import os
 import select
 import time
@@ -17,7 +17,7 @@ from kcoro_core.engine import Scheduler
 from kcoro_core.reference.scheduler import park, pause, scheduler_factory
 
 FACTORIES: dict[str, Any] = {"reference": scheduler_factory}
-if importlib.util.find_spec("kcoro_native.scheduler"):
+if importlib.metadata.entry_points(group="kcoro", name="native"):
     FACTORIES["native"] = importlib.import_module("kcoro_native.scheduler").scheduler_factory
 
 

@@ -3,7 +3,7 @@
 """The schedulers of both engines, on their own: queue, parking, counters, errors and shutdown."""
 
 import contextvars
-import importlib.util
+import importlib.metadata
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from kcoro_core.reference.scheduler import ReferenceScheduler, SchedulerTask, TaskState, park, pause, scheduler_factory
 
 _made: dict[str, Any] = {"reference": scheduler_factory}
-if importlib.util.find_spec("kcoro_native.scheduler"):  # the folder of this name in the project is no package
+if importlib.metadata.entry_points(group="kcoro", name="native"):
     _made["native"] = importlib.import_module("kcoro_native.scheduler").scheduler_factory
 _factory: list[Any] = []
 

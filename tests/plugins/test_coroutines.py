@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -132,7 +132,7 @@ def test_while_an_engine_is_alone_its_own_functions_are_called(alone: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["reference", *(["native"] if importlib.util.find_spec("kcoro_native.scheduler") else [])]
+    "name", ["reference", *(point.name for point in importlib.metadata.entry_points(group="kcoro", name="native"))]
 )
 def test_arguments_of_moves_may_be_named(name: str) -> None:
     """And no others are taken, by any engine. Row: C1."""
