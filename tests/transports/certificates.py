@@ -6,17 +6,23 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import ipaddress
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-__all__ = ["Party", "environment", "party"]
+__all__ = ["ITSELF", "Party", "environment", "party"]
 
 Party = dict[str, Any]
 """Options of ``tls:`` that say who somebody is and whom he trusts."""
 
+ITSELF = "itself"
+"""In the place of an authority: the certificate is signed by its own key, for its own subject."""
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -39,6 +45,8 @@ def trusted_file(name: str) -> str:
 
 @functools.cache
 def _files(name: str, by: str, hosts: tuple[str, ...], expired: bool) -> tuple[str, str]:
+    if by == ITSELF:
+        return _of_its_own(name, hosts)
     now = dt.datetime.now(dt.UTC)
     span: dict[str, Any] = {}
     if expired:
@@ -49,6 +57,26 @@ def _files(name: str, by: str, hosts: tuple[str, ...], expired: bool) -> tuple[s
     made.private_key_pem.write_to_path(f"{path}.key")
     for i, pem in enumerate(made.cert_chain_pems):
         pem.write_to_path(f"{path}.pem", append=i > 0)
+    return f"{path}.pem", f"{path}.key"
+
+
+def _of_its_own(name: str, hosts: tuple[str, ...]) -> tuple[str, str]:
+    """What ``openssl req -x509`` would make."""
+    now = dt.datetime.now(dt.UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    names = [x509.IPAddress(ipaddress.ip_address(h)) if ":" in h or h[0].isdigit() else x509.DNSName(h) for h in hosts]
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = Path(folder().name, f"{name}-{ITSELF}")
+    path.with_suffix(".pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.with_suffix(".key").write_bytes(key.private_bytes(*form))
     return f"{path}.pem", f"{path}.key"
 
 

@@ -16,12 +16,12 @@ from kcoro_core.transport import Identity
 from kcoro_transport_quic import plugin
 from kcoro_transport_quic.library import NOT_YET
 
-from .certificates import Party, party, trusted_file
+from .certificates import ITSELF, Party, party, trusted_file
 from .quic_ends import CLIENT, LIBRARIES, SERVER, Alone, end, need, pair, turn, until
 
 REFUSED: dict[str, tuple[Party, Party]] = {
     "a server of another authority": (CLIENT, party("server", by="theirs")),
-    "a server that vouches for itself": (CLIENT, party("server", by="alone")),
+    "a server that vouches for itself": (CLIENT, party("server", by=ITSELF)),
     "a server whose certificate has expired": (CLIENT, party("server", expired=True)),
     "a server of another name": (CLIENT, party("server", hosts=("elsewhere.example",))),
     "a server of another name than was asked for": ({**CLIENT, "server_name": "x.example"}, SERVER),
@@ -93,7 +93,7 @@ def test_nobody_is_called_verified() -> None:
 
 CLIENTS: dict[str, Party] = {
     "none": {},
-    "one that vouches for itself": party(by="alone"),
+    "one that vouches for itself": party(by=ITSELF),
     "one that has expired": party(expired=True),
     "one of another authority": party(by="theirs"),
     "one of another name": party(hosts=("elsewhere.example",)),

@@ -25,7 +25,7 @@ from kcoro_transport_tcp.tls import distinguished
 from kcoro_transport_tcp.tls_link import TlsConnection
 from kcoro_transport_tcp.tls_listener import TlsListener
 
-from .certificates import Party, party, trusted_file
+from .certificates import ITSELF, Party, party, trusted_file
 
 SERVER = party("server")
 NAMELESS = {"certfile": "", "keyfile": "", "cafile": trusted_file("ours")}
@@ -78,6 +78,7 @@ REFUSED: dict[str, tuple[Party, Party, str]] = {
     "a client of another authority": (party(by="theirs"), SERVER, "does not trust the authority"),
     "a client whose certificate has expired": (party(expired=True), SERVER, "has expired"),
     "a server of another authority": (party(), party("server", by="theirs"), "unable to get local issuer certificate"),
+    "a server that vouches for itself": (party(), party("server", by=ITSELF), "signed certificate"),
     "a server whose certificate has expired": (party(), party("server", expired=True), "certificate has expired"),
     "a server of another name": (party(), party("server", hosts=("elsewhere.example",)), "127.0.0.1"),
     "a server of another name than was asked for": ({**party(), "server_name": "x.example"}, SERVER, "x.example"),
@@ -101,7 +102,7 @@ def test_a_certificate_that_vouches_for_itself_is_refused() -> None:
     client = {**party(), "certfile": trusted_file("alone"), "keyfile": ""}
     with pytest.raises(ValueError, match="no certificate with its key"):
         meet(client)
-    near, far, errors = meet(party(by="alone", trusts="ours"))
+    near, far, errors = meet(party(by=ITSELF))
     assert far is None
     assert "does not trust the authority" in errors[0]
     near.abort()
