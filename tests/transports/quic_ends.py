@@ -78,12 +78,22 @@ def end(*endpoints: Any) -> None:
 
 
 class Alone:
-    """One end of a library alone, over a socket of its own: ``protocols`` is what it names within TLS."""
+    """One end of a library alone, over a socket of its own: ``protocols`` is what it names within TLS.
 
-    def __init__(self, library: str, protocols: list[str] | None = None, **settings: Any) -> None:
+    ``calls`` are what the library is to call for session tickets.
+    """
+
+    def __init__(
+        self,
+        library: str,
+        protocols: list[str] | None = None,
+        calls: dict[str, Callable[..., object]] | None = None,
+        **settings: Any,
+    ) -> None:
         self.connection = importlib.import_module(f"{library}.quic.connection")
         make = importlib.import_module(f"{library}.quic.configuration").QuicConfiguration
         self.settings = make(alpn_protocols=protocols, **settings)
+        self.calls = calls or {}
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
         self.sock.settimeout(0.01)
@@ -92,7 +102,7 @@ class Alone:
 
     def connect(self, place: Any) -> None:
         """Begin to connect."""
-        self.quic = self.connection.QuicConnection(configuration=self.settings)
+        self.quic = self.connection.QuicConnection(configuration=self.settings, **self.calls)
         self.quic.connect(place, time.monotonic())
 
     def turn(self) -> None:
@@ -103,7 +113,7 @@ class Alone:
             if self.quic is None:  # somebody connects
                 first_id = data[6 : 6 + data[5]]
                 make = self.connection.QuicConnection
-                self.quic = make(configuration=self.settings, original_destination_connection_id=first_id)
+                self.quic = make(configuration=self.settings, original_destination_connection_id=first_id, **self.calls)
             self.quic.receive_datagram(data, place, now)
         if self.quic is not None:
             if (self.quic.get_timer() or now + 1) <= now:

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,6 +273,76 @@ def test_openssl_sees_the_same(listener: TlsListener, more: list[str], words: st
     output, _ = child.communicate(timeout=10)
     assert words in output
     assert bool(accepted) is (words == "ALPN protocol: kcoro/1")
+
+
+# -- data ahead of the handshake, which could be played back
+
+
+def openssl(*arguments: str) -> subprocess.Popen[str]:
+    """The program as a process that says everything to one pipe, and ends when nothing more can be said to it."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(["openssl", *arguments], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+def visitor(host: str, port: int, *more: str) -> subprocess.Popen[str]:
+    """A client that has a good certificate, and speaks our protocol."""
+    known = ("-CAfile", trusted_file("ours"), "-cert", party()["certfile"], "-key", party()["keyfile"])
+    return openssl("s_client", "-connect", f"{host}:{port}", "-alpn", "kcoro/1", *known, *more)
+
+
+def let_in(listener: TlsListener, child: subprocess.Popen[str]) -> TlsConnection:
+    give_up = time.monotonic() + 10
+    while (conn := listener.accept()) is None:
+        assert child.poll() is None, child.communicate()[0]
+        assert time.monotonic() < give_up
+        turn(listener, errors=[])
+    return conn
+
+
+@needs_openssl
+def test_a_client_is_given_no_ticket_to_come_back_with(listener: TlsListener, tmp_path: Path) -> None:
+    """Without one nothing can be sent ahead of a handshake, and no session is resumed. Row: X18."""
+    kept = tmp_path / "session.pem"
+    child = visitor(*listener.sock.getsockname(), "-sess_out", str(kept))
+    conn = let_in(listener, child)
+    conn.close()  # says goodbye, so that whatever came before that was read
+    output, _ = child.communicate(timeout=10)
+    assert "New, TLSv1.3" in output
+    assert "Session Ticket" not in output
+    assert not kept.exists()
+    conn.abort()
+
+
+@needs_openssl
+def test_early_data_is_refused_and_nothing_of_it_is_read(listener: TlsListener, tmp_path: Path) -> None:
+    """A whole frame ahead of the handshake, with a ticket of a server that takes such data, as it shows. Row: X18."""
+    kept, early = tmp_path / "session.pem", tmp_path / "early"
+    early.write_bytes(header(5) + b"early")
+    who = ("-cert", SERVER["certfile"], "-key", SERVER["keyfile"], "-alpn", "kcoro/1")
+    taker = openssl("s_server", "-accept", "127.0.0.1:0", "-early_data", "-naccept", "2", *who)
+    assert taker.stdout is not None
+    line = next(line for line in taker.stdout if line.startswith("ACCEPT"))
+    place = ("127.0.0.1", int(line.rpartition(":")[2]))
+    child = visitor(*place, "-sess_out", str(kept))
+    give_up = time.monotonic() + 10
+    while not (kept.exists() and kept.stat().st_size):
+        assert time.monotonic() < give_up
+        turn(listener, errors=[])  # nobody comes; a short wait
+    child.communicate(timeout=10)
+    again = ("-sess_in", str(kept), "-early_data", str(early))
+    assert "Early data was accepted" in visitor(*place, *again).communicate(timeout=10)[0]
+    taker.communicate(timeout=10)
+
+    child = visitor(*listener.sock.getsockname(), *again)
+    conn = let_in(listener, child)
+    for _ in range(3):
+        turn(conn, errors=[])
+        assert tls_plugin.kcoro_recv_frame(conn, 100) is None
+    conn.close()
+    output, _ = child.communicate(timeout=10)
+    assert "Early data was rejected" in output
+    assert "New, TLSv1.3" in output
+    conn.abort()
 
 
 # -- ends, and hostile peers
