@@ -5,6 +5,7 @@
 Rule 1: what the system does not take now is given back, in order; nothing is dropped here.
 Rule 2: datagrams that go by one call (GSO) leave the host as the same datagrams; a system that cannot do it is asked
 once, and then no more.
+Rule 3: datagrams that have come as one (GRO) are parted before anybody sees them.
 """
 
 from __future__ import annotations
@@ -42,12 +43,17 @@ _FULL: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
 
 @define(eq=False)
 class Udp:
-    """One socket. ``rows`` counts the calls that sent more than one datagram, ``calls`` all that sent."""
+    """One socket. ``rows`` counts the calls that sent more than one datagram, ``calls`` all that sent.
+
+    ``rows_read`` and ``reads`` count the same of what has come.
+    """
 
     sock: socket.socket
     gso: bool = field(default=_LINUX, init=False)
     rows: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
+    rows_read: int = field(default=0, init=False)
+    reads: int = field(default=0, init=False)
     refused: str = field(default="", init=False)
     """What the host of the other end has said, which has no such port: only of a socket that is connected."""
 
@@ -70,9 +76,11 @@ class Udp:
         except OSError as error:
             self._note(error)
             return None
+        self.reads += 1
         size = next((_SIZE_READ.unpack(value)[0] for _, kind, value in notes if kind == _UDP_GRO), 0)
         if not 0 < size < len(data):
             return [data], place
+        self.rows_read += 1
         return [data[i : i + size] for i in range(0, len(data), size)], place
 
     def send(self, datagrams: Sequence[bytes], place: Place | None) -> int:
