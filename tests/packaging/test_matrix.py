@@ -82,6 +82,18 @@ def test_every_environment_of_the_matrix_has_something_to_install_and_to_run(bac
     assert f"\n{backend}: " in env["description"]
 
 
+def test_the_kit_runs_over_quic_on_each_library_that_speaks_it() -> None:
+    """Row: T2."""
+    source = (ROOT / "kcoro_transport_quic/src/kcoro_transport_quic/library.py").read_text()
+    libraries = re.findall(r'"(\w+)"', re.findall(r"^KNOWN: Final = (.*)", source, re.MULTILINE)[0])
+    (default,) = re.findall(r'^DEFAULT: Final = "(\w+)"', source, re.MULTILINE)
+    kit = "python -m pytest -p kcoro_core.testing.plugin --kcoro-transport=quic"
+    by_library = {kit if name == default else f"env KCORO_QUIC_LIBRARY={name} {kit}" for name in libraries}
+    run = {line.removeprefix("quic: ") for line in tox()["testenv"]["commands"].splitlines()}
+    assert by_library <= run
+    assert len(by_library) == 2
+
+
 def test_what_the_matrix_took_is_told_beside_the_budget(tmp_path: Path) -> None:
     """From what tox leaves: setup and commands of each environment, and their sum."""
     env = {"setup": [{"elapsed": 20.0}], "test": [{"elapsed": 30.0}, {"elapsed": 70.0}]}
