@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from kcoro_core import BUFFERED, TransportError, channel, cli, dial, run, serve
+
+KEYS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 
 
 @pytest.fixture
@@ -67,6 +72,11 @@ def test_two_runs_have_authorities_of_their_own(certs: Path, tmp_path: Path) -> 
     assert "certificate" in str(
         caught.value if not isinstance(caught.value, ExceptionGroup) else caught.value.exceptions
     )
+    of_authority = x509.load_pem_x509_certificate((certs / "ca.pem").read_bytes()).public_key()
+    written = "".join(path.read_text() for path in certs.iterdir())
+    kept = [serialization.load_pem_private_key(pem.encode(), None).public_key() for pem in KEYS.findall(written)]
+    assert len(kept) == 2
+    assert of_authority not in kept
 
 
 def test_only_this_user_can_read_what_was_written(certs: Path) -> None:
