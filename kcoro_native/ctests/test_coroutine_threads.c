@@ -20,7 +20,9 @@
 
 /* Where other programs want the processors too, each hand-over may take milliseconds: these seconds are enough then, and
  * that many rounds are made whatever they take. */
-#define ENOUGH_SECONDS 4
+#ifndef ENOUGH_SECONDS
+#define ENOUGH_SECONDS 20
+#endif
 #define FEWEST 200
 
 static kc_atomic_int reached;
