@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) the kcoro authors
-"""What ``cmake --install`` puts into an empty folder is the checked-in list, and a program can be built on it."""
+"""What ``cmake --install`` and ``make install`` put into an empty folder is the checked-in list.
+
+And a program can be built on it; where the C tests are built, ``ctest`` runs them all.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .library import NATIVE, compiler, run
+from .library import CTESTS, NATIVE, compiler, run
 
 MANIFEST = NATIVE / "install-manifest.txt"
 PROGRAM = """
@@ -20,27 +23,77 @@ int main(void) {
 }
 """
 
+ASKS = """
+#include <kcoro/kcoro.h>
+#include <stdio.h>
+int main(void) {
+    return !printf("%s, %s, %s", kc_coro_switcher(), kc_poller_known(0), kc_poller_known(1) ? "more" : "no more");
+}
+"""
+
 
 def listed() -> list[str]:
     """The lines of the list that are no comments."""
     return [line for line in MANIFEST.read_text().splitlines() if line and not line.startswith("#")]
 
 
+def tool(name: str) -> str:
+    """Where a program is that builds and installs."""
+    if (found := shutil.which(name)) is None:
+        pytest.skip(f"there is no {name} to install with")
+    return found
+
+
+def do(name: str, *arguments: str | Path) -> str:
+    """Run it to its end, which has to be a good one; what it said."""
+    done = run(tool(name), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
-def installed(build_dir: Path) -> Path:
-    """An empty folder into which everything was installed."""
-    if (cmake := shutil.which("cmake")) is None:
-        pytest.skip("there is no cmake to install with")
+def by_cmake(build_dir: Path) -> Path:
+    """An empty folder into which ``cmake --install`` has put everything."""
     made, prefix = build_dir / "cmake", build_dir / "prefix"
-    options = ["-DCMAKE_INSTALL_LIBDIR=lib", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Debug"]
-    for command in (
-        ["-S", NATIVE, "-B", made, *options],
-        ["--build", made],
-        ["--install", made, "--prefix", prefix],
-    ):
-        done = run(cmake, *command)
-        assert done.returncode == 0, done.stdout + done.stderr
+    do(
+        "cmake",
+        "-S",
+        NATIVE,
+        "-B",
+        made,
+        "-DCMAKE_INSTALL_LIBDIR=lib",
+        "-DBUILD_TESTING=OFF",
+        "-DCMAKE_BUILD_TYPE=Debug",
+    )
+    do("cmake", "--build", made)
+    do("cmake", "--install", made, "--prefix", prefix)
     return prefix
+
+
+@pytest.fixture(scope="module")
+def made(build_dir: Path) -> Path:
+    """A build by make, with the C tests, and with each option that chooses what this machine would not."""
+    folder = build_dir / "make"
+    tool("make")
+    chosen = ["-DKC_UCONTEXT=ON", "-DKC_PORT=OFF", f"-DKC_VALGRIND={'ON' if shutil.which('valgrind') else 'OFF'}"]
+    where = ["-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_PREFIX=/usr"]
+    do("cmake", "-G", "Unix Makefiles", "-S", NATIVE, "-B", folder, *where, *chosen)
+    do("make", "-C", folder, "-j2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_make(made: Path) -> Path:
+    """An empty folder into which ``make install`` has put everything, as for a package of a system."""
+    do("make", "-C", made, "install", f"DESTDIR={made / 'root'}")
+    return made / "root" / "usr"
+
+
+@pytest.fixture(scope="module", params=["by_cmake", pytest.param("by_make", marks=pytest.mark.long)])
+def installed(request: pytest.FixtureRequest) -> Path:
+    """The folder, by each of the two."""
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
 
 
 def test_what_is_installed_is_the_checked_in_list(installed: Path) -> None:
@@ -80,3 +133,18 @@ def test_the_example_serves_every_order_once(installed: Path, tmp_path: Path, or
     done = run(built(NATIVE / "examples" / "kitchen.c", installed, tmp_path / "kitchen"), str(orders))
     expected = f"{orders} orders, {orders} served, sum {orders * (orders + 1)}\n"
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
+@pytest.mark.long
+def test_ctest_passes_where_everything_was_chosen_otherwise(made: Path) -> None:
+    """Without csrc/port and by ucontext; it leaves no C test out. Rows: C4, Q3."""
+    said = do("ctest", "--test-dir", made, "-j2", "--output-on-failure")
+    assert f"100% tests passed, 0 tests failed out of {len(CTESTS)}" in said
+
+
+@pytest.mark.long
+def test_what_was_chosen_is_in_the_library(by_make: Path, tmp_path: Path) -> None:
+    """Row: C4."""
+    source = tmp_path / "asks.c"
+    source.write_text(ASKS)
+    assert run(built(source, by_make, tmp_path / "asks")).stdout == "ucontext, poll, no more"
