@@ -216,6 +216,48 @@ TEST(all_workers_share_what_one_was_given) {
     }
 }
 
+/* Jobs that wait for nobody, neither for time nor for each other. */
+static int computes(void *arg) {
+    volatile unsigned number = 1;
+    for (int i = 0; i < 1000; i++)
+        number = number * 5 + 1;
+    kc_atomic_add_sc(&counter, 1);
+    return (int)VALUE(arg);
+}
+
+/* Who gave them keeps its worker until half of them have run: those were stolen. */
+static int gives_jobs(void *arg) {
+    spawn_many(kc_sched_current(), AT_ONCE, computes, arg);
+    while (kc_atomic_load(&counter) < AT_ONCE / 2)
+        sched_yield();
+    return 0;
+}
+
+TEST(others_steal_the_jobs_of_one_that_is_busy) {
+    EACH(n) {
+        if (n == 1)
+            continue;
+        kc_sched_stats_t all, each;
+        kc_sched_t *s = started(n, KC_RESUME_INLINE);
+        kc_atomic_store(&counter, 0);
+        CHECK(joined(spawn(s, gives_jobs, NULL)), ==, 0);
+        CHECK(kc_sched_drain(s, LONG), ==, 0);
+        all = stats_of(s);
+        CHECK(kc_atomic_load(&counter), ==, AT_ONCE);
+        CHECK(all.steals_succeeded, >=, AT_ONCE / 2);
+        CHECK(all.steals_succeeded + all.deque_hits, ==, AT_ONCE);
+        CHECK(all.tasks_completed, ==, AT_ONCE + 1);
+        CHECK(all.inject_pulls, ==, 1);
+        CHECK(all.donations, ==, 0);
+        for (size_t i = 0; i < n; i++) {
+            kc_sched_worker_stats(s, i, &each);
+            CHECK(each.tasks_completed, ==, each.steals_succeeded + each.deque_hits + each.inject_pulls);
+            CHECK(each.inject_pulls == 1 ? each.steals_succeeded : each.deque_hits, ==, 0); /* there is one queue */
+        }
+        end(s);
+    }
+}
+
 /* -- chains */
 
 static kc_task_t *links[CHAIN + 1];
@@ -254,6 +296,7 @@ int main(void) {
     RUN(a_thread_that_spawns_too_much_is_held_up);
     RUN(a_shutdown_lets_go_of_threads_that_are_held_up);
     RUN(all_workers_share_what_one_was_given);
+    RUN(others_steal_the_jobs_of_one_that_is_busy);
     RUN(a_long_chain_of_wakes_uses_up_no_stack_and_nobodys_patience);
     return DONE;
 }
