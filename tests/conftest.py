@@ -45,6 +45,7 @@ if not importlib.metadata.entry_points(group="kcoro", name="native"):
         "bench/test_native_run.py",
         "demo/test_native.py",
         "hosts/test_native.py",
+        "hosts/test_native_busy.py",
         "hosts/test_native_failing.py",
         "hosts/test_native_memory.py",
         "hosts/test_native_misuse.py",

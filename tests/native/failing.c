@@ -13,6 +13,7 @@ static PyMemAllocatorEx before[3];
 static const PyMemAllocatorDomain domains[3] = {PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
 static long countdown = -1; /* -1: none fails */
 static int failed;
+static long asked; /* how often memory was asked for since begin() */
 
 /* Functions of CPython whose callers there do not get over it that no memory is left: MAKE_FUNCTION in 3.12 gives the code
 ** object back twice, and MAKE_CELL keeps what it was to hold. */
@@ -33,6 +34,7 @@ static int is_spared(void) {
 
 /* Whether this one fails; it fails once. */
 static int fails(void) {
+    asked++;
     if (countdown < 0 || (countdown != 0 && countdown-- != 0))
         return 0;
     if (is_spared()) /* the next one fails */
@@ -69,6 +71,7 @@ static void begin_failing(long n) {
         PyMem_SetAllocator(domains[i], &after);
     }
     failed = 0;
+    asked = 0;
     countdown = n;
 }
 
@@ -116,10 +119,18 @@ static PyObject *end(PyObject *module, PyObject *nothing) {
     return PyBool_FromLong(failed);
 }
 
+/* How often memory was asked for since begin(); also after end(). */
+static PyObject *how_often(PyObject *module, PyObject *nothing) {
+    (void)module;
+    (void)nothing;
+    return PyLong_FromLong(asked);
+}
+
 static PyMethodDef functions[] = {
     {"call", call, METH_VARARGS, NULL},
     {"begin", begin, METH_O, NULL},
     {"end", end, METH_NOARGS, NULL},
+    {"asked", how_often, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "failing", NULL, -1, functions, NULL, NULL, NULL, NULL};

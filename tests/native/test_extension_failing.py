@@ -8,7 +8,7 @@ import gc
 import sys
 import tracemalloc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from .library import HERE
 
 # More allocations than any scenario makes; it ends when none failed.
 MOST = 2000
+ROUNDS = 1000
+NEVER = 1 << 30  # allocations; that one would fail
 
 
 class Element:
@@ -153,6 +155,48 @@ def test_each_allocation_may_fail(
     finally:
         gc.enable()
     assert failures > 0
+
+
+class Deaf:
+    """A parker that does nothing."""
+
+    def unpark(self, op: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("parks", [False, True], ids=["at once", "parks"])
+def test_elements_move_without_asking_for_memory(native: Any, failing: Any, parks: bool) -> None:
+    """Under every host, by what the engine keeps; an operation that ended is the next one."""
+    core = native.ChannelCore(Kind.RENDEZVOUS if parks else Kind.BUFFERED, None if parks else 4, Overflow.SUSPEND, None)
+    owner = Deaf()
+
+    def at_once(elements: Iterator[Any]) -> None:
+        for element in elements:
+            sent = core.send_now(element)  # in an assert, pytest would make a method object
+            got = core.recv_now()
+            assert sent is OK
+            assert got is element
+
+    def parking(elements: Iterator[Any]) -> None:
+        for element in elements:
+            op = native.Operation(owner, True, element)
+            core.enqueue(op)
+            got = core.recv_now()
+            op = native.Operation(owner, False, None)
+            core.enqueue(op)
+            sent = core.send_now(element)
+            assert sent is OK
+            assert got is op.value is element
+
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            elements = iter([object() for _ in range(ROUNDS)])
+            failing.call(NEVER, lambda elements=elements: (parking if parks else at_once)(elements))
+    finally:
+        gc.enable()
+    assert failing.asked() == 0
 
 
 def test_the_memory_of_libkcoro_is_counted_as_that_of_python(native: Any) -> None:
