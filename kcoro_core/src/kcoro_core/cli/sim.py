@@ -22,7 +22,7 @@ SUMMARY = "simulate links on bad lines from a seed: random programs, faults, the
 EXAMPLE = """
 kcoro sim --seed 17                      # one simulation, with its trace hash
 kcoro sim --runs 1000                    # the first thousand
-kcoro sim --campaign                     # as continuous integration does: 20,000 of them, or 180 seconds
+kcoro sim --campaign                     # as continuous integration does: 20,000 or 180 seconds, at least 1,000
 """
 
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, metavar="R", help="how many simulations (1)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
     parser.add_argument(
-        "--campaign", action="store_true", help="20000 simulations or 180 seconds, if not said otherwise"
+        "--campaign", action="store_true", help="20000 simulations or 180 seconds, but 1000, if not said otherwise"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     campaign = sim.Campaign(args.steps or sim.STEPS)
     limit = args.runs or (sim.SIMULATIONS if args.campaign else 1)
     seconds = args.seconds or (sim.SECONDS if args.campaign else float("inf"))
+    least = sim.ENOUGH if args.campaign and not args.seconds else 0
     progress = Progress("simulations", shown=not args.json and limit > 1)
-    outcome = campaign.run(args.seed, limit=limit, seconds=seconds, progress=progress)
+    outcome = campaign.run(args.seed, limit=limit, seconds=seconds, least=least, progress=progress)
     progress.end()
     report = _report(args, campaign, outcome)
     if args.json:

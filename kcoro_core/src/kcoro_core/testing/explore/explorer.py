@@ -71,12 +71,14 @@ def explore(
     *,
     limit: int,
     seconds: float,
+    least: int = 0,
     progress: Callable[[Exploration], object] = lambda so_far: None,
     now: Callable[[], float] = time.monotonic,
 ) -> Exploration:
     """Run schedules until ``limit`` of them or ``seconds`` are over, or one is at fault.
 
-    ``progress`` is called after each, with what is known so far.
+    It takes longer than ``seconds`` where less than ``least`` schedules have run by then. ``progress`` is called after
+    each, with what is known so far.
     """
     so_far, start = Exploration(), now()
     for schedule in schedules:
@@ -92,7 +94,7 @@ def explore(
             so_far.found, so_far.command, so_far.about = found, schedule.command, result.about
             break
         progress(so_far)
-        if so_far.schedules >= limit or so_far.seconds >= seconds:
+        if so_far.schedules >= limit or (so_far.seconds >= seconds and so_far.schedules >= least):
             break
     return so_far
 

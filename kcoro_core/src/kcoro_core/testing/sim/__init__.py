@@ -7,7 +7,7 @@ then the line heals and everything has to finish, with books that balance. The k
 sometimes are counted, so that a campaign that tests nothing does not pass.
 """
 
-from .campaign import SECONDS, SIMULATIONS, Campaign
+from .campaign import ENOUGH, SECONDS, SIMULATIONS, Campaign
 from .scenario import STEPS
 
-__all__ = ["SECONDS", "SIMULATIONS", "STEPS", "Campaign"]
+__all__ = ["ENOUGH", "SECONDS", "SIMULATIONS", "STEPS", "Campaign"]

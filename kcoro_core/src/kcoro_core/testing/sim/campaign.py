@@ -30,7 +30,7 @@ __all__ = ["ENOUGH", "LEAST_STEPS", "SECONDS", "SIMULATIONS", "SOMETIMES", "Camp
 SIMULATIONS: Final = 20_000
 """A campaign stops after so many simulations ..."""
 SECONDS: Final = 180.0
-"""... or so many seconds, whichever comes first."""
+"""... or so many seconds, whichever comes first, but with ENOUGH of them."""
 ENOUGH: Final = 1000
 """From so many simulations on everything that can happen has to have happened."""
 LEAST_STEPS: Final = 200
@@ -83,14 +83,20 @@ class Campaign:
         *,
         limit: int = SIMULATIONS,
         seconds: float = SECONDS,
+        least: int = 0,
         progress: Callable[[Exploration], object] = lambda so_far: None,
         now: Callable[[], float] = time.monotonic,
     ) -> Exploration:
-        """Run simulations until ``limit`` or ``seconds`` are over, or one is at fault; then look at all of them."""
+        """Run simulations until ``limit`` or ``seconds`` are over, or one is at fault; then look at all of them.
+
+        With ``least``, at least so many, however long they take: less than ENOUGH are not judged as a whole.
+        """
         with contextlib.ExitStack() as settings:
             for name, value in SETTINGS.items():
                 settings.enter_context(using_setting(name, value))
-            outcome = explore(self.schedules(first), limit=limit, seconds=seconds, progress=progress, now=now)
+            outcome = explore(
+                self.schedules(first), limit=limit, seconds=seconds, least=least, progress=progress, now=now
+            )
         if not outcome.found:
             outcome.found = tuple(Finding("few", text) for text in self.missing())
         return outcome
