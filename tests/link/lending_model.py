@@ -5,7 +5,9 @@
 One home with the reference channel, the production ends of up to two links (``wire`` and the home's rim), and tasks
 that use them as ``RemoteChannel`` does. A medium per link and direction holds what was written. Each step lets a task
 go on, delivers one frame, or ends a turn of an end, which then writes what found no frame to ride on: so
-acknowledgements and grants come at any time. Two ways that lead to the same state are followed once.
+acknowledgements and grants come at any time. A slow medium takes what goes to the home one frame at a time, each in a
+step of its own, so that what was asked for may be withdrawn before it is written. Two ways that lead to the same state
+are followed once.
 
 Production objects have no undo, so each state is reached by playing its way again from the start.
 """
@@ -65,13 +67,15 @@ class _Caller:
 
     number: int
     step: Step
+    cancelled: bool = False  # the home was asked to
 
 
 class _Line:
     """A link between one place and the home: two connections, and what is on its way in each direction."""
 
-    def __init__(self, world: _World, place: str, lend: bool, prefetch: int) -> None:
+    def __init__(self, world: _World, place: str, lend: bool, prefetch: int, slow: bool) -> None:
         self.world = world
+        self.slow = False  # not while the channel is opened
         self.wire = Connection(Side.CONNECTING, place.encode().ljust(16), b"connect.")
         self.far = Connection(Side.ACCEPTING, b"home".ljust(16), place.encode()[-8:].ljust(8))
         self.home = Home(
@@ -89,6 +93,7 @@ class _Line:
         self.closed = False
         self.ahead: Prefetch | None = None
         self._open(lend, prefetch)
+        self.slow = slow
 
     # -- what Prefetch sees of a handle and of a link
 
@@ -143,7 +148,8 @@ class _Line:
     def write(self) -> None:
         """What the ends have to write goes onto the line, but for what may still ride along."""
         self.turn(at_home=True, flush=False)
-        self.turn(at_home=False, flush=False)
+        if not self.slow:
+            self.turn(at_home=False, flush=False)
 
     def turn(self, at_home: bool, flush: bool = True) -> None:
         """A turn of one end is over: it writes everything."""
@@ -151,6 +157,13 @@ class _Line:
         while (frame := wire.poll_transmit(flush)) is not None:
             wire.mark_written()
             line.append(frame)
+
+    def write_one(self) -> None:
+        """A slow medium takes one frame."""
+        frame = self.wire.poll_transmit(True)
+        assert frame is not None
+        self.wire.mark_written()
+        self.to_home.append(frame)
 
     def deliver(self, at_home: bool) -> None:
         """One frame comes to its end."""
@@ -204,11 +217,11 @@ class _Line:
         elif not news.code:
             self.world.end(caller, "sent")
         elif news.code == WireCode.EPIPE:
-            self.world.end(caller, "closed")
+            self.world.end(caller, "cancelled" if caller.cancelled else "closed")
         elif news.command is Command.RECV and self.ahead is not None and self._answered_ahead(news, caller):
             pass
         else:
-            self.world.end(caller, "block")
+            self.world.end(caller, "cancelled" if caller.cancelled else "block")
 
     def _answered_ahead(self, news: events.ReplyReceived, caller: _Caller) -> bool:
         assert self.ahead is not None
@@ -217,6 +230,8 @@ class _Line:
             return True
         if news.code == WireCode.ENOTSUP:
             self.ahead.stop()
+            if caller.cancelled:
+                return False
             self.callers[self.wire.recv(1)] = caller
             return True
         return False
@@ -244,13 +259,23 @@ class _Line:
         self.callers[self.wire.recv(1, 0xFFFF_FFFF if patient else 0)] = caller
         return OVER
 
+    def cancel(self, number: int) -> None:
+        """A task is cancelled while it waits, as ``Pending`` does it: the home is asked, and success wins."""
+        for request_id, caller in self.callers.items():
+            if caller.number == number and not caller.cancelled:
+                caller.cancelled = True
+                if self.wire.cancel(request_id, 0.0):  # it was not written
+                    del self.callers[request_id]
+                    self.world.end(caller, "cancelled")
+                return
+
     _drained = False
 
 
 class _World:
     """One run of a program, step by step."""
 
-    def __init__(self, program: Program, lend: bool, prefetch: int) -> None:
+    def __init__(self, program: Program, lend: bool, prefetch: int, slow: bool) -> None:
         self.program = program
         self.way: list[Choice] = []
         if program.capacity is None:
@@ -264,7 +289,7 @@ class _World:
         places = {task.place for task in program.tasks}
         # One link is lent to and has elements ahead, whoever asks; so the second one need not ask.
         self.lines = {
-            place: _Line(self, place, lend and place == LINKS[0], prefetch * (place == LINKS[0]))
+            place: _Line(self, place, lend and place == LINKS[0], prefetch * (place == LINKS[0]), slow)
             for place in LINKS
             if place in places
         }
@@ -289,7 +314,8 @@ class _World:
                 found.append(("task", number))
         for place, line in self.lines.items():
             found += [("to home", place)] * bool(line.to_home) + [("from home", place)] * bool(line.to_place)
-            found += [("turn", place)] * line.wire.has_frames() + [("turn at home", place)] * line.far.has_frames()
+            found += [("write" if line.slow else "turn", place)] * line.wire.has_frames()
+            found += [("turn at home", place)] * line.far.has_frames()
         return found
 
     def take(self, choice: Choice) -> None:
@@ -298,6 +324,8 @@ class _World:
         kind, which = choice
         if kind == "task":
             self._go_on(which)
+        elif kind == "write":
+            self.lines[which].write_one()
         elif kind.startswith("turn"):
             self.lines[which].turn(at_home=kind == "turn at home")
         else:
@@ -315,6 +343,11 @@ class _World:
         elif step.verb == "close":
             self.channel.close()
             result = "closed it"
+        elif step.verb == "cancel":
+            place = self.program.tasks[step.what].place
+            assert place in self.lines, "only tasks at links are cancelled"
+            self.lines[place].cancel(step.what)
+            result = "cancelled it"
         else:
             patient = not step.verb.startswith("try")
             sends = step.verb.endswith("send")
@@ -428,7 +461,8 @@ def _line_mark(line: _Line) -> object:
     return (
         tuple(frame.encode() for frame in line.to_home),
         tuple(frame.encode() for frame in line.to_place),
-        tuple((number, caller.number) for number, caller in line.callers.items()),
+        tuple(_unwritten(line.wire)) if line.slow else (),
+        tuple((number, caller.number, caller.cancelled) for number, caller in line.callers.items()),
         None if window is None else (window.state, window.msg_limit, window._written, window.confirmed),
         None if slots is None else (slots.state, slots.heard, slots.msg_limit, slots.questions),
         (mine.ahead, theirs.ahead, mine.closing is None),
@@ -436,6 +470,14 @@ def _line_mark(line: _Line) -> object:
         tuple(line.home._parked),
         (tuple(mine.acks), tuple(line.far._lender.grants.owing)),
     )
+
+
+def _unwritten(wire: Connection) -> Iterable[object]:
+    """Everything that waits for the medium, in the order in which that gets it."""
+    box = wire._outbox
+    lanes = [entry for lane in box._lanes.values() for entry in lane.entries]
+    for entry in (*box._control, *([] if box.lone is None else [box.lone]), *lanes):
+        yield (entry.command, entry.request_id, entry.flags, entry.parts)
 
 
 @define
@@ -451,6 +493,7 @@ def explore(
     allowed: Callable[[Outcome], bool],
     lend: bool,
     prefetch: int,
+    slow: bool = False,
     most: int = 1_000_000,
     went: Callable[[_World], object] = lambda world: None,
 ) -> Found:
@@ -460,7 +503,7 @@ def explore(
     """
 
     def reach(way: tuple[Choice, ...]) -> _World:
-        world = _World(program, lend, prefetch)
+        world = _World(program, lend, prefetch, slow)
         for choice in way:
             world.take(choice)
         return world
@@ -493,9 +536,9 @@ def _judge(world: _World, allowed: Callable[[Outcome], bool], found: Found) -> N
     found.ends.add(outcome)
 
 
-def go(program: Program, lend: bool, prefetch: int, way: Iterable[Choice]) -> object:
+def go(program: Program, lend: bool, prefetch: int, slow: bool, way: Iterable[Choice]) -> object:
     """Go one way that an exploration went, on the engine in use; what is to be seen then, where it can be gone."""
-    world = _World(program, lend, prefetch)
+    world = _World(program, lend, prefetch, slow)
     for choice in way:
         if choice not in world.choices():
             return f"{choice} cannot happen after {world.way}"

@@ -3,7 +3,8 @@
 """Small programs over one channel, and every outcome that a local channel allows them.
 
 A program is a capacity and a few tasks, each a place (the home, or one of two links) and a list of steps. A step is a
-send, a receive, a try of either (``timeout=0``), a close, or word to and from another task that goes past the channel.
+send, a receive, a try of either (``timeout=0``), a close, word to and from another task that goes past the channel, or
+the cancellation of another task, which ends what that one waits for, or the call that it is about to make.
 The outcome is what each step of each task gave, what nobody took, and who waits for ever.
 
 ``outcomes`` explores all orders of all steps over a channel that is nothing but tuples; ``allows`` only those that can
@@ -23,9 +24,9 @@ LINKS: Final = ("link 1", "link 2")
 
 
 class Step(NamedTuple):
-    """One call: its verb, and the element that is sent or the number of the word."""
+    """One call: its verb, and the element that is sent, the number of the word, or that of the task to be cancelled."""
 
-    verb: str  # send, try send, recv, try recv, close, tell, hear
+    verb: str  # send, try send, recv, try recv, close, tell, hear, cancel
     what: int = 0
 
 
@@ -87,6 +88,7 @@ def _explore(program: Program, worth_it: Callable[[_State], bool]) -> Iterator[O
     while todo:
         state = todo.pop()
         later = [after for task in range(len(program.tasks)) if (after := _step(program, state, task)) is not None]
+        later += _cancelled_as_they_begin(program, state)
         if not later:
             yield Outcome(state.results, state.queue)
         for after in later:
@@ -107,6 +109,8 @@ def _step(program: Program, state: _State, task: int) -> _State | None:
         return _done(state, task, "heard") if step.what in state.words else None
     if step.verb == "close":
         return _done(_close(state), task, "closed it")
+    if step.verb == "cancel":
+        return _done(_cancel(state, step.what), task, "cancelled it")
     if step.verb.endswith("send"):
         return _send(program, state, task, step)
     return _recv(program, state, task, step)
@@ -149,6 +153,23 @@ def _next_sender(program: Program, state: _State) -> tuple[_State, int]:
     value = program.tasks[first].steps[len(state.results[first])].what
     state = state._replace(senders=tuple(others), parked=state.parked - {first})
     return _done(state, first, "sent"), value
+
+
+def _cancelled_as_they_begin(program: Program, state: _State) -> Iterator[_State]:
+    """A cancellation may come when a call has begun, and has done nothing yet."""
+    for canceller, task in enumerate(program.tasks):
+        for step in task.steps[len(state.results[canceller]) :][:1]:
+            if step.verb == "cancel" and step.what not in state.parked:
+                steps = program.tasks[step.what].steps[len(state.results[step.what]) :]
+                if steps and steps[0].verb in ("send", "recv"):
+                    yield _done(_done(state, step.what, "cancelled"), canceller, "cancelled it")
+
+
+def _cancel(state: _State, task: int) -> _State:
+    if task not in state.parked:
+        return state
+    senders, receivers = (tuple(one for one in queue if one != task) for queue in (state.senders, state.receivers))
+    return _done(state._replace(senders=senders, receivers=receivers, parked=state.parked - {task}), task, "cancelled")
 
 
 def _close(state: _State) -> _State:

@@ -19,10 +19,14 @@ from kcoro_core.link.kept import Kept
 from kcoro_core.link.lent import Lent
 from kcoro_core.link.prefetch import Prefetch
 from kcoro_core.reference.lending import Lending
+from kcoro_core.wire.borrower import Borrower
+from kcoro_core.wire.commands import Command
+from kcoro_core.wire.connection import Connection
 from kcoro_core.wire.ledger import Ledger
 from kcoro_core.wire.lending import Window
+from kcoro_core.wire.outbox import Entry
 from kcoro_core.wire.slots import Slots
-from kcoro_core.wire.states import LendState
+from kcoro_core.wire.states import LendState, LendStep
 
 from .lending_model import Broken, explore
 from .programs import HOME, LINKS, Program, Step, Task, allows, outcomes, random_program
@@ -68,15 +72,46 @@ PROGRAMS: dict[str, Program] = {
     "rendezvous": Program(0, (task(ONE, "send 0", "send 1"), task(HOME, "recv", "try recv"))),
     "unlimited": Program(None, (task(ONE, "send 0", "tell 0"), task(HOME, "hear 0", "send 1"), task(TWO, "recv"))),
 }
-MODES = {"request": (False, 0), "lend": (True, 0), "prefetch": (False, 2), "both": (True, 1)}
+MODES = {
+    "request": (False, 0, False),
+    "lend": (True, 0, False),
+    "prefetch": (False, 2, False),
+    "both": (True, 1, False),
+}
+SLOW = {"request, slow": (False, 0, True), "lend, slow": (True, 0, True)}
+ALL_MODES = {**MODES, **SLOW}
+# Somebody gives up meanwhile, or a slow medium has not taken what was asked for; in the modes where that matters.
+CANCELS: dict[str, Program] = {
+    "cancel a receive": Program(
+        1, (task(HOME, "send 0", "send 1"), task(ONE, "recv"), task(ONE, "cancel 1"), task(HOME, "recv", "recv"))
+    ),
+    "cancel a receive, rendezvous": Program(
+        0, (task(HOME, "send 0", "send 1"), task(ONE, "recv"), task(ONE, "cancel 1"), task(HOME, "recv"))
+    ),
+    "cancel a send": Program(
+        1, (task(ONE, "send 0", "send 1"), task(ONE, "cancel 0"), task(HOME, "send 2"), task(HOME, "recv"))
+    ),
+    "cancel one of three": Program(
+        1, (task(ONE, "send 0", "send 1", "send 3"), task(ONE, "cancel 0"), task(HOME, "send 2"), task(HOME, "recv"))
+    ),
+}
+SLOWLY = [
+    *((name, mode) for name in ("room", "second sender", "close and told") for mode in SLOW),
+    *(("cancel a receive", mode) for mode in ("request", "lend", "lend, slow")),
+    *(("cancel a receive, rendezvous", mode) for mode in ("lend", "lend, slow")),
+    *(("cancel a send", mode) for mode in ("request", "request, slow")),
+]
+LONG = [(name, mode) for name in ("cancel one of three", "cancel a send") for mode in ("lend", "lend, slow")]
+LONG += [(name, mode) for name in ("cancel a receive", "cancel a send") for mode in ("prefetch", "both")]
+EVERY = {**PROGRAMS, **CANCELS}
 SHORT = ("room", "second sender", "close and told", "try to send", "rendezvous")
 
 
 def explored(name: str, mode: str) -> str:
     """Explore a program in a mode; what was seen, for people."""
-    program = PROGRAMS[name]
+    program = EVERY[name]
     allowed = outcomes(program)
-    found = explore(program, allowed.__contains__, *MODES[mode])
+    found = explore(program, allowed.__contains__, *ALL_MODES[mode])
     assert found.ends
     return f"{name}, {mode}: {found.states} states, {len(found.ends)} of {len(allowed)} outcomes\n"
 
@@ -94,6 +129,20 @@ def test_some_programs_are_explored_in_full(mode: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_is_explored_in_full(name: str, mode: str) -> None:
     """The same for all of them, in all modes. Rows: N4, CH2, CH11."""
+    sys.stdout.write(explored(name, mode))
+
+
+def test_cancelling_and_a_slow_medium_are_explored_in_full() -> None:
+    """A receive or send that is given up ends as it may locally, whatever crosses it. Rows: N4, CH2."""
+    for name, mode in SLOWLY:
+        sys.stdout.write(explored(name, mode))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("name", "mode"), LONG)
+def test_cancelling_beside_more_is_explored_in_full(name: str, mode: str) -> None:
+    """Beside elements that are sent ahead, and among more sends. Rows: N4, CH2."""
     sys.stdout.write(explored(name, mode))
 
 
@@ -281,6 +330,52 @@ def hand_over_what_came_last(patch: Patch) -> None:
     patch(Prefetch, "exchange", exchange)
 
 
+def let_a_late_grant_revive_slots(patch: Patch) -> None:
+    """A grant that comes behind the RECALL lends again what goes back."""
+    hear = Window.hear
+
+    def hear_late(window: Window, grant: Any, closed: bool) -> int:
+        accepted = hear(window, grant, closed)
+        window.state = LendState.LENT
+        return accepted
+
+    patch(Window, "hear", hear_late)
+
+
+def use_a_slot_again_when_a_send_is_withdrawn(patch: Patch) -> None:
+    """A SEND that was not written is given up behind the RECALL, the count falls, and the next send has its place."""
+
+    def withdraw_send(window: Window) -> None:
+        window._queued -= 1
+        window.state = LendState.LENT
+
+    patch(Window, "withdraw_send", withdraw_send)
+
+
+def let_the_return_overtake_the_data(patch: Patch) -> None:
+    """Somebody else is served in front of what was sent before; here the data comes when nothing is lent any more."""
+
+    def give_back(borrower: Borrower, handle: Any, window: Window) -> None:
+        window.step(LendStep.RECALL)
+        entry = Entry(Command.RETURN, handle.id, on_written=lambda _: window.step(LendStep.RETURN))
+        borrower._outbox._control.append(entry)
+        borrower._outbox.waiting += 1
+        borrower._outbox._head = None
+
+    patch(Borrower, "_give_back", give_back)
+
+
+def give_a_receive_up_without_asking(patch: Patch) -> None:
+    """Its element travels while another receiver is served, and comes back behind that one."""
+    cancel = Connection.cancel
+
+    def cancel_at_once(wire: Connection, request_id: int, now: float) -> bool:
+        cancel(wire, request_id, now)
+        return True
+
+    patch(Connection, "cancel", cancel_at_once)
+
+
 RULES: list[tuple[Callable[[Patch], None], str, str]] = [
     (count_data_only, "room", "lend"),
     (use_slots_behind_a_recall, "second link", "lend"),
@@ -299,6 +394,11 @@ RULES: list[tuple[Callable[[Patch], None], str, str]] = [
     (close_without_what_is_ahead, "ahead, then a close", "prefetch"),
     (send_ahead_what_was_declined, "ahead", "prefetch"),
     (hand_over_what_came_last, "ahead, then a try", "both"),
+    (let_a_late_grant_revive_slots, "cancel a send", "lend"),
+    (use_a_slot_again_when_a_send_is_withdrawn, "cancel one of three", "lend, slow"),
+    (let_the_return_overtake_the_data, "second sender", "lend, slow"),
+    (give_a_receive_up_without_asking, "cancel a receive", "request"),
+    (give_a_receive_up_without_asking, "cancel a receive, rendezvous", "request"),
 ]
 
 
@@ -311,9 +411,9 @@ def test_no_rule_can_be_left_out(
     """The exploration breaks as soon as one rule is switched off. Row: N4."""
     assert switch.__doc__
     switch(monkeypatch.setattr)
-    program = PROGRAMS[name]
+    program = EVERY[name]
     with pytest.raises(Broken) as broken:
-        explore(program, partial(allows, program), *MODES[mode])
+        explore(program, partial(allows, program), *ALL_MODES[mode])
     assert (
         "outcome" in str(broken.value) or "ended the connection" in str(broken.value) or "lent of" in str(broken.value)
     )
