@@ -7,7 +7,8 @@ that use them as ``RemoteChannel`` does. A medium per link and direction holds w
 go on, delivers one frame, or ends a turn of an end, which then writes what found no frame to ride on: so
 acknowledgements and grants come at any time. A slow medium takes what goes to the home one frame at a time, each in a
 step of its own, so that what was asked for may be withdrawn before it is written. Two ways that lead to the same state
-are followed once.
+are followed once. A program may cut a link, at any time, and lose what was on its way: then no local channel says what
+may come of it, and the books of all sides have to balance.
 
 Production objects have no undo, so each state is reached by playing its way again from the start.
 """
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from kcoro_core import BUFFERED, RENDEZVOUS, UNLIMITED, channel
+from kcoro_core import BUFFERED, RENDEZVOUS, UNLIMITED, LinkLost, channel
 from kcoro_core.engine import CLOSED, OK, WOULD_BLOCK
 from kcoro_core.link.exports import ALL_RIGHTS, Export
 from kcoro_core.link.home import Home
@@ -91,6 +92,7 @@ class _Line:
         self.to_place: deque[Frame] = deque()
         self.callers: dict[int, _Caller] = {}
         self.closed = False
+        self.lives = True
         self.ahead: Prefetch | None = None
         self._open(lend, prefetch)
         self.slow = slow
@@ -165,6 +167,32 @@ class _Line:
         self.wire.mark_written()
         self.to_home.append(frame)
 
+    def lose(self) -> None:
+        """The medium ends, with all that was on its way; both sides settle what they know."""
+        self.lives = False
+        self.to_home.clear()
+        self.to_place.clear()
+        for event in self.far.lose(LinkLost("cut")):
+            assert isinstance(event, events.ConnectionEnded)
+            self.home.lost(event.report)
+        for event in self.wire.lose(LinkLost("cut")):
+            assert isinstance(event, events.ConnectionEnded)
+            for request in event.report.requests:
+                if (caller := self.callers.pop(request.request_id, None)) is not None:
+                    doubt = request.sends and request.fate is events.Fate.IN_DOUBT
+                    self.world.end(caller, "in doubt" if doubt else "lost")
+            self.world.doubtful += [int(lost.element) for lost in event.report.data]
+        assert not self.callers, "a request that the report of the loss does not name"
+        if self.ahead is not None:
+            self.ahead.end()
+
+    def detach(self) -> None:
+        """The handle is given up; nobody waits for anything of it."""
+        assert not self.callers
+        if self.ahead is not None:
+            self.ahead.end()
+        self.wire.detach(1)
+
     def deliver(self, at_home: bool) -> None:
         """One frame comes to its end."""
         if at_home:
@@ -179,6 +207,8 @@ class _Line:
             self.home.agree(None, event.agreement.limits.max_message)  # type: ignore[arg-type]
         elif isinstance(event, events.CancelRequested):
             self.home.cancel(event)
+        elif isinstance(event, events.Detached):
+            self.home.detached(event.channel_id)
         elif (handler := self.home.handlers.get(type(event))) is not None:
             handler(event)
         elif isinstance(event, events.ConnectionEnded):
@@ -241,6 +271,8 @@ class _Line:
     def send(self, caller: _Caller, patient: bool) -> object:
         """As ``RemoteChannel.send``."""
         element = b"%d" % caller.step.what
+        if not self.lives:
+            return "lost"
         if self.closed:
             return "closed"
         if self.wire.send_data(1, element).done:
@@ -250,6 +282,8 @@ class _Line:
 
     def recv(self, caller: _Caller, patient: bool) -> object:
         """As ``RemoteChannel.recv``."""
+        if not self.lives:
+            return "lost"
         if self.ahead is not None:
             if (element := self.ahead.take()) is not None:
                 return int(element)
@@ -278,10 +312,10 @@ class _World:
     def __init__(self, program: Program, lend: bool, prefetch: int, slow: bool) -> None:
         self.program = program
         self.way: list[Choice] = []
-        if program.capacity is None:
-            self.channel: Any = channel(UNLIMITED)
-        else:
-            self.channel = channel(BUFFERED, program.capacity) if program.capacity else channel(RENDEZVOUS)
+        self.reported: list[int] = []  # at home
+        self.doubtful: list[int] = []  # at the ends of links, where their sends had completed
+        kind = UNLIMITED if program.capacity is None else BUFFERED if program.capacity else RENDEZVOUS
+        self.channel: Any = channel(kind, program.capacity or None, on_undelivered=self._undelivered)
         self.core = self.channel._core
         self.results: list[list[object]] = [[] for _ in program.tasks]
         self.waits: set[int] = set()
@@ -295,10 +329,14 @@ class _World:
         }
         self.flush()
 
+    def _undelivered(self, value: bytes, why: object, of: object) -> None:
+        self.reported.append(int(value))
+
     def flush(self) -> None:
         """Whatever somebody has to write goes onto its line; called in the middle of steps, too."""
         for line in getattr(self, "lines", {}).values():
-            line.write()
+            if line.lives:
+                line.write()
 
     # -- steps
 
@@ -313,6 +351,8 @@ class _World:
             if step.verb != "hear" or step.what in self.words:
                 found.append(("task", number))
         for place, line in self.lines.items():
+            if not line.lives:
+                continue
             found += [("to home", place)] * bool(line.to_home) + [("from home", place)] * bool(line.to_place)
             found += [("write" if line.slow else "turn", place)] * line.wire.has_frames()
             found += [("turn at home", place)] * line.far.has_frames()
@@ -343,6 +383,15 @@ class _World:
         elif step.verb == "close":
             self.channel.close()
             result = "closed it"
+        elif step.verb == "discard":
+            self.channel.cancel()
+            result = "discarded it"
+        elif step.verb == "cut":
+            self.lines[task.place].lose()
+            result = "cut it"
+        elif step.verb == "detach":
+            self.lines[task.place].detach()
+            result = "detached it"
         elif step.verb == "cancel":
             place = self.program.tasks[step.what].place
             assert place in self.lines, "only tasks at links are cancelled"
@@ -391,12 +440,36 @@ class _World:
         if limit is not None and len(core) + core.kept + core.lent > limit:
             raise Broken(f"{len(core)} queued, {core.kept} kept and {core.lent} lent of {limit}", self.way)
 
+    def check_books(self) -> None:
+        """A link was cut, and all is over: nothing is lost without a word or doubled, and nobody waits in vain."""
+        there = [int(value) for value in queued(self.channel)]
+        for results, task in zip(self.results, self.program.tasks, strict=True):
+            there += [
+                result
+                for result, step in zip(results, task.steps, strict=False)
+                if step.verb.endswith("recv") and isinstance(result, int)
+            ]
+        for name, books in (("there", there), ("reported", self.reported), ("in doubt", self.doubtful)):
+            if len(books) != len(set(books)):
+                raise Broken(f"{name} twice: {books}", self.way)
+        for number, (results, task) in enumerate(zip(self.results, self.program.tasks, strict=True)):
+            for result, step in zip(results, task.steps, strict=False):
+                known = step.what in (*there, *self.reported, *self.doubtful)
+                if step.verb.endswith("send") and not {"sent": known, "in doubt": True}.get(str(result), not known):
+                    raise Broken(f"element {step.what}, {result}: {self.outcome()}, {self.doubtful}", self.way)
+            if number in self.waits:
+                sends = task.steps[len(results)].verb == "send"
+                room = (self.program.capacity or 0) > len(queued(self.channel))
+                if self.core.closed or (room if sends else queued(self.channel)):
+                    raise Broken(f"task {number} waits in vain: {self.outcome()}", self.way)
+
     def fingerprint(self) -> object:
         """Two states with the same one go on in the same way."""
         core = self.core
         return (
             tuple(map(tuple, self.results)),
             frozenset(self.words),
+            (tuple(self.reported), tuple(self.doubtful)),
             tuple(queued(self.channel)),
             tuple(_mark(op) for op in core.senders),
             tuple(_mark(op) for op in core.receivers),
@@ -421,7 +494,7 @@ class _World:
 
     def outcome(self) -> Outcome:
         """Nothing can happen any more: what came of it."""
-        left = [int(value) for value in queued(self.channel)]
+        left = self.reported + [int(value) for value in queued(self.channel)]
         for line in self.lines.values():
             if line.ahead is not None:  # at most one has any, and they are older
                 left = [int(element) for _, element in line.ahead._ready] + left
@@ -454,8 +527,9 @@ def _mark(op: Any) -> object:
 
 def _line_mark(line: _Line) -> object:
     mine, theirs = line.wire._handles.find(1), line.far._handles.find(1)
-    assert mine is not None
-    assert theirs is not None
+    if mine is None or theirs is None or not line.lives:
+        frames = (*line.to_home, 0, *line.to_place) if line.lives else ()
+        return (line.lives, mine is None, theirs is None, tuple(one and one.encode() for one in frames))
     window, slots = mine.window, theirs.lent
     ahead = line.ahead
     return (
@@ -531,7 +605,9 @@ def explore(
 
 def _judge(world: _World, allowed: Callable[[Outcome], bool], found: Found) -> None:
     outcome = world.outcome()
-    if outcome not in found.ends and not allowed(outcome):
+    if any(step.verb == "cut" for task in world.program.tasks for step in task.steps):
+        world.check_books()
+    elif outcome not in found.ends and not allowed(outcome):
         raise Broken(f"{outcome} is no outcome of a local channel", world.way)
     found.ends.add(outcome)
 

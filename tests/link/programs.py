@@ -4,7 +4,9 @@
 
 A program is a capacity and a few tasks, each a place (the home, or one of two links) and a list of steps. A step is a
 send, a receive, a try of either (``timeout=0``), a close, word to and from another task that goes past the channel, or
-the cancellation of another task, which ends what that one waits for, or the call that it is about to make.
+the cancellation of another task, which ends what that one waits for, or the call that it is about to make. Of a channel
+that is cancelled (``discard``) what was queued is left, for that is what gets reported. To give a handle up
+(``detach``) changes nothing; what a ``cut`` of a link may leave is not known here.
 The outcome is what each step of each task gave, what nobody took, and who waits for ever.
 
 ``outcomes`` explores all orders of all steps over a channel that is nothing but tuples; ``allows`` only those that can
@@ -26,7 +28,7 @@ LINKS: Final = ("link 1", "link 2")
 class Step(NamedTuple):
     """One call: its verb, and the element that is sent, the number of the word, or that of the task to be cancelled."""
 
-    verb: str  # send, try send, recv, try recv, close, tell, hear, cancel
+    verb: str  # send, try send, recv, try recv, close, tell, hear, cancel, discard, detach, cut
     what: int = 0
 
 
@@ -59,6 +61,7 @@ class _State(NamedTuple):
     words: frozenset[int]
     results: tuple[tuple[object, ...], ...]
     parked: frozenset[int]
+    reported: tuple[int, ...] = ()
 
 
 def outcomes(program: Program) -> frozenset[Outcome]:
@@ -74,7 +77,7 @@ def allows(program: Program, outcome: Outcome) -> bool:
         for got, wanted in zip(state.results, outcome.results, strict=True):
             if got != wanted[: len(got)]:
                 return False
-        staying = tuple(value for value in state.queue if value in stays)
+        staying = (*state.reported, *(value for value in state.queue if value in stays))
         return staying == outcome.left[: len(staying)]
 
     return any(found == outcome for found in _explore(program, may_lead_there))
@@ -90,7 +93,7 @@ def _explore(program: Program, worth_it: Callable[[_State], bool]) -> Iterator[O
         later = [after for task in range(len(program.tasks)) if (after := _step(program, state, task)) is not None]
         later += _cancelled_as_they_begin(program, state)
         if not later:
-            yield Outcome(state.results, state.queue)
+            yield Outcome(state.results, state.reported + state.queue)
         for after in later:
             if after not in seen and worth_it(after):
                 seen.add(after)
@@ -109,6 +112,10 @@ def _step(program: Program, state: _State, task: int) -> _State | None:
         return _done(state, task, "heard") if step.what in state.words else None
     if step.verb == "close":
         return _done(_close(state), task, "closed it")
+    if step.verb == "detach":
+        return _done(state, task, "detached it")
+    if step.verb == "discard":
+        return _done(_close(state._replace(queue=(), reported=state.queue)), task, "discarded it")
     if step.verb == "cancel":
         return _done(_cancel(state, step.what), task, "cancelled it")
     if step.verb.endswith("send"):
