@@ -2,7 +2,8 @@
 # Copyright (c) the kcoro authors
 """Request mode and flow mode are observationally equal to a local channel: random programs, in all modes (row N4).
 
-What a link makes of a program has to be an outcome that some order of its steps has locally. Programs use the exact
+What a link makes of a program has to be an outcome that some order of its steps has locally; and what a channel of this
+process makes of it, too, so that the outcomes it is compared with are those of the real one. Programs use the exact
 forms (``timeout=0``, not ``try_*``), and tell nobody of a close past the channel: differences D1 to D4 of the manual.
 
 A failure names its seed; ``python -m tests.link.test_equality SEED`` plays it again.
@@ -24,7 +25,8 @@ from kcoro_core.testing.laws.links import using_setting
 
 from .programs import HOME, LINKS, Outcome, Program, Step, Task, allows, outcomes, random_program
 
-MODES: dict[str, dict[str, Any]] = {
+MODES: dict[str, dict[str, Any] | None] = {
+    "local": None,
     "request": {},
     "lend": {"lend": True},
     "prefetch": {"prefetch": 2},
@@ -33,7 +35,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 class Play:
-    """One run of a program on links."""
+    """One run of a program, on links or beside its channel."""
 
     def __init__(self, program: Program, ch: Any, ends: dict[str, Any]) -> None:
         self.results: list[list[object]] = [[] for _ in program.tasks]
@@ -83,18 +85,19 @@ def made(capacity: int | None) -> Any:
     return channel(BUFFERED, capacity) if capacity else channel(RENDEZVOUS)
 
 
-def play(program: Program, options: dict[str, Any], seed: int) -> Outcome:
-    """What one schedule makes of a program over links."""
+def play(program: Program, options: dict[str, Any] | None, seed: int) -> Outcome:
+    """What one schedule makes of a program over links that open with ``options``; None: without links."""
     found: list[Outcome] = []
 
     async def main() -> None:
         ch = made(program.capacity)
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(serve("mem:equal", {"ch": ch}))
-            ends = {}
-            for place in LINKS:
-                link = await stack.enter_async_context(dial(server.uri))
-                ends[place] = await link.open("ch", **options)
+            ends = dict.fromkeys(LINKS, ch)
+            if options is not None:
+                server = await stack.enter_async_context(serve("mem:equal", {"ch": ch}))
+                for place in LINKS:
+                    link = await stack.enter_async_context(dial(server.uri))
+                    ends[place] = await link.open("ch", **options)
             running = Play(program, ch, ends)
             async with Tasks() as some:
                 for number, task in enumerate(program.tasks):
