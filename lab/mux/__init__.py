@@ -104,9 +104,8 @@ async def equal_shares(place: Place, book: Book) -> None:
 async def weighted_shares(place: Place, book: Book) -> None:
     """Weights 1, 2 and 4, with small and large messages each: the shares are as the weights."""
     weights = (1, 2, 4)
-    size = 8192 if place.quick else BULK
     kinds = {f"small of weight {w}": (SMALL, 128 * w, w) for w in weights}
-    kinds |= {f"bulk of weight {w}": (size, 3 * w + 1, w) for w in weights}
+    kinds |= {f"bulk of weight {w}": (BULK, 3 * w + 1, w) for w in weights}
     found = await shares(place, kinds, seconds(place, 6.0, 40.0))
     note_shares(place, book, found)
     if place.virtual:

@@ -18,6 +18,7 @@ sys.path.append(str(ROOT))
 from lab.__main__ import main  # noqa: E402
 from lab.book import Book, jain, percentile  # noqa: E402
 from lab.gates import GATES, LABS, scenarios  # noqa: E402
+from lab.mux import BULK, SMALL  # noqa: E402
 from lab.places import NETWORKS, TRANSPORTS, Place  # noqa: E402
 from lab.runner import BASELINES, Report, run_lab  # noqa: E402
 from lab.sabotage import FAULTS  # noqa: E402
@@ -103,12 +104,16 @@ def test_selects_of_several_links_contend_at_one_home_and_have_even_shares() -> 
 @pytest.mark.long
 @pytest.mark.timeout(2 * SECONDS)
 def test_many_channels_share_a_line_fairly_and_in_bounded_memory() -> None:
-    """Rows: L4, D3."""
+    """Weights 1, 2 and 4 with messages of 64 bytes beside such of 64 KiB, as in a full run. Rows: L4, D3."""
+    assert (SMALL, BULK) == (64, 65536)
     code, report = lab("D3", "--quick", "--transport", "sim")
     assert failed(report) == []
     assert code == 0
     mux = next(one for one in report["reports"] if one["lab"] == "mux")["scenarios"]
     assert mux["equal-shares"]["figures"]["evenness (Jain)"] >= 0.95
+    figures = mux["weighted-shares"]["figures"]
+    parts = {f"share of {size} of weight {weight}": weight / 14 for size in ("small", "bulk") for weight in (1, 2, 4)}
+    assert {name: figures[name] for name in parts} == {name: pytest.approx(parts[name], rel=0.1) for name in parts}
 
 
 # -- they can fail
