@@ -56,6 +56,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if unknown := set(args.what) - set(GATES) - set(LABS):
         parser.error(f"no gate or lab is called {', '.join(sorted(unknown))}")
+    for name in args.what or GATES:
+        if name in GATES and args.sabotage not in (None, *GATES[name].sabotage):
+            found = ", ".join(GATES[name].sabotage)
+            parser.error(
+                f"nothing in {name} can see {args.sabotage}, so that its verdict would mean nothing; it sees {found}"
+            )
     done: dict[tuple[str, str], Report] = {}
     verdicts: dict[str, bool] = {}
     for name in args.what or GATES:

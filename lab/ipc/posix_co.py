@@ -16,6 +16,7 @@ from kcoro_core import BUFFERED, CancelToken, OperationCancelled, channel, open_
 from kcoro_core.link.answering import Call
 
 from ..book import Book
+from ..bulk import Bulk
 from ..places import Place
 
 __all__ = ["SCENARIOS"]
@@ -127,6 +128,25 @@ async def cancelled_calls(place: Place, book: Book) -> None:
     book.check("every other call was answered", set(done) == set(calls) - chosen, len(done))
 
 
+async def calls_beside_bulk(place: Place, book: Book) -> None:
+    """A channel always has more to send than the line takes: each call is answered all the same."""
+    number, answered, bulk = 20 if place.quick else 100, 0, Bulk()
+
+    async def answer(call: Call) -> bytes:
+        return call.payload[::-1]
+
+    async with place.pair({"bulk": bulk.channel}, "latency=5ms&bandwidth=1MB", {CALL: answer}) as ends:
+
+        async def call(n: int) -> None:
+            nonlocal answered
+            payload = b"call %06d" % n
+            answered += await ends.link.rpc_send(CALL, 0, payload).wait() == payload[::-1]
+
+        await bulk.beside(await ends.link.open("bulk", lend=True), call, number)
+    book.check("every call was answered", answered == number, answered)
+    bulk.judge(book, "calls")
+
+
 async def many_channels(place: Place, book: Book) -> None:
     """64 channels over one link: one connection, each in its own order, and none ever holds more than it may."""
     number = 20 if place.quick else 100
@@ -234,6 +254,7 @@ async def cancelled_receives(place: Place, book: Book) -> None:
 SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {
     "many-calls": many_calls,
     "cancelled-calls": cancelled_calls,
+    "calls-beside-bulk": calls_beside_bulk,
     "many-channels": many_channels,
     "cancelled-receives": cancelled_receives,
 }

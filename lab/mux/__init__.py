@@ -29,6 +29,7 @@ from kcoro_core.hosts.port import current_host
 from kcoro_core.wire.hello import charge
 
 from ..book import Book, jain, percentile
+from ..bulk import Bulk
 from ..places import Pair, Place
 
 __all__ = ["SCENARIOS"]
@@ -169,6 +170,17 @@ async def small_beside_bulk(place: Place, book: Book) -> None:
     book.check("every small message arrived", all(len(v) == 20 * number for v in waits.values()), len(waits["alone"]))
 
 
+async def counted_turns(place: Place, book: Book) -> None:
+    """Messages of one channel go while another one always has more to send: the same, without a clock."""
+    number, bulk = 20 if place.quick else 100, Bulk()
+    small = channel(BUFFERED, number, name="small")
+    async with place.pair({"small": small, "bulk": bulk.channel}, LINE) as ends:
+        handle = await ends.link.open("small")
+        await bulk.beside(await ends.link.open("bulk", lend=True), lambda n: handle.send(b"x" * SMALL), number)
+    book.check("every small message arrived", len(small) == number, len(small))
+    bulk.judge(book, "small messages")
+
+
 async def stopped_reader(place: Place, book: Book) -> None:
     """One of 64 readers stops: the others keep their rate, and neither side grows."""
     capacity, senders, size = 8, 4, 512
@@ -266,6 +278,7 @@ SCENARIOS: dict[str, Callable[[Place, Book], Awaitable[None]]] = {
     "equal-shares": equal_shares,
     "weighted-shares": weighted_shares,
     "small-beside-bulk": small_beside_bulk,
+    "counted-turns": counted_turns,
     "stopped-reader": stopped_reader,
     "flooded": flooded,
 }
