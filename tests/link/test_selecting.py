@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from kcoro_core import (
+    BIASED,
     BUFFERED,
     DROP_OLDEST,
     RETURN,
     SKIP,
+    UNBIASED,
     UNLIMITED,
     AccessDenied,
+    After,
     CancelToken,
     Channel,
     ChannelClosed,
@@ -266,6 +269,27 @@ def test_many_clients_and_homes_lose_and_double_nothing(world: World, links: int
         assert sorted(got) == sorted(sent)
         assert untouched(a)
         assert untouched(b)
+
+    world.run(main)
+
+
+@pytest.mark.parametrize("mode", [BIASED, UNBIASED], ids=lambda mode: mode.name)
+def test_what_is_ready_here_is_taken_before_any_home_is_asked(world: World, mode: Any) -> None:
+    """A channel of this process, or ``After(0)`` as a default, leaves a ready clause of a home no chance. Row: N5."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=4)
+        here: Channel[bytes] = channel(UNLIMITED)
+        ch.try_send(b"remote")
+        async with world.linked({"jobs": ch}) as (_, link):
+            jobs: Any = await link.open("jobs")
+            before = link.snapshot().frames_written
+            for _ in range(10):
+                here.try_send(b"local")
+                assert (await select(Recv(jobs), Recv(here), mode=mode)).value == b"local"
+                assert (await select(Recv(jobs), After(0), mode=mode)).index == 1
+            assert link.snapshot().frames_written == before
+            assert (await select(Recv(jobs), Recv(here), timeout=0, mode=mode)).value == b"remote"
 
     world.run(main)
 
@@ -748,6 +772,43 @@ def agree(call: Call, rule: str, sending: bool, queued: list[bytes], reports: li
         assert {why for _, why in reports} <= {Undelivered.IN_DOUBT}
         assert done or here == 1, "neither received nor at home"
         assert not (done and queued), "received, and at home as well"
+
+
+@pytest.mark.parametrize("rule", ["RAISE", "RETURN", "SKIP"])
+@pytest.mark.parametrize("claiming", [False, True], ids=["standing", "claiming"])
+def test_a_lost_link_counts_as_closed_unless_an_element_is_in_doubt(
+    mem_world: World, monkeypatch: pytest.MonkeyPatch, rule: str, claiming: bool
+) -> None:
+    """A clause that stands ends as its rule says; a claim with an element ends the select, also under SKIP.
+
+    Rows: N5, N6, SE5.
+    """
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(UNLIMITED) if claiming else channel()
+        other: Channel[bytes] = channel()
+        with faults("world") as line:
+            if claiming:
+                stall_answers_to_claims(monkeypatch, line)
+            async with mem_world.linked({"jobs": ch}) as (_, link), tasks() as run:
+                jobs: Any = await link.open("jobs")
+                rules = {"RETURN": RETURN, "SKIP": SKIP}
+                extra = {"closed": rules[rule]} if rule in rules else {}
+                call = run.start(select, Send(jobs, b"v"), Recv(other), **extra)
+                await settle()
+                line.cut_now()
+                await settle()
+                if rule == "SKIP" and not claiming:
+                    assert call.waits
+                    other.try_send(b"w")
+                    await settle()
+                    assert (call.value.index, call.value.value) == (1, b"w")
+                    return
+                error: Any = call.value.error if rule == "RETURN" else call.error
+                assert (type(error), error.index) == (LinkLost, 0)
+                assert error.outcome is (Outcome.IN_DOUBT if claiming else Outcome.NOT_DONE)
+
+    mem_world.run(main)
 
 
 @pytest.mark.parametrize("who", ["server", "dialler"])
