@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from kcoro_core import cli, plugins
 from kcoro_core.errors import AlreadyExists
 from kcoro_core.scaffold import check_name, new_transport
 
+from . import environments
 from .tree import ROOT
 
 NAME = "pigeon"
@@ -109,35 +109,62 @@ def test_its_test_file_is_short(project: Path) -> None:
     assert len((project / "tests" / "test_conformance.py").read_text().splitlines()) <= 20
 
 
-def clean_environment(folder: Path, wheels: list[Path]) -> Path:
-    """An environment with only these wheels; what they need is found behind them, where the running one has it."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-index", "--no-deps"]
-    subprocess.run([*pip, *map(str, wheels)], check=True)
-    behind = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    [place] = (folder / "lib").glob("python*/site-packages")
-    (place / "behind.pth").write_text("\n".join(behind) + "\n")
-    return python
+# -- in an environment of its own
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of core."""
+    pytest.importorskip("hatchling", reason="hatchling is not installed, so that nothing can be built")
+    return build(ROOT / "kcoro_core", tmp_path_factory.mktemp("core"))
+
+
+def build(folder: Path, into: Path) -> Path:
+    """The wheel of a project, in a folder that has nothing else."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(into)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    [wheel] = into.glob("*.whl")
+    return wheel
+
+
+def environment_for(project: Path, core: Path, folder: Path, extra: str = "") -> Path:
+    """The interpreter of an environment with the project's wheel and what it declares: core's, and what both need."""
+    own = build(project, folder / "own")
+    wanted = f"kcoro-transport-{NAME}{extra}"
+    libraries = environments.closure([wanted], [own, core])
+    found_at = ["-f", str(core.parent)]
+    return environments.fresh(folder / "venv", libraries, [*found_at, f"{wanted} @ {own.as_uri()}"])
+
+
+def tried(python: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command in an environment, without what pytest and kcoro are told here."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KCORO_", "PYTEST_", "PYTHON"))}
+    return subprocess.run([str(python), *arguments], cwd=cwd, env=kept, capture_output=True, text=True)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_the_project_installs_from_its_wheel_and_passes_its_tests(project: Path, tmp_path: Path) -> None:
-    """Kit, hooks, laws over links and two processes, without a change. Rows: X8, T3."""
-    pytest.importorskip("hatchling", reason="hatchling is not installed, so that nothing can be built")
-    wheels = tmp_path / "wheels"
-    for folder in (ROOT / "kcoro_core", project):
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
-        subprocess.run(build, cwd=folder, check=True, capture_output=True)
-    python = clean_environment(tmp_path / "venv", sorted(wheels.glob("*.whl")))
+def test_the_project_installs_from_its_wheel_and_passes_its_tests(project: Path, core: Path, tmp_path: Path) -> None:
+    """Kit, hooks, laws over links and two processes, without a change and with what it declares. Rows: X8, T3."""
+    python = environment_for(project, core, tmp_path, "[test]")
+    ours = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions() if 'kcoro' in d.name))"
+    assert tried(python, "-c", ours, cwd=tmp_path).stdout.split() == ["kcoro-core", f"kcoro-transport-{NAME}"]
     where = f"import kcoro_core, kcoro_transport_{NAME} as own; print(kcoro_core.__file__, own.__file__)"
-    places = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
-    assert places.count(str(tmp_path / "venv")) == 2
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KCORO_", "PYTEST_"))}
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project, env=kept, capture_output=True, text=True
-    )
+    assert tried(python, "-c", where, cwd=tmp_path).stdout.count(str(tmp_path / "venv")) == 2
+    done = tried(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_project_runs_with_what_it_declares_for_running(project: Path, core: Path, tmp_path: Path) -> None:
+    """Without its tests' extra; and what it would use and not declare is not there, although it is here. Row: X8."""
+    pytest.importorskip("kcoro_transport_uds", reason="it is what is forgotten")
+    python = environment_for(project, core, tmp_path)
+    plugin = ("-c", f"import kcoro_transport_{NAME}.plugin as own; print(own.__file__)")
+    done = tried(python, *plugin, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    Path(done.stdout.strip()).write_text("import kcoro_transport_uds\n")
+    assert "ModuleNotFoundError: No module named 'kcoro_transport_uds'" in tried(python, *plugin, cwd=tmp_path).stderr

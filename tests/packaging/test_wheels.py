@@ -8,9 +8,7 @@ this environment, so that a dependency which is not declared is not there. Rows:
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,11 +18,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ..transports.certificates import environment
+from . import environments
 from .tree import PACKAGES, ROOT, project
 
 pytest.importorskip("hatchling", reason="hatchling is not installed, so that nothing can be built")
 pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed, so no wheel can be built")
-requirements = pytest.importorskip("packaging.requirements", reason="packaging is not installed")
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -50,40 +48,12 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
-def closure(*names: str) -> set[str]:
-    """Distributions with all that they depend on here, extras left out."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop().lower()
-        if name not in found:
-            found.add(name)
-            needed = map(requirements.Requirement, importlib.metadata.requires(name) or [])
-            waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return found
-
-
-def copy(name: str, into: Path) -> None:
-    """The files of one distribution, as they are installed here."""
-    for file in importlib.metadata.files(name) or []:
-        if ".." not in file.parts and "__pycache__" not in file.parts:
-            into.joinpath(file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file.locate(), into / file)
-
-
 def fresh(folder: Path, dist: Path, *packages: str) -> Path:
     """The interpreter of an environment in which pip has installed these, from the files and nothing else."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     libraries = [library for package in packages for library in LIBRARIES.get(package, [])]
-    for name in closure("attrs", "pluggy", "trio", "pytest", *libraries):
-        copy(name, site)
     wheels = [next(dist.glob(f"{package.replace('-', '_')}-*.whl")) for package in packages]
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-index"]
-    done = subprocess.run([*pip, *map(str, wheels)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return python
+    others = environments.closure(["attrs", "pluggy", "trio", "pytest", *libraries])
+    return environments.fresh(folder, others, map(str, wheels))
 
 
 def run(python: Path, *arguments: str, **variables: str) -> str:
