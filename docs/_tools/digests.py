@@ -17,7 +17,7 @@ import hashlib
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -61,18 +61,26 @@ def essence(node: object) -> object:
     return (type(node).__name__, *fields)
 
 
+def tests_in(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, ast.ClassDef | None]]:
+    """The functions at the top of a test file and the methods of its classes, as pytest names them, with the class."""
+    for node in module.body:
+        of_class = node if isinstance(node, ast.ClassDef) else None
+        for one in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield (f"{of_class.name}::{one.name}" if of_class else one.name), one, of_class
+
+
 @cache
 def functions(path: Path) -> Mapping[str, ast.AST]:
-    """The functions of a test file by name; a test is a function at its top."""
+    """The functions of a test file by name; a method is its class without the others: what marks that marks it."""
     return {
-        node.name: node
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        name: node if of_class is None else ast.ClassDef(**dict(ast.iter_fields(of_class)) | {"body": [node]})
+        for name, node, of_class in tests_in(ast.parse(path.read_text()))
     }
 
 
 def source_of(proof: str) -> ast.AST | None:
-    """The function behind a proof as GAPS.md names it: a law or a test; None when there is none."""
+    """What is behind a proof as GAPS.md names it, a law, a test or a method of a class; None when there is none."""
     file, _, name = proof.partition("::")
     if name:
         return functions(ROOT / file).get(name) if (ROOT / file).is_file() else None

@@ -10,7 +10,7 @@ A status that changes needs a test that does, and a test that changes needs a lo
 such rows as they were, and a test of the manual names them with the command that accepts them.
 
 A test or law cites rows at the end of its docstring, as in ``Rows: CH2, CH11.``; a test without a citation of its own
-has those of its file. A proof that still holds is kept; rows with fewer than SHOWN proofs get more.
+has those of its class, or of its file. A proof that still holds is kept; rows with fewer than SHOWN proofs get more.
 """
 
 from __future__ import annotations
@@ -126,12 +126,17 @@ def _ignores(node: ast.AST) -> bool:
 
 def _tests() -> Iterator[tuple[str, list[str], bool]]:
     for path in sorted(set((ROOT / "tests").rglob("test_*.py")) - _only_somewhere()):
-        module = ast.parse(path.read_text())
-        of_file = cited(ast.get_docstring(module))
-        for node in module.body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                own = cited(ast.get_docstring(node))
-                yield f"{path.relative_to(ROOT)}::{node.name}", own or of_file, not own
+        yield from _tests_of(str(path.relative_to(ROOT)), ast.parse(path.read_text()))
+
+
+def _tests_of(file: str, module: ast.Module) -> Iterator[tuple[str, list[str], bool]]:
+    """Of a test without a citation the rows of its class are cited, or else those of its file."""
+    of_file = cited(ast.get_docstring(module))
+    for name, node, of_class in digests.tests_in(module):
+        if node.name.startswith("test_"):
+            own = cited(ast.get_docstring(node))
+            around = cited(ast.get_docstring(of_class)) if of_class else []
+            yield f"{file}::{name}", own or around or of_file, not own
 
 
 # ---------------------------------------------------------------------------------------------------------------------

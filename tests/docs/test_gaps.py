@@ -10,6 +10,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +202,56 @@ def test_the_digest_is_one_text_for_all_versions_of_python() -> None:
     """Row: Q9."""
     told = repr(digests.essence(ast.parse(TEST))).encode()
     assert hashlib.blake2b(told, digest_size=6).hexdigest() == "a93c5a958563"
+
+
+IN_CLASS = '''"""Rows: CH1."""
+
+def test_alone(): assert 1
+
+@pytest.mark.skipif(WINDOWS)
+class TestTogether:
+    """They share something. Row: CH2."""
+
+    def helper(self): assert 2
+    def test_one(self): assert 3
+    def test_two(self):
+        """It holds. Row: CH3."""
+        assert 4
+'''
+
+
+def test_a_method_of_a_class_is_cited_as_pytest_names_it() -> None:
+    """Without a citation of its own it has those of its class. Row: Q9."""
+    told = {name: (rows, of_file) for name, rows, of_file in tool._tests_of("tests/test_x.py", ast.parse(IN_CLASS))}
+    assert told == {
+        "tests/test_x.py::test_alone": (["CH1"], True),
+        "tests/test_x.py::TestTogether::test_one": (["CH2"], True),
+        "tests/test_x.py::TestTogether::test_two": (["CH3"], False),
+    }
+    between = "tests/link/test_cuts.py::TestBetweenProcesses::test_cuts_at_random_bytes_leave_two_ledgers_that_agree"
+    assert between in [citation.proof for citation in WHO["X4"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("assert 4", "assert 5", False),
+        ("WINDOWS", "True", False),
+        ("assert 3", "assert 5", True),
+        ("share", "do", True),
+    ],
+)
+def test_the_digest_of_a_method_is_of_it_and_of_what_its_class_is(
+    old: str, new: str, same: bool, tmp_path: Path
+) -> None:
+    """Marks of the class count, its other methods and its words do not. Row: Q9."""
+    told = []
+    for name, text in (("before", IN_CLASS), ("after", IN_CLASS.replace(old, new))):
+        (tmp_path / f"{name}.py").write_text(text)
+        node = digests.source_of(f"{tmp_path}/{name}.py::TestTogether::test_two")
+        assert node is not None
+        told.append(digests.essence(node))
+    assert (told[0] == told[1]) is same
 
 
 def test_a_file_in_which_two_branches_have_met_is_read_with_its_markers() -> None:

@@ -13,7 +13,7 @@ import pytest
 from .blocks import DOCS, ROOT
 
 PAGE = (DOCS / "security.md").read_text()
-NODE = re.compile(r"`(tests/[\w/]+\.py::\w+)`")
+NODE = re.compile(r"`(tests/[\w/]+\.py::\w+(?:::\w+)?)`")
 
 
 def statements(text: str = PAGE) -> list[list[str]]:
