@@ -2,13 +2,14 @@
 # Copyright (c) the kcoro authors
 """``kcoro conformance``: the numbered cases against a transport, or the engine laws against an engine (rows T4, H1).
 
-Exit code 1 when one of them failed that must hold, 2 when there is no such transport or engine. What only should hold,
-and does not, is printed as advice.
+Exit code 1 when one of them failed that must hold, 2 when there is no such transport or engine, or its transport says
+that nobody can listen at such an address. What only should hold, and does not, is printed as advice.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 from attrs import asdict
 
 from .. import plugins
-from ..errors import NotSupported
+from ..errors import KcoroError, NotSupported
 from ..testing import transport_kit
 from ..testing.transport_kit import Result
+from ..testing.transport_kit.bench import Bench
 from ..testing.transport_kit.report import write_junit
 from ._output import print_json, print_table
 
@@ -49,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run, print, and judge."""
     kind, _, name = args.subject.partition(":")
-    results = _engine(name) if kind == "engine" else transport_kit.run_all(args.subject)
+    results = _engine(name) if kind == "engine" else _transport(args.subject)
     if args.junit:
         write_junit(args.junit, args.subject, results)
     if args.json:
@@ -57,6 +59,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(args.subject, results)
     return 1 if any(result.state == "failed" for result in results) else 0
+
+
+def _transport(uri: str) -> list[Result]:
+    """The cases of a transport, once it has taken the address; each of them would say the same of one that is none."""
+    vtable = plugins.transport(uri)
+    with contextlib.suppress(KcoroError, OSError), Bench(vtable, uri, {}) as bench:
+        if uri.partition(":")[2]:  # what a transport makes of its bare scheme is for the cases to say
+            bench.listen()
+    return transport_kit.run_all(uri)
 
 
 def _engine(name: str) -> list[Result]:
