@@ -91,6 +91,7 @@ PROGRAMS: dict[str, Program] = {
     "two lapses": Program(
         {"a": ("H", 0)}, (select("S", "-a"), select("T", "-a"), plain("H", "+a"), plain("H", "+a")), lapses=2
     ),
+    "an idle element": Program({"a": ("H", 1)}, (select("S", "-a"), plain("H", "+a")), lapses=1000, deaf="S"),
     "deadlines": Program(
         {"a": ("H", 0)}, (select("S", "-a", times_out=True), select("T", "+a", times_out=True)), late=True
     ),
@@ -119,6 +120,7 @@ SHORT = (
     "both directions, one at home",
     "across",
     "across, with room",
+    "an idle element",
     "deadlines",
     "cut while it takes",
     "cut while it gives",
@@ -290,6 +292,18 @@ def keep_a_lapsed_turn_for_nobody(patch: Patch) -> None:
     patch(Hint, "expire", expire)
 
 
+def tell_a_lapsed_turn_again_at_once(patch: Patch) -> None:
+    """An element that a slow select leaves alone costs a NOTIFY for each lapse, for ever."""
+    lapse = Desk.lapse
+
+    def lapse_and_tell(desk: Desk, hint: Hint) -> None:
+        lapse(desk, hint)
+        hint.lapsed = False
+        desk.review()
+
+    patch(Desk, "lapse", lapse_and_tell)
+
+
 def hold_on_when_the_partner_has_left(patch: Patch) -> None:
     """A claim stays held for a select that has won elsewhere."""
 
@@ -358,6 +372,7 @@ RULES: list[tuple[Callable[[Patch], None], str]] = [
     (leave_the_losers_standing, "two homes"),
     (lose_an_element_that_nobody_waits_for, "deadlines"),
     (keep_a_lapsed_turn_for_nobody, "somebody is deaf"),
+    (tell_a_lapsed_turn_again_at_once, "an idle element"),
     (hold_on_when_the_partner_has_left, "a partner that leaves"),
     (do_not_tell_of_a_lost_link, "cut while it takes"),
     (grant_without_taking_it_out, "one element"),
