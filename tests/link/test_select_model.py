@@ -360,6 +360,9 @@ def let_a_withdrawn_registration_stand(patch: Patch) -> None:
     patch(Hints, "withdraw", withdraw)
 
 
+# A lapsed clause goes to the tail, with its count at 0 (rule 21): who is served first is no matter of this model, which
+# asks whether anybody is served; test_selecting.py::test_a_turn_that_lapsed_goes_to_the_tail and
+# ::test_a_turn_that_lapsed_begins_anew_with_its_count_at_0 see each of the two switched off.
 RULES: list[tuple[Callable[[Patch], None], str]] = [
     (let_others_win_while_a_claim_is_under_way, "across, the other way"),
     (return_at_the_deadline_without_the_answer, "deadlines"),

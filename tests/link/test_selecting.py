@@ -634,6 +634,50 @@ def test_a_claim_behind_its_lapse_is_granted_if_something_is_there(world: World)
     world.run(main)
 
 
+def test_a_turn_that_lapsed_begins_anew_with_its_count_at_0(world: World) -> None:
+    """Else a slow clause, told again behind its claim, would keep the next element at once, and so on. Row: N5."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=8)
+        async with standing(world.uri, ch, Readiness.RECV_READY) as slow:
+            for _ in range(PASSES + 1):
+                ch.try_send(b"v")
+            for _ in range(PASSES):
+                ch.try_recv()
+            await sleep(LAPSE * 1.1)
+            ch.try_recv()
+            await slow.send(Command.SELECT_CLAIM, 1, CLAIMS, encode_claim(STANDS, 1, Readiness.RECV_READY))
+            await notified(slow)
+            ch.try_send(b"w")
+            assert (await notified(slow))[-1] == encode_notify(Readiness.RECV_READY, 2)
+            assert ch.try_recv() == b"w"
+
+    world.run(main)
+
+
+def test_a_turn_that_lapsed_goes_to_the_tail(world: World) -> None:
+    """Behind the clause that has waited shorter, and has not let its turn lapse. Row: N5."""
+
+    async def main() -> None:
+        ch: Channel[bytes] = channel(BUFFERED, capacity=1)
+        async with (
+            standing(world.uri, ch, Readiness.RECV_READY) as slow,
+            beside(world.uri, Readiness.RECV_READY, 2) as other,
+        ):
+            ch.try_send(b"v")
+            await sleep(LAPSE * 1.1)
+            assert len(await notified(slow)) == len(await notified(other)) == 1
+            ch.try_recv()
+            for peer in (slow, other):
+                await peer.send(Command.SELECT_CLAIM, 1, CLAIMS, encode_claim(STANDS, 1, Readiness.RECV_READY))
+                await notified(peer)
+            ch.try_send(b"w")
+            assert len(await notified(slow)) == 1
+            assert (await notified(other))[-1] == encode_notify(Readiness.RECV_READY, 2)
+
+    world.run(main)
+
+
 # -- ends
 
 
