@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ __all__ = ["NETWORKS", "TRANSPORTS", "Pair", "Place", "place"]
 
 TRANSPORTS = ("mem", "uds", "sim")
 """Over which gates run."""
-NETWORKS = ("tcp", "tls", "quic")
-"""Over which they run where somebody asks for it, with the certificates of ``KCORO_TLS_CERTFILE`` and others."""
+NETWORKS = ("tcp", "tls", "quic", "stdio")
+"""Over which they run where somebody asks for it: with the certificates of ``KCORO_TLS_CERTFILE`` and others, and for
+``stdio`` with the plugin of the tutorial, ``tests/thirdparty/kcoro_transport_stdio``."""
 MAX_STEPS = 50_000_000
 LONGEST_SECONDS = 60.0
 """For one scenario, on its clock; it takes seconds."""
@@ -83,7 +84,7 @@ class Place:
     ) -> AsyncIterator[Pair]:
         """A server that exports this, and a link to it."""
         options: dict[str, Any] = {"authorize": _anybody, "handlers": handlers or {}}
-        async with serve(self.uri(impairments), export, **options) as server, dial(server.uri) as link:
+        async with serve(self.uri(impairments), export, **options) as server, self._dial(server.uri) as link:
             joined = await server.events.recv()
             yield Pair(link, joined.link)
 
@@ -91,7 +92,11 @@ class Place:
     async def links(self, export: Mapping[str, object], number: int) -> AsyncIterator[list[Link]]:
         """A server that exports this, and several links to it."""
         async with serve(self.uri(), export, authorize=_anybody) as server, AsyncExitStack() as stack:
-            yield [await stack.enter_async_context(dial(server.uri)) for _ in range(number)]
+            yield [await stack.enter_async_context(self._dial(server.uri)) for _ in range(number)]
+
+    @staticmethod
+    def _dial(uri: str) -> AbstractAsyncContextManager[Link]:
+        return dial(uri, authorize=_anybody)  # who is behind a command is not known
 
     def counts(self) -> Counter[str]:
         """How often each kind of fault has happened on the line in use; nothing where lines are good."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from lab.places import NETWORKS, TRANSPORTS, Place  # noqa: E402
 from lab.runner import BASELINES, Report, run_lab  # noqa: E402
 from lab.sabotage import FAULTS  # noqa: E402
 
+from ..plugins.conftest import THIRD_PARTY, build_and_install  # noqa: E402
 from ..transports.certificates import environment  # noqa: E402
 
 SECONDS = 280
@@ -71,11 +73,20 @@ def test_the_same_labs_pass_over_each_transport(transport: str) -> None:
     assert code == 0
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the transport over commands is installed, which belongs to nobody here."""
+    into = tmp_path_factory.mktemp("site")
+    build_and_install([THIRD_PARTY / "kcoro_transport_stdio"], into, tmp_path_factory.mktemp("wheels"))
+    return into
+
+
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize("transport", NETWORKS)
-def test_the_same_labs_pass_over_each_network(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the address is another, and the certificates. Rows: D2, N2."""
+def test_the_same_labs_pass_over_each_network(transport: str, commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the address is another, and the certificates; commands are a medium, too. Rows: D2, N2."""
+    monkeypatch.setenv("PYTHONPATH", str(commands), prepend=os.pathsep)
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     code, report = lab("D2", "--quick", "--transport", transport)
