@@ -362,7 +362,10 @@ def let_a_withdrawn_registration_stand(patch: Patch) -> None:
 
 # A lapsed clause goes to the tail, with its count at 0 (rule 21): who is served first is no matter of this model, which
 # asks whether anybody is served; test_selecting.py::test_a_turn_that_lapsed_goes_to_the_tail and
-# ::test_a_turn_that_lapsed_begins_anew_with_its_count_at_0 see each of the two switched off.
+# ::test_a_turn_that_lapsed_begins_anew_with_its_count_at_0 see each of the two switched off. Handles here have nothing
+# ahead, so an element ahead as a clause of this side (rule 22) is proved there, too:
+# ::test_elements_ahead_are_clauses_of_this_side, ::test_a_clause_goes_to_the_home_when_nothing_comes_ahead_any_more and
+# ::test_a_clause_on_this_side_ends_with_its_handle.
 RULES: list[tuple[Callable[[Patch], None], str]] = [
     (let_others_win_while_a_claim_is_under_way, "across, the other way"),
     (return_at_the_deadline_without_the_answer, "deadlines"),
