@@ -59,9 +59,9 @@ def test_a_hundred_simulations_find_nothing() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_simulating_the_link_engine_finds_nothing() -> None:
-    """20,000 simulations or 180 seconds, but 1,000; every fault and every outcome is seen, 1 in 20 replayed. Row: X12.
+    """At least 1,000 simulations; every fault and every outcome is seen, and 1 in 20 is replayed. Row: X12.
 
-    From 1,000 on, all of them together are judged, so a slow machine takes longer than 180 seconds and judges less.
+    20,000 or 180 seconds; but from 1,000 on all of them are judged together, so a slow machine takes longer.
     """
     campaign = Campaign()
     outcome = campaign.run(limit=SIMULATIONS, seconds=SECONDS, least=ENOUGH)
