@@ -71,7 +71,7 @@ async def bad_line(place: Place, book: Book) -> None:
             scope.launch(collect, receiving, got_here)
         seconds = current_host().now() - began
         counts = place.counts()
-    book.figure("seconds", seconds if place.virtual else 0)
+    book.figure("seconds", seconds)
     for kind in FAULTS if place.virtual else ():
         book.figure(f"times of {kind}", counts[kind])
     book.check("everything sent over the link arrived once, in order", got_there == wanted, len(got_there))
@@ -121,10 +121,9 @@ async def broken_line(place: Place, book: Book) -> None:
             known, unsure = report.acked["jobs"], report.in_doubt["jobs"]
         wrong += not known <= len(got) <= known + unsure or len(set(got)) != len(got) or report.orderly
         acked, in_doubt, arrived = acked + known, in_doubt + unsure, arrived + len(got)
-    if place.virtual:
-        book.figure("acknowledged", acked)
-        book.figure("in doubt", in_doubt)
-        book.figure("arrived", arrived)
+    book.figure("acknowledged", acked)
+    book.figure("in doubt", in_doubt)
+    book.figure("arrived", arrived)
     book.check(
         "what arrived lies between acknowledged and in doubt, each time", not wrong, f"{rounds} cuts, {wrong} wrong"
     )

@@ -2,8 +2,9 @@
 # Copyright (c) the kcoro authors
 """Many channels over one link: fair shares, quick small messages beside bulk, bounded memory (row L4).
 
-Over ``sim:`` the line has a bandwidth and time is virtual, so shares and delays are exact. Elsewhere they are figures,
-and what is checked is what no machine can change: everything arrives, nobody is kept from ending, no bound is passed.
+Over ``sim:`` the line has a bandwidth and time is virtual, so shares and delays are exact. Elsewhere they are figures
+without a verdict, and what is checked is what no machine can change: everything arrives, nobody is kept from ending, no
+bound is passed.
 """
 
 from __future__ import annotations
@@ -95,9 +96,9 @@ async def equal_shares(place: Place, book: Book) -> None:
     kinds = {f"small {n}": (SMALL, 330, 1) for n in range(3)} | {f"bulk {n}": (BULK, 2, 1) for n in range(3)}
     found = await shares(place, kinds, seconds(place, 8.0, 40.0))
     index = jain(list(found.values()))
-    note_shares(place, book, found)
+    note_shares(book, found)
+    book.figure("evenness (Jain)", index)
     if place.virtual:
-        book.figure("evenness (Jain)", index)
         book.check("the index of fairness is at least 0.95", index >= 0.95, f"{index:.4f}")
     book.check("every channel got something through", all(found.values()), min(found.values()))
 
@@ -105,14 +106,16 @@ async def equal_shares(place: Place, book: Book) -> None:
 async def weighted_shares(place: Place, book: Book) -> None:
     """Weights 1, 2 and 4, with small and large messages each: the shares are as the weights."""
     weights = (1, 2, 4)
+    # Within a second of real time a slow machine may move a few large messages only, too few for the smallest share.
+    size = BULK if place.virtual or not place.quick else 8192
     kinds = {f"small of weight {w}": (SMALL, 128 * w, w) for w in weights}
-    kinds |= {f"bulk of weight {w}": (BULK, 3 * w + 1, w) for w in weights}
+    kinds |= {f"bulk of weight {w}": (size, 3 * w + 1, w) for w in weights}
     found = await shares(place, kinds, seconds(place, 6.0, 40.0))
-    note_shares(place, book, found)
+    note_shares(book, found)
+    unit = sum(found.values()) / sum(weights) / 2
+    worst = max(abs(found[name] / (kinds[name][2] * unit) - 1) for name in found) if unit else 1.0
+    book.figure("furthest from its share", worst)
     if place.virtual:
-        unit = sum(found.values()) / sum(weights) / 2
-        worst = max(abs(found[name] / (kinds[name][2] * unit) - 1) for name in found)
-        book.figure("furthest from its share", worst)
         book.check("every share is within 10 % of its weight", worst <= 0.10, f"{worst:.3f}")
     book.check("every channel got something through", all(found.values()), min(found.values()))
 
@@ -122,12 +125,11 @@ def seconds(place: Place, quick: float, full: float) -> float:
     return (quick if place.quick else full) if place.virtual else 1.0
 
 
-def note_shares(place: Place, book: Book, found: Mapping[str, float]) -> None:
+def note_shares(book: Book, found: Mapping[str, float]) -> None:
     """Each channel's part of the whole."""
     total = sum(found.values()) or 1.0
     for name, value in found.items():
-        if place.virtual:
-            book.figure(f"share of {name}", value / total)
+        book.figure(f"share of {name}", value / total)
 
 
 async def small_beside_bulk(place: Place, book: Book) -> None:
@@ -161,9 +163,9 @@ async def small_beside_bulk(place: Place, book: Book) -> None:
                         inner.launch(ask, name, waits[phase])
             load.stop.trigger()
     late = {phase: percentile(values, 0.99) for phase, values in waits.items()}
+    for phase, value in late.items():
+        book.figure(f"99 % of small messages {phase}, ms", value * 1e3)
     if place.virtual:
-        for phase, value in late.items():
-            book.figure(f"99 % of small messages {phase}, ms", value * 1e3)
         times = late["beside bulk"] / late["alone"]
         book.check("beside bulk 99 % of them take at most five times as long", times <= 5, f"{times:.2f}")
     book.check("bulk moved meanwhile", load.arrived["bulk"] > 0, load.arrived["bulk"])
@@ -213,11 +215,11 @@ async def stopped_reader(place: Place, book: Book) -> None:
                 peak_waiting = max(peak_waiting, ends.peer.snapshot().waiting_here)
                 stopped.trigger()
             load.stop.trigger()
-    kept = rates[1] / rates[0]
+    kept = rates[1] / rates[0] if rates[0] else 0.0
     longest = max(one.snapshot().peak_length for one in channels.values())
     parked = peak_waiting * charge(size)
+    book.figure("rate kept by the other 63", kept)
     if place.virtual:
-        book.figure("rate kept by the other 63", kept)
         book.check("the other 63 keep at least 90 % of their rate", kept >= 0.9, f"{kept:.3f}")
     book.check("one went on, then stopped, and the others go on", first[0] > 0 == first[1] < rates[1], first)
     book.check("no channel ever held more than its capacity", longest <= capacity, longest)
@@ -259,8 +261,7 @@ async def flooded(place: Place, book: Book) -> None:
             load.stop.trigger()
     allowed = settings().receive_budget + capacity * charge(BULK)
     book.figure("sends that the budget refused", refused)
-    if place.virtual:
-        book.figure("bytes held at the home", held)
+    book.figure("bytes held at the home", held)
     book.check("the flood filled the channel", len(stuck) == capacity, len(stuck))
     book.check("what the home holds is within its budget and the channel", held <= allowed, held)
     book.check("the medium was given 128 KiB and one piece at most", committed <= (128 << 10) + BULK + 4096, committed)

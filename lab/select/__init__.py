@@ -76,10 +76,9 @@ async def one_winner(place: Place, book: Book) -> None:
                 scope.launch(feed, n)
     wanted = {b"%d.%d" % (n, k) for n in range(CHANNELS) for k in range(number // CHANNELS)}
     judge(book, taken, wanted)
-    if place.virtual:
-        book.figure("elements won by local selects", sum(v for k, v in won.items() if k.startswith("local")))
-        book.figure("elements won over the link", sum(v for k, v in won.items() if k.startswith("remote")))
-        book.figure("evenness among the winners (Jain)", jain([float(v) for v in won.values()]))
+    book.figure("elements won by local selects", sum(v for k, v in won.items() if k.startswith("local")))
+    book.figure("elements won over the link", sum(v for k, v in won.items() if k.startswith("remote")))
+    book.figure("evenness among the winners (Jain)", jain([float(v) for v in won.values()]))
     both = {name.split()[0] for name in won}
     book.check("selects at home and receives over the link both won", both == {"local", "remote"}, sorted(both))
 

@@ -119,11 +119,11 @@ async def _contend_everywhere(contest: Contest, links: Sequence[Link]) -> None:
 
 def _judge_winners(place: Place, book: Book, won: Counter[tuple[str, int]]) -> None:
     book.check("selects of every link and of the home won", len(won) == LINKS + 1, dict(won))
+    shares = [float(times) for (where, _), times in won.items() if where == "link"]
+    book.figure("effects of selects over links", sum(shares))
+    book.figure("effects of selects at home", won["home", 0])
+    book.figure("evenness among the links (Jain)", jain(shares) if shares else 0)
     if place.virtual:
-        shares = [float(times) for (where, _), times in won.items() if where == "link"]
-        book.figure("effects of selects over links", sum(shares))
-        book.figure("effects of selects at home", won["home", 0])
-        book.figure("evenness among the links (Jain)", jain(shares))
         book.check("the links have even shares: an index of at least 0.8", jain(shares) >= 0.8, jain(shares))
 
 

@@ -202,6 +202,15 @@ def test_a_scenario_that_raises_or_hangs_or_checks_nothing_has_failed(monkeypatc
 
 # -- what they say
 
+ONLY_IN_VIRTUAL_TIME = {
+    "the index of fairness is at least 0.95",
+    "every share is within 10 % of its weight",
+    "beside bulk 99 % of them take at most five times as long",
+    "the other 63 keep at least 90 % of their rate",
+    "the links have even shares: an index of at least 0.8",
+    "every kind of fault has happened",
+}
+
 
 def test_figures_stand_beside_their_baseline() -> None:
     """Row: L5."""
@@ -215,6 +224,29 @@ def test_figures_stand_beside_their_baseline() -> None:
             before = kept["scenarios"]["bad-line"]["figures"]["seconds"]
             line = next(line for line in Report(name, "sim", True, [book]).lines() if "seconds" in line)
             assert line.split() == ["seconds", "99", f"{before:g}"]
+
+
+@pytest.mark.parametrize("name", ["mux", "select", "ipc/sim"])
+def test_what_is_exact_in_virtual_time_is_a_figure_without_a_verdict_elsewhere(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares, delays and rates, in a report for people and in one for programs. Rows: L4, L5, D3."""
+    monkeypatch.setattr("lab.mux.WARM_SECONDS", 0.05)
+    monkeypatch.setattr("lab.mux.seconds", lambda place, quick, full: 0.1)
+    real, kept = (
+        run_lab(name, "mem", seed=1, quick=True),
+        json.loads(Report(name, "sim", quick=True).baseline.read_text()),
+    )
+    told = "\n".join(real.lines())
+    for scenario, book in real.as_json()["scenarios"].items():
+        exact = kept["scenarios"][scenario]
+        figures = {figure for figure in exact["figures"] if not figure.startswith("times of ")}
+        assert (scenario, set(book["figures"])) == (scenario, figures)
+        assert [figure for figure in figures if f"    {figure} " not in told] == []
+        checked = {check["sentence"] for check in book["checks"]}
+        assert checked <= {check["sentence"] for check in exact["checks"]} - ONLY_IN_VIRTUAL_TIME
+    judged = {check["sentence"] for book in kept["scenarios"].values() for check in book["checks"]}
+    assert judged & ONLY_IN_VIRTUAL_TIME
 
 
 def test_every_baseline_belongs_to_a_lab() -> None:
