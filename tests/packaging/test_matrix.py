@@ -95,14 +95,47 @@ def test_the_kit_runs_over_quic_on_each_library_that_speaks_it() -> None:
 
 
 def test_what_the_matrix_took_is_told_beside_the_budget(tmp_path: Path) -> None:
-    """From what tox leaves: setup and commands of each environment, and their sum."""
+    """From what both runs of tox leave: setup and commands of each environment, their sum, and the clock."""
     env = {"setup": [{"elapsed": 20.0}], "test": [{"elapsed": 30.0}, {"elapsed": 70.0}]}
-    report = tmp_path / "times.json"
-    report.write_text(json.dumps({"testenvs": {"py312-reference-uds": env}}))
-    said = matrix().lines(matrix().times(report))
+    report, long = tmp_path / "times.json", tmp_path / "times-long.json"
+    left = {"setup": [], "test": []}  # by the other run
+    report.write_text(json.dumps({"testenvs": {"py312-reference-uds": env, "ci-long": left, "ci-links": left}}))
+    slow = {"test": [{"elapsed": 1800.0}]}
+    long.write_text(json.dumps({"testenvs": {"ci-long": slow, "ci-links": env, "py312-reference-uds": left}}))
+    said = matrix().lines(matrix().times(report, long), 5400)
     assert "py312-reference-uds       default       120 s" in said
     assert "py313-native-quic         by name" in said
-    assert said[-1].startswith("in all 2 minutes, ")
+    assert said[-4:-2] == [
+        "ci-long                   beside       1800 s",
+        "ci-links                  beside        120 s",
+    ]
+    assert said[-2].startswith("in all 34 minutes, ")
+    assert said[-1] == "budget kept: 90 minutes by the clock, of 90"
+    assert matrix().lines({}, 5401)[-1].startswith("budget NOT KEPT: ")
+
+
+def test_a_run_of_tox_that_left_no_times_is_told(tmp_path: Path) -> None:
+    """The others are told all the same."""
+    report = tmp_path / "times.json"
+    report.write_text(json.dumps({"testenvs": {"ci-links": {"test": [{"elapsed": 60.0}]}}}))
+    said = matrix().lines(matrix().times(report, tmp_path / "none.json"))
+    assert said[-1] == "ci-long is not among them: it did not run to its end"
+
+
+def test_ci_tells_the_times_of_every_run_of_tox_that_tests() -> None:
+    """Each leaves them in a file of its own, and the matrix is given all of these files and the clock."""
+    script = (ROOT / ".ci" / "run").read_text()
+    left: list[str] = []
+    for line in script.splitlines():
+        if found := re.match(r"export TOX_RESULT_JSON=\$CACHE/(\S+)", line):
+            left.append(found[1])
+        elif line.startswith("stage ") and "run-parallel" in line:
+            assert left, line
+    told = next(line for line in script.splitlines() if "matrix.py" in line)
+    assert re.findall(r'"\$CACHE"/(\S+)', told) == left == ["times.json", "times-long.json"]
+    assert '--seconds "$SECONDS"' in told
+    named = next(line for line in script.splitlines() if line.startswith("stage long "))
+    assert named.split(" -e ")[1].split()[0].split(",") == list(matrix().BESIDE)
 
 
 def test_core_knows_which_package_to_ask_for() -> None:
