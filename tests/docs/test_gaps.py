@@ -8,8 +8,6 @@ import ast
 import datetime as dt
 import hashlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ from attrs import evolve
 
 from kcoro_core.testing.laws import LAWS
 
-from .blocks import DOCS, ROOT
+from .blocks import DOCS
+from .collecting import check_collected
 from .tools import load
 
 tool = load("gaps")
@@ -72,17 +71,7 @@ def test_every_row_that_a_test_cites_is_a_row_of_the_features() -> None:
 @pytest.mark.timeout(600)  # collects every test that is named
 def test_every_named_test_exists_and_is_collected() -> None:
     """Row: Q9."""
-    proofs = sorted({proof for gap in LINES for proof in gap.proofs})
-    laws = {proof.removeprefix("tests/laws -k ") for proof in proofs if " -k " in proof}
-    assert laws <= {law.id for law in LAWS if law.cases}
-    nodes = [proof for proof in proofs if " -k " not in proof]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", "-p", "no:cacheprovider", *nodes],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    check_collected(proof for gap in LINES for proof in gap.proofs)
 
 
 @pytest.mark.parametrize(

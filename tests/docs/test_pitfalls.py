@@ -4,14 +4,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from kcoro_core.testing.laws import LAWS
-
 from .blocks import DOCS, ROOT
+from .collecting import check_collected
 
 LINES = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
@@ -37,13 +33,4 @@ def test_only_what_belongs_to_nothing_that_is_built_has_no_test() -> None:
 @pytest.mark.timeout(600)  # collects every test that is named
 def test_every_test_that_is_named_exists_and_is_collected() -> None:
     """Row: Q9."""
-    laws = {proof.removeprefix("tests/laws -k ") for proof in PROOFS.values() if " -k " in proof}
-    assert laws <= {law.id for law in LAWS if law.cases}
-    nodes = sorted({proof for proof in PROOFS.values() if " -k " not in proof and proof != NOT_BUILT})
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", "-p", "no:cacheprovider", *nodes],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    check_collected(proof for proof in PROOFS.values() if proof != NOT_BUILT)
