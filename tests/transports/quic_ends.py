@@ -139,3 +139,34 @@ def error_of(call: Callable[[], object]) -> KcoroError | None:
     except KcoroError as error:
         return error
     return None
+
+
+def first_frame(payload: bytes) -> bytes:
+    """The first frame of a connection as it goes over a stream: of channel 0, to be handed out at once."""
+    return bytes(4) + len(payload).to_bytes(4, "big") + bytes(16) + payload
+
+
+def welcome(listener: Listener, client: Alone) -> Connection:
+    """What the listener hands out for a client that has dialled it; both ends have shaken hands."""
+    found: list[Connection] = []
+
+    def accepted() -> bool:
+        client.turn()
+        found.extend(filter(None, [listener.accept()]))
+        return bool(found) and client.heard("HandshakeCompleted") is not None
+
+    until(accepted, listener)
+    return found[0]
+
+
+def frame_from(client: Alone, conn: Connection) -> Any:
+    """The next frame that comes from it."""
+    frames: list[Any] = []
+
+    def heard() -> bool:
+        client.turn()
+        frames.extend(filter(None, [conn.recv_frame(100)]))
+        return bool(frames)
+
+    until(heard, conn)
+    return frames[0]

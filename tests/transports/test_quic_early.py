@@ -16,11 +16,10 @@ import pytest
 from kcoro_transport_quic import plugin
 
 from .certificates import trusted_file
-from .quic_ends import CLIENT, LIBRARIES, SERVER, Alone, end, need, turn, until
+from .quic_ends import CLIENT, LIBRARIES, SERVER, Alone, end, first_frame, frame_from, need, turn, until, welcome
 
 FOREIGN = "aioquic"
-FRAME = bytes(4) + (5).to_bytes(4, "big") + bytes(16) + b"early"
-"""A whole frame as it goes over a stream: of channel 0, to be handed out at once."""
+FRAME = first_frame(b"early")
 
 
 class Sessions:
@@ -129,29 +128,12 @@ def test_a_client_that_sends_early_data_has_it_refused_and_shakes_hands_in_full(
     need(ours)
     listener = plugin.kcoro_listen("quic:", {**SERVER, "library": ours})
     client = with_early_data(sessions, listener.endpoint.udp.sock.getsockname())
-    found: list[Any] = []
-
-    def accepted() -> bool:
-        client.turn()
-        conn = listener.accept()
-        found.extend([conn] if conn is not None else [])
-        return bool(found) and client.heard("HandshakeCompleted") is not None
-
-    until(accepted, listener)
+    conn = welcome(listener, client)
     told = client.heard("HandshakeCompleted")
     assert (told.early_data_accepted, told.session_resumed) == (False, False)
-    frames: list[Any] = []
-
-    def heard() -> bool:
-        client.turn()
-        frame = found[0].recv_frame(100)
-        frames.extend([frame] if frame is not None else [])
-        return bool(frames)
-
-    until(heard, *found)
-    assert frames[0].payload == b"early"
+    assert frame_from(client, conn).payload == b"early"
     assert len(sessions.kept) == 1  # the one that it came with
-    end(*found, listener)
+    end(conn, listener)
     client.close()
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
 
 import pytest
 import trio
@@ -17,7 +16,7 @@ from kcoro_transport_quic import plugin
 from kcoro_transport_quic.library import NOT_YET
 
 from .certificates import ITSELF, Party, party, trusted_file
-from .quic_ends import CLIENT, LIBRARIES, SERVER, Alone, end, need, pair, turn, until
+from .quic_ends import CLIENT, LIBRARIES, SERVER, Alone, end, first_frame, frame_from, need, pair, turn, until, welcome
 
 REFUSED: dict[str, tuple[Party, Party]] = {
     "a server of another authority": (CLIENT, party("server", by="theirs")),
@@ -180,29 +179,12 @@ def test_a_client_of_another_library_shakes_hands(ours: str, theirs: str) -> Non
     listener = plugin.kcoro_listen("quic:", {**SERVER, "library": ours})
     client = Alone(theirs, ["kcoro/1"], is_client=True, cafile=trusted_file("ours"), server_name="127.0.0.1")
     client.connect(listener.endpoint.udp.sock.getsockname())
-    found: list[Any] = []
-
-    def accepted() -> bool:
-        client.turn()
-        conn = listener.accept()
-        found.extend([conn] if conn is not None else [])
-        return bool(found) and client.heard("HandshakeCompleted") is not None
-
-    until(accepted, listener)
+    conn = welcome(listener, client)
     assert client.heard("HandshakeCompleted").alpn_protocol == "kcoro/1"
     stream = client.quic.get_next_available_stream_id(is_unidirectional=True)
-    client.quic.send_stream_data(stream, bytes(4) + (5).to_bytes(4, "big") + bytes(16) + b"hello")
-    frames: list[Any] = []
-
-    def heard() -> bool:
-        client.turn()
-        frame = found[0].recv_frame(100)
-        frames.extend([frame] if frame is not None else [])
-        return bool(frames)
-
-    until(heard, *found)
-    assert frames[0].payload == b"hello"
-    end(*found, listener)
+    client.quic.send_stream_data(stream, first_frame(b"hello"))
+    assert frame_from(client, conn).payload == b"hello"
+    end(conn, listener)
     client.close()
 
 
