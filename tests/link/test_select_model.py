@@ -361,9 +361,9 @@ def let_a_withdrawn_registration_stand(patch: Patch) -> None:
 
 
 # A lapsed clause goes to the tail, with its count at 0 (rule 21): who is served first is no matter of this model, which
-# asks whether anybody is served; test_selecting.py::test_a_turn_that_lapsed_goes_to_the_tail and
+# asks whether anybody is served; test_selecting_turns.py::test_a_turn_that_lapsed_goes_to_the_tail and
 # ::test_a_turn_that_lapsed_begins_anew_with_its_count_at_0 see each of the two switched off. Handles here have nothing
-# ahead, so an element ahead as a clause of this side (rule 22) is proved there, too:
+# ahead, so an element ahead as a clause of this side (rule 22) is proved in test_selecting_slots.py:
 # ::test_elements_ahead_are_clauses_of_this_side, ::test_a_clause_goes_to_the_home_when_nothing_comes_ahead_any_more and
 # ::test_a_clause_on_this_side_ends_with_its_handle.
 RULES: list[tuple[Callable[[Patch], None], str]] = [
